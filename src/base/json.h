@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace tensormill {
+
+// Include this in .cc files only: it is slow to compile. Headers use <nlohmann/json_fwd.hpp>.
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+// Parses a file of at most 1 GiB. Errors: kNotFound; kArtifactInvalid naming the file, line and
+// column.
+Json read_json_file(const std::filesystem::path& file);
+// The same for text that came from `origin`, nested at most 512 deep. kArtifactInvalid.
+Json parse_json(std::string_view text, std::string_view origin);
+
+}  // namespace tensormill

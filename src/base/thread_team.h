@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace tensormill {
+
+// Threads that stay. One team serves all models of a process; the caller of run() is its thread 0.
+// Between runs the others spin briefly, then park.
+class ThreadTeam {
+ public:
+  using Job = void (*)(void* context, int thread);
+
+  explicit ThreadTeam(int threads);  // threads >= 1, the caller included
+  ~ThreadTeam();
+  ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  int size() const;
+
+  // Calls job(context, t) for t in [0, size()) and returns when all are done. Calls from several
+  // threads take turns. A job must not throw and must not call run() of the same team.
+  void run(Job job, void* context);
+
+  // Splits [0, count) into contiguous ranges, at most one a thread, borders at multiples of
+  // `grain`, and calls f(begin, end) for each that isn't empty.
+  template <class F>
+  void parallel(int64_t count, int64_t grain, F&& f) {
+    if (count <= 0) return;
+    if (size() == 1 || count <= grain) {
+      f(int64_t{0}, count);
+      return;
+    }
+    struct Context {
+      F* f;
+      int64_t count, grain, parts;
+    } context{&f, count, grain, size()};
+    run(
+        [](void* opaque, int thread) {
+          const auto& c = *static_cast<Context*>(opaque);
+          const int64_t units = (c.count + c.grain - 1) / c.grain;
+          const int64_t begin = units * thread / c.parts * c.grain;
+          int64_t end = units * (thread + 1) / c.parts * c.grain;
+          if (end > c.count) end = c.count;
+          if (begin < end) (*c.f)(begin, end);
+        },
+        &context);
+  }
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The cores this process may use: affinity mask and cgroup quota honoured, hyper-threads counted
+// once.
+int usable_cores();
+
+}  // namespace tensormill

@@ -1,0 +1,52 @@
+#include "cli/cli.h"
+
+#include <fmt/core.h>
+
+#include <exception>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "cli/command.h"
+
+namespace tensormill {
+namespace {
+
+// `serve` and `partition` fail with 1 on bad options, as the program they replace does.
+constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
+
+const std::vector<Command> kCommands = {
+    // one row for each subcommand, in the order of the help
+};
+
+}  // namespace
+
+int run_cli(int argc, char** argv) {
+  CLI::App app("Serves Hugging Face transformer models over HTTP.", "tensormill");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", TENSORMILL_VERSION);
+  std::vector<std::pair<CLI::App*, CommandRunner>> runners;
+  for (const Command& command : kCommands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.help);
+    runners.emplace_back(sub, command.declare(*sub));
+  }
+  const bool serving = argc > 1 && std::string_view(argv[1]) == "serve";
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : serving ? kBadServeUsage : kBadUsage;
+  }
+  try {
+    for (const auto& [sub, run] : runners) {
+      if (sub->parsed()) return run();
+    }
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "tensormill: {}\n", error.what());
+    return kFailed;
+  }
+  return kBadUsage;
+}
+
+}  // namespace tensormill

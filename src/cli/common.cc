@@ -1,0 +1,33 @@
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+
+namespace tensormill {
+
+void CommonOptions::declare(CLI::App& app) {
+  app.add_option("--device", device, "auto, cpu or cuda[:i]")->capture_default_str();
+  app.add_option("--dtype", dtype, "f32, f16, bf16 or their long names (default: as stored)");
+  app.add_option("--threads", threads, "CPU threads; 0: the physical cores this process may use")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--cpu-level", cpu_level, "instruction set of the CPU kernels, for tests")
+      ->capture_default_str();
+  app.add_option("--log-level", log_level, "debug, info, warn, error or off")
+      ->capture_default_str();
+  app.add_option_function<std::vector<std::string>>(
+         "-o",
+         [this](const std::vector<std::string>& items) {
+           for (const std::string& item : items) {
+             const size_t equals = item.find('=');
+             if (equals == std::string::npos || equals == 0) {
+               throw CLI::ValidationError("-o", "\"" + item + "\": expected key=value");
+             }
+             options.emplace_back(item.substr(0, equals), item.substr(equals + 1));
+           }
+         },
+         "a model setting, for example -o option.max_tokens=2048 (may be given again)")
+      ->type_name("KEY=VALUE");
+  app.parse_complete_callback([this] { setup_logging(log_level.c_str()); });
+}
+
+}  // namespace tensormill

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/table.h"
+#include "nn/ragged_batch.h"
+#include "tensor/tensor.h"
+
+namespace tensormill {
+
+struct LoadOptions {
+  std::optional<WeightFormat> format;  // none: as stored (a mix: the widest)
+  bool random_weights = false;         // needs config.json alone; normal(0, 0.02) from a fixed seed
+  const KernelTable* kernels = nullptr;
+  Stream stream = nullptr;
+  // stage, done and total bytes; called often, from the loading thread
+  std::function<void(const char* stage, int64_t done, int64_t total)> progress;
+};
+
+// What follows from the spec about how sequences may be scheduled; derived by rules(), never set.
+struct SequenceRules {
+  bool chunks;         // a prompt may be split over steps
+  bool shares_prefix;  // full blocks may be shared between sequences with equal tokens
+  bool rewinds;        // steps may be taken back
+};
+
+// What the engine, the server and `inspect` need to know of a model.
+struct ModelInfo {
+  std::string model_type;  // config.json's
+  int32_t vocabulary = 0, width = 0, layers = 0;
+  int32_t max_positions = 0;  // config.json's limit
+  bool hard_position_limit =
+      false;                  // learned positions: no token beyond max_positions can be computed
+  bool dynamic_rope = false;  // keys depend on the prompt's length: rope_lengths and block hashes
+  std::vector<int32_t> eos_ids;  // generation_config.json, else config.json
+  int32_t bos_id = -1, pad_id = -1;
+  WeightFormat format = WeightFormat::kF32;
+  int64_t parameters = 0, weight_bytes = 0;
+  int64_t cache_bytes_per_token = 0;
+  SequenceRules rules{};
+};
+
+// Bounds that the activations are sized for.
+struct StepLimits {
+  int32_t rows = 0, sequences = 0, logit_rows = 0, max_keys = 0;
+};
+
+class KvCache;    // nn/kv_cache.h: planes of keys and values of all layers, [blocks] each
+class Workspace;  // models/workspace.h: activations for StepLimits
+
+// A loaded model. Immutable after loading; several workspaces may run it.
+class Model {
+ public:
+  // Errors: kUnsupported (unknown model_type: lists what is supported), kArtifactInvalid (missing,
+  // unused or misshapen tensors, all of them at once, by full name; a config.json key that is
+  // missing or absurd).
+  static std::unique_ptr<Model> load(const std::filesystem::path& folder,
+                                     const LoadOptions& options);
+  ~Model();
+
+  const ModelInfo& info() const;
+  std::unique_ptr<KvCache> make_cache(int32_t blocks) const;
+  std::unique_ptr<Workspace> make_workspace(const StepLimits& limits) const;
+
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// Results of a step, in the workspace, valid until the next step.
+struct StepOutput {
+  const float* logits;  // [logit_rows, vocabulary]
+  const float* hidden;  // [rows, width] after the final norm
+};
+
+// Runs one step: only enqueues work on the model's stream, allocates nothing.
+StepOutput forward(const Model& model, const RaggedBatch& batch, KvCache& cache,
+                   Workspace& workspace);
+
+// Names of all families, for messages and documentation, in ascending order.
+std::vector<std::string> supported_model_types();
+
+}  // namespace tensormill

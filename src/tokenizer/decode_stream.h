@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tokenizer/tokenizer.h"
+
+namespace tensormill {
+
+// Turns tokens into text one by one. The pieces joined are exactly Tokenizer::decode of all tokens;
+// a piece never ends inside a code point: bytes wait until they are complete.
+class DecodeStream {
+ public:
+  explicit DecodeStream(const Tokenizer& tokenizer, bool skip_special = true);
+
+  std::string step(int32_t id);  // text that became certain, may be empty
+  std::string finish();          // what is left; incomplete bytes become U+FFFD
+
+ private:
+  const Tokenizer* tokenizer_;
+  bool skip_special_;
+  std::vector<int32_t> ids_;  // window still needed for context
+  std::string prefix_;        // decode() of the window's part that was given out
+  size_t prefix_ids_ = 0;
+};
+
+}  // namespace tensormill

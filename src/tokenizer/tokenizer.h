@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tensormill {
+
+struct Encoding {
+  std::vector<int32_t> ids;
+  // Begin and end of each token in the input, in code points; (0, 0) for tokens that a template
+  // added.
+  std::vector<std::pair<int32_t, int32_t>> offsets;
+};
+
+// A tokenizer as a model folder describes it. Immutable and thread-safe after loading.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  // `text` must be valid UTF-8 (kBadRequest otherwise). add_special applies the post-processor
+  // (BOS, EOS, templates).
+  virtual Encoding encode(std::string_view text, bool add_special = true) const = 0;
+
+  // The text of a whole sequence. Bytes that are no valid UTF-8 become U+FFFD. Ids out of range:
+  // kBadRequest.
+  virtual std::string decode(std::span<const int32_t> ids, bool skip_special = true) const = 0;
+
+  virtual int32_t vocabulary_size() const = 0;  // added tokens included
+  virtual std::optional<int32_t> id_of(std::string_view token) const = 0;
+  virtual std::string token(
+      int32_t id) const = 0;  // as it stands in the vocabulary; "" where unused
+  virtual bool is_special(int32_t id) const = 0;
+
+  // Texts of the special tokens of tokenizer_config.json; "" where there is none. name:
+  // "bos_token", "eos_token", "unk_token", "pad_token" ...
+  virtual std::string special(std::string_view name) const = 0;
+};
+
+// From tokenizer.json; else vocab.json + merges.txt; else tokenizer.model. With
+// tokenizer_config.json, special_tokens_map.json and added_tokens.json where they are there.
+// kNotFound when none is there.
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
+
+// One token a byte (ids 0..255), for models without tokenizer files. Ids of 256 and more decode to
+// "".
+std::unique_ptr<Tokenizer> byte_tokenizer(int32_t vocabulary_size);
+
+}  // namespace tensormill
