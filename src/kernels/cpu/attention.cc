@@ -19,6 +19,7 @@ constexpr int kValueVectors = 2, kMaxPairs = 6;
 constexpr int kValueVectors = 2, kMaxPairs = 3;
 #endif
 constexpr int kKeyVectors = 2;
+constexpr int kFewBlocks = 4;              // that a single row takes at once
 constexpr int kRowDim = kMaxHeadDim + 16;  // a row of values, whole vectors
 constexpr float kNever = -__builtin_inff();
 
@@ -72,26 +73,60 @@ void set_pair(const AttentionArgs& args, const AttentionItem& item, int index, P
   pair.sum = 0;
 }
 
-// weight[first + r][at + ...] = q . k for kKeyVectors vectors of keys of one block.
-template <int R, class Cache>
-void dot(Tile<Cache>& tile, int first, const Cache* k, int at) {
-  F sum[R][kKeyVectors];
+// weight[first + r][at + ...] = q . k for kKeyVectors vectors of keys of each of B blocks, which
+// are kBlockTokens apart in the chunk. Few rows take several blocks: sums enough to fill the
+// pipeline.
+template <int R, int B, class Cache>
+void dot(Tile<Cache>& tile, int first, const Cache* const* blocks, int offset, int at) {
+  F sum[R][B][kKeyVectors];
   const float* q[R];
+  const Cache* k[B];
+#pragma GCC unroll 8
+  for (int b = 0; b < B; ++b) k[b] = blocks[b] + offset;
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     q[r] = tile.pair[first + r].q;
-    for (int v = 0; v < kKeyVectors; ++v) sum[r][v] = zero();
+#pragma GCC unroll 8
+    for (int i = 0; i < B * kKeyVectors; ++i) sum[r][i / kKeyVectors][i % kKeyVectors] = zero();
   }
-  for (int d = 0; d < tile.args->dim; ++d, k += kBlockTokens) {
-    F key[kKeyVectors];
-    for (int v = 0; v < kKeyVectors; ++v) key[v] = load(k + v * kLanes);
-    for (int r = 0; r < R; ++r) {
-      const F query = set1(q[r][d]);
-      for (int v = 0; v < kKeyVectors; ++v) sum[r][v] = fma(key[v], query, sum[r][v]);
+  for (int d = 0; d < tile.args->dim; ++d) {
+#pragma GCC unroll 8
+    for (int b = 0; b < B; ++b) {
+      F key[kKeyVectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < kKeyVectors; ++v) key[v] = load(k[b] + d * kBlockTokens + v * kLanes);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const F query = set1(q[r][d]);
+#pragma GCC unroll 8
+        for (int v = 0; v < kKeyVectors; ++v) sum[r][b][v] = fma(key[v], query, sum[r][b][v]);
+      }
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < kKeyVectors; ++v)
-      store(tile.weight[first + r] + at + v * kLanes, sum[r][v]);
+#pragma GCC unroll 8
+    for (int i = 0; i < B * kKeyVectors; ++i) {
+      const int b = i / kKeyVectors, v = i % kKeyVectors;
+      store(tile.weight[first + r] + at + offset + b * kBlockTokens + v * kLanes, sum[r][b][v]);
+    }
+  }
+}
+
+// The same for `count` blocks that begin `at` keys into the chunk.
+template <int R, class Cache>
+void dot_all(Tile<Cache>& tile, int first, const Cache* const* blocks, int count, int at) {
+  constexpr int kTogether = R == 1 ? kFewBlocks : R == 2 ? kFewBlocks / 2 : 1;
+  int b = 0;
+  for (; b + kTogether <= count; b += kTogether) {
+    for (int offset = 0; offset < kBlockTokens; offset += kKeyVectors * kLanes) {
+      dot<R, kTogether>(tile, first, blocks + b, offset, at + b * kBlockTokens);
+    }
+  }
+  for (; b < count; ++b) {
+    for (int offset = 0; offset < kBlockTokens; offset += kKeyVectors * kLanes) {
+      dot<R, 1>(tile, first, blocks + b, offset, at + b * kBlockTokens);
+    }
   }
 }
 
@@ -100,7 +135,9 @@ void dot(Tile<Cache>& tile, int first, const Cache* k, int at) {
 template <int R, int V, class Cache>
 void mix(Tile<Cache>& tile, int first, Range seen, int start, int d, int n) {
   F sum[R][V];
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sum[r][v] = zero();
   }
   const int dim = tile.args->dim;
@@ -116,16 +153,21 @@ void mix(Tile<Cache>& tile, int first, Range seen, int start, int d, int n) {
       if constexpr (V == 1) {
         value[0] = load_some(from, n);
       } else {
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) value[v] = load(from + v * kLanes);
       }
+#pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const F p = set1(weight[r * kAttentionChunk]);
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) sum[r][v] = fma(p, value[v], sum[r][v]);
       }
     }
     key += count;
   }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store(tile.chunk[first + r] + d + v * kLanes, sum[r][v]);
   }
 }
@@ -134,6 +176,9 @@ template <int R, class Cache>
 void mix_all(Tile<Cache>& tile, int first, Range seen, int start) {
   const int dim = tile.args->dim;
   int d = 0;
+  if constexpr (R == 1) {
+    for (; d + 8 * kLanes <= dim; d += 8 * kLanes) mix<1, 8>(tile, first, seen, start, d, kLanes);
+  }
   for (; d + kValueVectors * kLanes <= dim; d += kValueVectors * kLanes) {
     mix<R, kValueVectors>(tile, first, seen, start, d, kLanes);
   }
@@ -255,15 +300,16 @@ void do_chunk(Tile<Cache>& tile, const AttentionItem& item, int chunk) {
   const int start = chunk * kAttentionChunk;
   const Range seen = intersect(tile.keys, {start, start + kAttentionChunk});
   if (seen.begin >= seen.end) return;
+  const Cache* blocks[kAttentionChunk / kBlockTokens];
   const int first_block = seen.begin / kBlockTokens;
+  int count = 0;
   for (int b = first_block; b * kBlockTokens < seen.end; ++b) {
-    const Cache* k = tile.k + tile.table[b] * args.kv.block_stride;
-    for (int at = 0; at < kBlockTokens; at += kKeyVectors * kLanes) {
-      for_pairs(tile.count, [&](int first, auto* constant) {
-        dot<static_cast<int>(sizeof *constant)>(tile, first, k + at, b * kBlockTokens - start + at);
-      });
-    }
+    blocks[count++] = tile.k + tile.table[b] * args.kv.block_stride;
   }
+  for_pairs(tile.count, [&](int first, auto* constant) {
+    dot_all<static_cast<int>(sizeof *constant)>(tile, first, blocks, count,
+                                                first_block * kBlockTokens - start);
+  });
   float maximum[kAttentionTile], sum[kAttentionTile];
   for (int i = 0; i < tile.count; ++i) {
     soften(args.score, tile.pair[i], tile.weight[i], start, seen, maximum[i], sum[i]);

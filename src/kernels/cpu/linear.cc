@@ -51,16 +51,22 @@ template <class W, int R, int V>
                                         const typename W::Element* w, F (&sum)[R][V]) {
   if constexpr (W::kStep == 1) {
     F weight[V];
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) weight[v] = load(w + v * kLanes);
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const F input = set1(x[r][k]);
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) sum[r][v] = fma(weight[v], input, sum[r][v]);
     }
   } else {
     F even[V], odd[V];
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) load_pairs(w + 2 * v * kLanes, even[v], odd[v]);
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const F first = set1(x[r][k]), second = set1(x[r][k + 1]);
+#pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
         sum[r][v] = fma(odd[v], second, fma(even[v], first, sum[r][v]));
       }
@@ -73,11 +79,14 @@ template <class W, int R, int V>
 [[gnu::always_inline]] inline void step(const Bf16* const (&x)[R], int k, const Bf16* w,
                                         F (&sum)[R][V]) {
   I weight[V];
+#pragma GCC unroll 8
   for (int v = 0; v < V; ++v) weight[v] = _mm512_loadu_si512(w + 2 * v * kLanes);
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     int32_t pair;
     __builtin_memcpy(&pair, x[r] + k, sizeof pair);
     const auto input = bits_as<__m512bh>(_mm512_set1_epi32(pair));
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
       sum[r][v] = _mm512_dpbf16_ps(sum[r][v], bits_as<__m512bh>(weight[v]), input);
     }
@@ -100,11 +109,14 @@ struct Block {
 template <class W, int R, int V>
 void multiply(const Block<W>& block, int column) {
   const typename W::Input* x[R];
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) x[r] = block.x + r * block.x_stride;
   constexpr int kRow = kPanel * W::kStep;
   const typename W::Element* w = block.w + column * W::kStep;
   F sum[R][V];
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sum[r][v] = zero();
   }
   int k = 0;
@@ -122,6 +134,7 @@ void multiply(const Block<W>& block, int column) {
   if (k < block.depth) {  // an odd inner dimension ends with half a pair
     typename W::Input last[R][2];
     const typename W::Input* tail[R];
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       last[r][0] = x[r][k];
       last[r][1] = {};
@@ -129,7 +142,9 @@ void multiply(const Block<W>& block, int column) {
     }
     step<W, R, V>(tail, 0, w, sum);
   }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
       float* to = block.sum + r * kPanel + column + v * kLanes;
       store(to, block.add ? load(to) + sum[r][v] : sum[r][v]);
