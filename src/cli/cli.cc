@@ -20,6 +20,7 @@ const std::vector<Command> kCommands = {
     // one row for each subcommand, in the order of the help
     {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
      declare_convert},
+    {"serve", "serve models over HTTP", declare_serve},
 };
 
 }  // namespace
