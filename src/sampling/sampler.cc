@@ -50,7 +50,10 @@ float log_prob(float logit, float peak, double log_sum) {
 }  // namespace
 
 Sampler::Sampler(int32_t vocabulary)
-    : logits_(static_cast<size_t>(vocabulary)), counts_(static_cast<size_t>(vocabulary)) {}
+    : logits_(static_cast<size_t>(vocabulary)), counts_(static_cast<size_t>(vocabulary)) {
+  candidates_.reserve(logits_.size());
+  scratch_.items.reserve(logits_.size());
+}
 
 SampledToken Sampler::sample(const SampleRow& row, std::vector<TopToken>& top) {
   top.clear();

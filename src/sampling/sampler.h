@@ -31,7 +31,8 @@ struct SampledToken {
   float log_prob = 0;  // of the distribution that the token was drawn from
 };
 
-// Chooses tokens; holds the scratch memory of one thread. A row's result depends on the row alone.
+// Chooses tokens; holds the scratch memory of one thread and allocates none later (if `top` has
+// room). A row's result depends on the row alone.
 class Sampler {
  public:
   explicit Sampler(int32_t vocabulary);
