@@ -33,10 +33,12 @@ void shrink(std::string& buffer) {
 // The reply of one request, bound to its connection.
 class Exchange : public HttpExchange {
  public:
-  Exchange(std::shared_ptr<Connection> connection, std::shared_ptr<const HttpRequest> request,
-           bool keep_alive, bool chunks)
+  Exchange(std::shared_ptr<Connection> connection, const HttpRequest& request, bool keep_alive,
+           bool chunks)
       : connection_(std::move(connection)),
-        request_(std::move(request)),
+        line_(fmt::format("{} {} HTTP/1.{}", header_safe(request.method),
+                          header_safe(request.target), chunks ? 1 : 0)),
+        head_only_(request.method == "HEAD"),
         began_(Clock::now()),
         keep_alive_(keep_alive),
         chunks_(chunks) {
@@ -51,7 +53,7 @@ class Exchange : public HttpExchange {
     options.length = body.size();
     options.keep_alive = keep_alive_ && head.status < 400;
     connection_->out_ += render_head(head.status, head.reason, head.headers, options);
-    if (request_->method != "HEAD") connection_->out_ += body;
+    if (!head_only_) connection_->out_ += body;
     end(options.keep_alive);
   }
 
@@ -61,7 +63,7 @@ class Exchange : public HttpExchange {
     if (!connection_) return false;
     if (bytes.empty()) return true;
     send_head();
-    if (request_->method != "HEAD") {
+    if (!head_only_) {
       if (chunks_) {
         connection_->out_ += render_chunk(bytes);
       } else {
@@ -81,7 +83,7 @@ class Exchange : public HttpExchange {
   void finish() override {
     if (!connection_) return;
     send_head();
-    if (chunks_ && request_->method != "HEAD") connection_->out_ += "0\r\n\r\n";
+    if (chunks_ && !head_only_) connection_->out_ += "0\r\n\r\n";
     end(keep_alive_ && chunks_ && status_ < 400);
   }
 
@@ -124,16 +126,15 @@ class Exchange : public HttpExchange {
 
   void release() {
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began_);
-    spdlog::info("{} \"{} {} HTTP/1.1\" {} {}", connection_->remote_, header_safe(request_->method),
-                 header_safe(request_->target), status_, took.count());
+    spdlog::info("{} \"{}\" {} {}", connection_->remote_, line_, status_, took.count());
     --connection_->hub_.open_exchanges;
     gone_ = nullptr;
     connection_.reset();
-    request_.reset();
   }
 
   std::shared_ptr<Connection> connection_;  // null: ended
-  std::shared_ptr<const HttpRequest> request_;
+  std::string line_;                        // of the access log
+  bool head_only_;
   Clock::time_point began_;
   HttpHead head_;
   std::function<void()> gone_;
@@ -312,8 +313,10 @@ void Connection::dispatch() {
   request->body = std::move(message.body());
   request->listener = listener_;
   state_ = State::kReplying;
-  current_ = std::make_shared<Exchange>(shared_from_this(), request, keep_alive, chunks);
-  hub_.handler(std::move(request), current_);
+  current_ = std::make_shared<Exchange>(shared_from_this(), *request, keep_alive, chunks);
+  // A copy: the reply may end, and the next request begin, before the handler returns.
+  const std::shared_ptr<Exchange> exchange = current_;
+  hub_.handler(std::move(request), exchange);
 }
 
 void Connection::end_reply(bool keep_alive) {
