@@ -17,7 +17,7 @@ namespace {
 constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 
 const std::vector<Command> kCommands = {
-    // one row for each subcommand, in the order of the help
+    {"serve", "serve models over HTTP", declare_serve},
 };
 
 }  // namespace
