@@ -18,6 +18,8 @@ constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 
 const std::vector<Command> kCommands = {
     // one row for each subcommand, in the order of the help
+    {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
+     declare_convert},
 };
 
 }  // namespace
