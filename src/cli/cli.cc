@@ -20,6 +20,7 @@ const std::vector<Command> kCommands = {
     // one row for each subcommand, in the order of the help
     {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
      declare_convert},
+    {"forward", "logits and hidden states of given token ids", declare_forward},
 };
 
 }  // namespace
