@@ -22,6 +22,7 @@ const std::vector<Command> kCommands = {
      declare_convert},
     {"serve", "serve models over HTTP", declare_serve},
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
+    {"forward", "logits and hidden states of given token ids", declare_forward},
 };
 
 }  // namespace

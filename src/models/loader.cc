@@ -1,11 +1,8 @@
 #include "models/loader.h"
 
+#include <algorithm>
 #include <cstring>
-#include <span>
-#include <utility>
 
-#include "base/error.h"
-#include "models/weight_plan.h"
 #include "ops/pack.h"
 #include "tensor/convert.h"
 
@@ -13,19 +10,6 @@ namespace tensormill {
 namespace {
 
 constexpr const char* kStage = "loading weights";
-
-// The stored matrices' type; of a mix the widest that holds all.
-WeightFormat stored_format(const std::vector<PlannedTensor>& plan) {
-  bool f16 = false, bf16 = false, f32 = false;
-  for (const PlannedTensor& tensor : plan) {
-    if (tensor.target != PlannedTensor::Target::kWeight) continue;
-    f16 |= tensor.stored->view.type == DType::kF16;
-    bf16 |= tensor.stored->view.type == DType::kBF16;
-    f32 |= tensor.stored->view.type == DType::kF32;
-  }
-  if (f32 || (f16 && bf16)) return WeightFormat::kF32;
-  return f16 ? WeightFormat::kF16 : WeightFormat::kBF16;
-}
 
 int64_t stored_bytes(const PlannedTensor& tensor) {
   return tensor.stored->view.elements() *
@@ -114,24 +98,18 @@ class Filler {
 
 }  // namespace
 
-ModelWeights load_weights(const FamilyModel& model, const TensorIndex& checkpoint,
-                          std::optional<WeightFormat> format, const LoadContext& context) {
-  ModelWeights weights = lay_out(model.spec);
-  const std::vector<PlannedTensor> plan = plan_weights(model, checkpoint, weights);
-  verify(model, checkpoint, plan);
-  const WeightFormat chosen = format.value_or(stored_format(plan));
-  allocate(weights, model.spec, chosen);
+void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
+                  const std::vector<PlannedTensor>& plan, const LoadContext& context) {
   int64_t total = 0, done = 0;
   for (const PlannedTensor& tensor : plan) total += stored_bytes(tensor);
-  Filler filler(chosen, context);
+  Filler filler(weights.format, context);
   for (const PlannedTensor& tensor : plan) {
     if (context.progress) context.progress(kStage, done, total);
     filler.fill(tensor);
     done += stored_bytes(tensor);
   }
   if (context.progress) context.progress(kStage, total, total);
-  join_parallel_biases(weights, model.spec);
-  return weights;
+  join_parallel_biases(weights, spec);
 }
 
 }  // namespace tensormill

@@ -1,11 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
-#include <string>
+#include <vector>
 
-#include "artifacts/tensor_index.h"
-#include "models/registry.h"
-#include "models/weights.h"
+#include "models/weight_plan.h"
 
 namespace tensormill {
 
@@ -15,14 +14,13 @@ struct LoadContext {
   const std::function<void(const char* stage, int64_t done, int64_t total)>& progress;
 };
 
-// Fills the weights of `model` from a checkpoint, each tensor read once and written once in its
-// final form. format: none takes the widest of the stored matrices. Errors: kArtifactInvalid naming
-// every tensor that is missing, unused or misshapen, before anything is allocated; kOutOfMemory.
-ModelWeights load_weights(const FamilyModel& model, const TensorIndex& checkpoint,
-                          std::optional<WeightFormat> format, const LoadContext& context);
+// Fills allocated weights from a verified plan, each tensor read once and written once in its final
+// form.
+void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
+                  const std::vector<PlannedTensor>& plan, const LoadContext& context);
 
-// Weights of the same shapes: normal(0, 0.02) from a fixed seed, norms 1, biases and shifts 0.
-ModelWeights random_weights(const TransformerSpec& spec, WeightFormat format,
-                            const LoadContext& context);
+// Fills allocated weights with normal(0, 0.02) from a fixed seed, norms with 1; biases and shifts
+// stay 0.
+void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadContext& context);
 
 }  // namespace tensormill

@@ -1,83 +1,33 @@
 #include "models/model.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include "base/error.h"
-#include "base/json.h"
-#include "models/common_config.h"
+#include "models/describe.h"
 #include "models/loader.h"
 #include "models/model_impl.h"
-#include "models/registry.h"
-#include "models/weight_format.h"
+#include "models/weight_plan.h"
 #include "models/workspace.h"
 #include "nn/rope.h"
-#include "ops/linear.h"
 
 namespace tensormill {
 namespace {
 
-template <class F>
-void for_each_attention(const StackSpec& stack, F&& f) {
-  for (const LayerRef& layer : stack.layers) {
-    for (const BranchSpec& branch : stack.kinds[layer.kind]) {
-      if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) f(*attention);
-    }
-  }
-}
-
-// Equal ropes share one table.
 void lay_out_ropes(Model::Impl& model) {
+  const std::vector<RopeSpec> ropes = distinct_ropes(model.spec);
+  for (const RopeSpec& rope : ropes) model.ropes.push_back({rope, inverse_frequencies(rope)});
   for (const std::vector<BranchSpec>& kind : model.stack().kinds) {
     std::vector<int32_t>& indices = model.rope_of.emplace_back();
     for (const BranchSpec& branch : kind) {
-      indices.push_back(-1);
       const auto* attention = std::get_if<AttentionSpec>(&branch.body);
-      if (attention == nullptr || attention->rope.dim == 0) continue;
-      const auto same = std::find_if(model.ropes.begin(), model.ropes.end(),
-                                     [&](const RopeTable& t) { return t.spec == attention->rope; });
-      indices.back() = static_cast<int32_t>(same - model.ropes.begin());
-      if (same == model.ropes.end()) {
-        model.ropes.push_back({attention->rope, inverse_frequencies(attention->rope)});
-      }
+      const bool turns = attention != nullptr && attention->rope.dim > 0;
+      indices.push_back(
+          turns ? static_cast<int32_t>(std::find(ropes.begin(), ropes.end(), attention->rope) -
+                                       ropes.begin())
+                : -1);
     }
   }
-}
-
-ModelInfo make_info(const Model::Impl& model, ConfigReader& config,
-                    const std::filesystem::path& folder) {
-  const StackSpec& stack = model.stack();
-  ModelInfo info;
-  info.model_type = config.text("model_type");
-  info.vocabulary = stack.embedding.vocabulary;
-  info.width = stack.width;
-  info.layers = static_cast<int32_t>(stack.layers.size());
-  info.max_positions = model.spec.max_positions;
-  info.hard_position_limit = stack.embedding.position_rows > 0;
-  info.dynamic_rope = has_dynamic_rope(model.spec);
-  info.rules = rules(model.spec);
-  info.parameters = count_parameters(model.spec);
-  info.eos_ids = config.ids("eos_token_id");
-  const std::vector<int32_t> bos = config.ids("bos_token_id"), pad = config.ids("pad_token_id");
-  if (!bos.empty()) info.bos_id = bos.front();
-  if (!pad.empty()) info.pad_id = pad.front();
-  const std::filesystem::path generation = folder / "generation_config.json";
-  if (std::filesystem::exists(generation)) {
-    const Json json = read_json_file(generation);
-    ConfigReader reader(json, generation.string());
-    if (reader.has("eos_token_id")) info.eos_ids = reader.ids("eos_token_id");
-  }
-  return info;
-}
-
-// What a model without weights runs in: the type config.json names, or the usual one.
-WeightFormat usual_format(ConfigReader& config) {
-  const char* key = config.has("dtype") ? "dtype" : "torch_dtype";
-  const std::string name = config.text(key, "bfloat16");
-  const std::optional<WeightFormat> format = parse_weight_format(name);
-  if (!format) config.unsupported(key, "float32, float16, bfloat16");
-  return *format;
 }
 
 // Asked with the model's real arguments, so that no request finds out first.
@@ -86,7 +36,7 @@ void check_device(const Model::Impl& model, WeightFormat format, const std::stri
     throw_error(ErrorKind::kUnsupported, "{}: {} kernels have no {} weights", file,
                 model.kernels->name, dtype_name(plain_type(format)));
   }
-  for_each_attention(model.stack(), [&](const AttentionSpec& spec) {
+  for_each_attention(model.spec, [&](const AttentionSpec& spec) {
     if (model.kernels->runs(attention_shape(spec, format))) return;
     throw_error(ErrorKind::kUnsupported,
                 "{}: {} kernels can't run attention of {} heads on {} of {} values each", file,
@@ -105,36 +55,37 @@ const ModelInfo& Model::info() const {
 
 std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
                                    const LoadOptions& options) {
-  const std::filesystem::path file = folder / "config.json";
-  const Json json = read_json_file(file);
-  ConfigReader config(json, file.string());
-  FamilyModel described = find_family(config.text("model_type"), file.string()).describe(config);
+  Description description = describe_model(folder);
   auto impl = std::make_unique<Impl>();
-  impl->spec = described.spec;
+  impl->spec = description.model.spec;
+  impl->info = std::move(description.info);
   impl->kernels = options.kernels;
   impl->stream = options.stream;
-  read_common_keys(config);
-  impl->info = make_info(*impl, config, folder);
-  config.finish();
   lay_out_ropes(*impl);
+  impl->cache_layers = cache_layers(impl->spec);
 
   const LoadContext context{*options.kernels, options.stream, options.progress};
-  if (options.random_weights) {
-    const WeightFormat format = options.format ? *options.format : usual_format(config);
-    check_device(*impl, format, file.string());
-    impl->weights = random_weights(impl->spec, format, context);
-  } else {
-    const std::unique_ptr<TensorIndex> checkpoint = open_checkpoint(folder);
-    impl->weights = load_weights(described, *checkpoint, options.format, context);
-    check_device(*impl, impl->weights.format, file.string());
+  std::unique_ptr<TensorIndex> checkpoint;
+  ModelWeights weights = lay_out(impl->spec);
+  std::vector<PlannedTensor> plan;
+  WeightFormat format = options.format.value_or(description.usual_format);
+  if (!options.random_weights) {
+    checkpoint = open_checkpoint(folder);
+    plan = plan_weights(description.model, *checkpoint, weights);
+    verify(description.model, *checkpoint, plan);
+    format = options.format.value_or(stored_format(plan));
   }
-  impl->info.format = impl->weights.format;
-  impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, impl->weights.format);
-  for_each_attention(impl->stack(), [&](const AttentionSpec& spec) {
-    impl->cache_layers.push_back({spec.kv_heads, spec.dim});
-  });
-  impl->info.cache_bytes_per_token =
-      cache_bytes_per_token(impl->cache_layers, plain_type(impl->weights.format));
+  check_device(*impl, format, description.file);
+  allocate(weights, impl->spec, format);
+  if (options.random_weights) {
+    fill_random(weights, impl->spec, context);
+  } else {
+    fill_weights(weights, impl->spec, plan, context);
+  }
+  impl->weights = std::move(weights);
+  impl->info.format = format;
+  impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format);
+  impl->info.cache_bytes_per_token = cache_bytes_per_token(impl->cache_layers, plain_type(format));
   return std::make_unique<Model>(std::move(impl));
 }
 
@@ -143,28 +94,8 @@ std::unique_ptr<KvCache> Model::make_cache(int32_t blocks) const {
 }
 
 std::unique_ptr<Workspace> Model::make_workspace(const StepLimits& limits) const {
-  Workspace::Sizes sizes;
-  sizes.limits = limits;
-  sizes.width = impl_->stack().width;
-  sizes.vocabulary = impl_->info.vocabulary;
-  sizes.input = linear_input(impl_->weights.format);
-  for (const RopeTable& rope : impl_->ropes) sizes.ropes.push_back(rope.spec.dim);
-  for (const std::vector<BranchSpec>& kind : impl_->stack().kinds) {
-    for (const BranchSpec& branch : kind) {
-      if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-        const int32_t queries = attention->query_rows();
-        sizes.queries = std::max(sizes.queries, queries);
-        sizes.qkv = std::max(sizes.qkv, queries + 2 * attention->kv_rows());
-        sizes.attention_scratch =
-            std::max(sizes.attention_scratch,
-                     impl_->kernels->attention_scratch(limits.rows, attention->heads,
-                                                       attention->dim, limits.max_keys));
-      } else {
-        sizes.mlp = std::max(sizes.mlp, std::get<MlpSpec>(branch.body).width);
-      }
-    }
-  }
-  return std::make_unique<Workspace>(sizes);
+  return std::make_unique<Workspace>(
+      workspace_sizes(impl_->spec, impl_->weights.format, *impl_->kernels, limits));
 }
 
 }  // namespace tensormill

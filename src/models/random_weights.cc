@@ -87,13 +87,10 @@ void clear_padding(const Linear& linear, WeightFormat format) {
 
 }  // namespace
 
-ModelWeights random_weights(const TransformerSpec& spec, WeightFormat format,
-                            const LoadContext& context) {
-  ModelWeights weights = lay_out(spec);
-  allocate(weights, spec, format);
+void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadContext& context) {
   const Draws draws(weights.table_type);
   ThreadTeam* team = team_of(context.stream);
-  const int64_t total = weight_bytes(weights, spec, format);
+  const int64_t total = weight_bytes(weights, spec, weights.format);
   int64_t done = 0;
   uint64_t seed = 0;
   const auto fill = [&](void* to, size_t bytes) {
@@ -103,8 +100,8 @@ ModelWeights random_weights(const TransformerSpec& spec, WeightFormat format,
     if (context.progress) context.progress("making random weights", done, total);
   };
   const auto fill_linear = [&](const Linear& linear) {
-    fill(linear.weight(), packed_bytes(format, linear.spec().outputs, linear.spec().inner));
-    clear_padding(linear, format);
+    fill(linear.weight(), packed_bytes(weights.format, linear.spec().outputs, linear.spec().inner));
+    clear_padding(linear, weights.format);
   };
   const auto fill_norm = [](const NormWeights& norm) {
     std::fill_n(norm.weight.as<float>(), norm.weight.size() / sizeof(float), 1.0F);
@@ -112,7 +109,6 @@ ModelWeights random_weights(const TransformerSpec& spec, WeightFormat format,
   fill(weights.embedding.data(), weights.embedding.size());
   fill(weights.positions.data(), weights.positions.size());
   for_each_weight(weights, fill_linear, fill_norm);
-  return weights;
 }
 
 }  // namespace tensormill

@@ -5,19 +5,6 @@
 namespace tensormill {
 namespace {
 
-template <class Predicate>
-bool any_attention(const TransformerSpec& spec, Predicate predicate) {
-  for (const StackSpec& stack : spec.stacks) {
-    for (const std::vector<BranchSpec>& kind : stack.kinds) {
-      for (const BranchSpec& branch : kind) {
-        const auto* attention = std::get_if<AttentionSpec>(&branch.body);
-        if (attention != nullptr && predicate(*attention)) return true;
-      }
-    }
-  }
-  return false;
-}
-
 int64_t norm_parameters(const NormSpec& norm, int32_t width) {
   if (norm.kind == NormKind::kNone) return 0;
   return norm.shift ? 2 * int64_t{width} : width;
@@ -42,18 +29,35 @@ std::vector<LayerRef> uniform_layers(int32_t layers) {
   return result;
 }
 
+std::vector<CacheLayer> cache_layers(const TransformerSpec& spec) {
+  std::vector<CacheLayer> layers;
+  for_each_attention(spec, [&](const AttentionSpec& a) { layers.push_back({a.kv_heads, a.dim}); });
+  return layers;
+}
+
+std::vector<RopeSpec> distinct_ropes(const TransformerSpec& spec) {
+  std::vector<RopeSpec> ropes;
+  for_each_attention(spec, [&](const AttentionSpec& a) {
+    if (a.rope.dim == 0) return;
+    if (std::find(ropes.begin(), ropes.end(), a.rope) == ropes.end()) ropes.push_back(a.rope);
+  });
+  return ropes;
+}
+
 // A token that sees none after it keeps its keys whatever follows: only then may a prompt be cut,
 // its blocks be shared and its last steps be taken back. A second stack reads all of the first.
 SequenceRules rules(const TransformerSpec& spec) {
-  const bool causal = spec.stacks.size() == 1 &&
-                      !any_attention(spec, [](const AttentionSpec& a) { return !a.mask.causal; });
+  bool causal = spec.stacks.size() == 1;
+  for_each_attention(spec, [&](const AttentionSpec& a) { causal = causal && a.mask.causal; });
   return {causal, causal, causal};
 }
 
 bool has_dynamic_rope(const TransformerSpec& spec) {
-  return any_attention(spec, [](const AttentionSpec& a) {
-    return a.rope.dim > 0 && a.rope.scaling == RopeScaling::kDynamic;
+  bool dynamic = false;
+  for_each_attention(spec, [&](const AttentionSpec& a) {
+    dynamic = dynamic || (a.rope.dim > 0 && a.rope.scaling == RopeScaling::kDynamic);
   });
+  return dynamic;
 }
 
 int64_t count_parameters(const TransformerSpec& spec) {

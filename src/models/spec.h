@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "models/model.h"
+#include "nn/kv_cache.h"
 #include "nn/spec.h"
 
 namespace tensormill {
@@ -39,6 +40,24 @@ struct TransformerSpec {
   HeadSpec head;
   int32_t max_positions = 0;
 };
+
+// Calls f(AttentionSpec) for every attention of every layer, in order.
+template <class F>
+void for_each_attention(const TransformerSpec& spec, F&& f) {
+  for (const StackSpec& stack : spec.stacks) {
+    for (const LayerRef& layer : stack.layers) {
+      for (const BranchSpec& branch : stack.kinds[layer.kind]) {
+        if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) f(*attention);
+      }
+    }
+  }
+}
+
+// What the cache holds for a token, for every attention in order.
+std::vector<CacheLayer> cache_layers(const TransformerSpec& spec);
+
+// The different ropes of a model, in order: equal ones share their angles.
+std::vector<RopeSpec> distinct_ropes(const TransformerSpec& spec);
 
 // Layers that all have kind 0 and weights of their own.
 std::vector<LayerRef> uniform_layers(int32_t layers);

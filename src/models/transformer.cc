@@ -32,7 +32,7 @@ class Step {
         stream_(model.stream),
         batch_(batch),
         cache_(cache),
-        ws_(workspace),
+        ws_(workspace.arrays()),
         width_(model.stack().width),
         input_(linear_input(model.weights.format)) {}
 
@@ -191,7 +191,7 @@ class Step {
   const Stream stream_;
   const RaggedBatch& batch_;
   KvCache& cache_;
-  Workspace& ws_;
+  const Workspace::Arrays& ws_;
   const int32_t width_;
   const DType input_;
   Pending pending_;

@@ -244,4 +244,16 @@ void verify(const FamilyModel& model, const TensorIndex& checkpoint,
               all.empty() ? "the checkpoint" : all.front().file, message);
 }
 
+WeightFormat stored_format(const std::vector<PlannedTensor>& plan) {
+  bool f16 = false, bf16 = false, f32 = false;
+  for (const PlannedTensor& tensor : plan) {
+    if (tensor.target != PlannedTensor::Target::kWeight) continue;
+    f16 |= tensor.stored->view.type == DType::kF16;
+    bf16 |= tensor.stored->view.type == DType::kBF16;
+    f32 |= tensor.stored->view.type == DType::kF32;
+  }
+  if (f32 || (f16 && bf16)) return WeightFormat::kF32;
+  return f16 ? WeightFormat::kF16 : WeightFormat::kBF16;
+}
+
 }  // namespace tensormill

@@ -37,4 +37,7 @@ std::vector<PlannedTensor> plan_weights(const FamilyModel& model, const TensorIn
 void verify(const FamilyModel& model, const TensorIndex& checkpoint,
             const std::vector<PlannedTensor>& plan);
 
+// The stored matrices' type; of a mix the narrowest that holds all. The plan must be verified.
+WeightFormat stored_format(const std::vector<PlannedTensor>& plan);
+
 }  // namespace tensormill
