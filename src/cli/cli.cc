@@ -19,6 +19,8 @@ constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 const std::vector<Command> kCommands = {
     // one row for each subcommand, in the order of the help
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
+    {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
+     declare_convert},
 };
 
 }  // namespace
