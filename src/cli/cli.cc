@@ -21,6 +21,7 @@ const std::vector<Command> kCommands = {
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
     {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
      declare_convert},
+    {"serve", "serve models over HTTP", declare_serve},
 };
 
 }  // namespace
