@@ -27,6 +27,7 @@ inline constexpr int kShortSegment = 512;
 inline constexpr int kAttentionChunk = 256;
 inline constexpr int kBlockTokens = 32;  // tokens of one KV cache block; divides kAttentionChunk
 inline constexpr int kPanel = 64;        // outputs of one panel of a packed weight
+inline constexpr int kMaxHeadDim = 512;
 
 using Stream = struct StreamTag*;  // a CUDA stream, or the CPU's ThreadTeam
 
