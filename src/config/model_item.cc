@@ -1,0 +1,236 @@
+#include "config/model_item.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "base/error.h"
+#include "base/log_once.h"
+#include "config/paths.h"
+#include "config/text.h"
+
+namespace fs = std::filesystem;
+
+namespace tensormill {
+namespace {
+
+constexpr std::array kArchives = {".zip", ".mar", ".tar", ".tgz", ".tar.gz", ".tar.z"};
+constexpr std::array kRemote = {"s3://", "djl://", "http://", "https://", "jar:", "hdfs://"};
+constexpr std::array kWorkflowFiles = {"workflow.json", "workflow.yml", "workflow.yaml"};
+
+bool has_archive_suffix(std::string_view path) {
+  const std::string name = lower(path);
+  return std::any_of(kArchives.begin(), kArchives.end(),
+                     [&](const char* suffix) { return name.ends_with(suffix); });
+}
+
+bool is_remote(std::string_view url) {
+  return std::any_of(kRemote.begin(), kRemote.end(),
+                     [&](const char* scheme) { return url.starts_with(scheme); });
+}
+
+bool is_hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
+
+// The entries of a folder that aren't hidden, by name. An unreadable folder has none.
+std::vector<fs::path> visible_entries(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code error;
+  fs::directory_iterator it(folder, error), end;
+  while (!error && it != end) {
+    if (!is_hidden(it->path())) entries.push_back(it->path());
+    it.increment(error);
+  }
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
+fs::path inner_folder(const fs::path& folder) {
+  const std::vector<fs::path> entries = visible_entries(folder);
+  return entries.size() == 1 && is_folder(entries[0]) ? entries[0] : folder;
+}
+
+// "file:///m/x%20y" -> "/m/x y"; anything else is a path already.
+std::string local_path(std::string_view url) {
+  if (!url.starts_with("file:")) return std::string(url);
+  std::string path = percent_decode(url.substr(5));
+  const size_t slashes = std::min(path.find_first_not_of('/'), path.size());
+  if (slashes > 1) path.erase(0, slashes - 1);
+  return path;
+}
+
+std::vector<std::pair<std::string, std::string>> query_arguments(std::string_view query) {
+  std::vector<std::pair<std::string, std::string>> arguments;
+  for (const std::string_view piece : split(query, "&")) {
+    const size_t equals = piece.find('=');
+    if (equals == 0 || equals == std::string_view::npos) continue;
+    arguments.emplace_back(percent_decode(piece.substr(0, equals)),
+                           percent_decode(piece.substr(equals + 1)));
+  }
+  return arguments;
+}
+
+void refuse_special(const std::string& url, const std::string& path) {
+  if (is_remote(url)) {
+    throw_error(ErrorKind::kUnsupported,
+                "Invalid model url: {}: is not supported yet by this build: nothing is "
+                "downloaded; expected a folder on this machine",
+                url);
+  }
+  if (has_archive_suffix(path)) {
+    throw_error(ErrorKind::kUnsupported,
+                "Invalid model url: {}: is not supported yet by this build: archives aren't "
+                "unpacked; expected a folder",
+                url);
+  }
+  for (const char* suffix : {".yml", ".yaml", ".json"}) {
+    if (!path.ends_with(suffix)) continue;
+    throw_error(ErrorKind::kUnsupported,
+                "Invalid model url: {}: is not supported yet by this build: workflows aren't "
+                "built; expected a model's folder",
+                url);
+  }
+}
+
+std::string no_such_folder(bool offline) {
+  return offline ? "no such folder, and DJL_OFFLINE forbids a download"
+                 : "no such folder, and models are not downloaded yet by this build";
+}
+
+}  // namespace
+
+ModelItem parse_model_item(std::string_view text) {
+  text = trim(text);
+  ModelItem item;
+  const size_t equals = text.substr(0, text.find('?')).find('=');
+  if (equals == std::string_view::npos) {
+    item.url = text;
+  } else {
+    std::string_view endpoint = trim(text.substr(0, equals));
+    item.url = trim(text.substr(equals + 1));
+    if (endpoint.starts_with('[') != endpoint.ends_with(']')) {
+      throw_error(ErrorKind::kConfigInvalid, "{}: a bracket isn't closed", text);
+    }
+    if (endpoint.starts_with('[')) endpoint = endpoint.substr(1, endpoint.size() - 2);
+    std::array<std::string*, 4> fields = {&item.name, &item.version, &item.engine, &item.devices};
+    for (size_t i = 0;; ++i) {
+      if (i == fields.size()) {
+        throw_error(ErrorKind::kConfigInvalid,
+                    "{}: expected name:version:engine:devices=url, found more fields", text);
+      }
+      const size_t colon = endpoint.find(':');
+      *fields[i] = trim(endpoint.substr(0, colon));
+      if (colon == std::string_view::npos) break;
+      endpoint.remove_prefix(colon + 1);
+    }
+  }
+  if (item.url.empty()) {
+    throw_error(ErrorKind::kConfigInvalid, "\"{}\": expected [name=]url, found no url", text);
+  }
+  return item;
+}
+
+ModelPlace find_model(const std::string& url, const fs::path& base, const fs::path& store,
+                      bool offline) {
+  ModelPlace place;
+  std::string location = url;
+  const size_t question = url.find('?');
+  if (question != std::string::npos) {
+    place.arguments = query_arguments(std::string_view(url).substr(question + 1));
+    location.resize(question);
+  }
+  const std::string text = local_path(location);
+  refuse_special(url, text);
+  fs::path path = (base / text).lexically_normal();
+  if (!path_exists(path) && !store.empty() && fs::path(text).is_relative()) {
+    path = (store / text).lexically_normal();
+  }
+  if (!path_exists(path)) {
+    throw_error(ErrorKind::kNotFound, "Invalid model url: {}: {}", url, no_such_folder(offline));
+  }
+  if (!is_folder(path)) {
+    throw_error(ErrorKind::kNotFound, "Invalid model url: {}: is a file, expected a folder", url);
+  }
+  place.url = "file:" + path.string();
+  place.directory = inner_folder(path.has_filename() ? path : path.parent_path());
+  for (const char* name : kWorkflowFiles) {
+    if (path_exists(place.directory / name)) refuse_special(url, (place.directory / name).string());
+  }
+  return place;
+}
+
+fs::path find_model_folder(const std::string& model_id, const std::vector<fs::path>& bases,
+                           std::string_view label, bool offline) {
+  if (is_remote(model_id)) {
+    throw_error(ErrorKind::kUnsupported,
+                "{} is not supported yet by this build: nothing is downloaded; expected a folder "
+                "on this machine",
+                label);
+  }
+  const std::string path = local_path(model_id);
+  for (const fs::path& base : bases) {
+    const fs::path folder = (base / path).lexically_normal();
+    if (is_folder(folder)) return folder.has_filename() ? folder : folder.parent_path();
+    if (path_exists(folder)) {
+      throw_error(ErrorKind::kConfigInvalid, "{}: is a file, expected a folder", label);
+    }
+  }
+  throw_error(ErrorKind::kUnsupported, "{}: {}; hub ids are not supported yet by this build", label,
+              no_such_folder(offline));
+}
+
+std::string model_name_of_text(std::string_view text) {
+  std::string name(text);
+  for (char& c : name) {
+    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!word) c = '_';
+  }
+  return name;
+}
+
+std::string model_name_of_url(std::string_view url) {
+  url = url.substr(0, url.find('?'));
+  std::string path = local_path(url);
+  const bool slash = path.ends_with('/');
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  std::string name = path.substr(path.rfind('/') + 1);
+  if (!slash) {
+    // The longest first: ".tar.gz" ends in no other suffix of the list, ".tgz" neither.
+    for (const char* suffix : kArchives) {
+      if (!lower(name).ends_with(suffix)) continue;
+      name.resize(name.size() - std::string_view(suffix).size());
+      break;
+    }
+  }
+  return model_name_of_text(name);
+}
+
+std::vector<fs::path> scan_model_store(const fs::path& store, const fs::path& skipped) {
+  const auto is_skipped = [&](const fs::path& path) {
+    if (skipped.empty()) return false;
+    const auto relative = path.lexically_normal().lexically_relative(skipped.lexically_normal());
+    return !relative.empty() && *relative.begin() != "..";
+  };
+  const std::vector<fs::path> entries = visible_entries(store);
+  const bool many = std::all_of(entries.begin(), entries.end(), [](const fs::path& entry) {
+    return is_folder(entry) || has_archive_suffix(entry.string());
+  });
+  std::vector<fs::path> models;
+  if (!many) {
+    if (!is_skipped(store)) models.push_back(store);
+    return models;
+  }
+  for (const fs::path& entry : entries) {
+    if (is_skipped(entry)) continue;
+    if (!is_folder(entry)) refuse_special(entry.string(), entry.string());
+    if (visible_entries(entry).empty()) {
+      warn_once(entry.string() + ": empty or unreadable, skipped");
+      continue;
+    }
+    models.push_back(inner_folder(entry));
+  }
+  return models;
+}
+
+}  // namespace tensormill
