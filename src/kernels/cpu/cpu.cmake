@@ -3,7 +3,6 @@
 # contracting a * b + c where the source doesn't say fma. tests/kernels/nm_test.sh looks for weak
 # symbols in the objects.
 file(GLOB tensormill_cpu_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-set(TENSORMILL_CPU_OBJECTS "")
 
 function(tensormill_cpu_level level)
   set(target tm_kernels_${level})
@@ -22,7 +21,6 @@ function(tensormill_cpu_level level)
     COMPILE_OPTIONS "${options};-O2;-fno-math-errno;-ffp-contract=off;-fno-exceptions;${ARGN}"
     COMPILE_DEFINITIONS "TENSORMILL_LEVEL=${level}")
   target_sources(tm_kernels PRIVATE $<TARGET_OBJECTS:${target}>)
-  set(TENSORMILL_CPU_OBJECTS "${TENSORMILL_CPU_OBJECTS};$<TARGET_OBJECTS:${target}>" PARENT_SCOPE)
 endfunction()
 
 tensormill_cpu_level(portable)
