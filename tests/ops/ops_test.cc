@@ -1,0 +1,216 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "ops/attention.h"
+#include "ops/embed.h"
+#include "ops/gather.h"
+#include "ops/linear.h"
+#include "ops/pack.h"
+#include "ops/residual.h"
+#include "ops/rope.h"
+#include "ops/to_cache.h"
+#include "tensor/tensor.h"
+
+namespace tensormill {
+namespace {
+
+// Arguments of a tiny step that all ops accept; each test breaks one of them.
+struct Step {
+  static constexpr int kWidth = 8, kHeads = 2, kDim = 4, kRows = 3;
+  const KernelTable& kernels = *cpu_kernels("portable");
+  int32_t rows = kRows, one = 1;
+  std::vector<int32_t> ids = {0, 1, 2}, begin = {0, 3}, table = {0}, sequence = {0, 0, 0};
+  std::vector<float> data = std::vector<float>(256, 0.5f), out = std::vector<float>(256);
+  std::vector<float> cache = std::vector<float>(2048), scratch = std::vector<float>(256);
+  Packed packed{cache.data(), WeightFormat::kF32, kWidth, kWidth};
+  Live live{&rows, kRows};
+  KvView kv{cache.data(),
+            cache.data() + 1024,
+            DType::kF32,
+            kHeads* kBlockTokens* kDim,
+            kBlockTokens* kDim,
+            table.data(),
+            1};
+
+  EmbedArgs embed_args() {
+    return {ids.data(), nullptr, data.data(), DType::kF32, nullptr, 0, 1, out.data(), kWidth, live};
+  }
+  ResidualArgs residual_args() {
+    ResidualArgs args{};
+    args.in = {NormKind::kRms, data.data(), nullptr, 1e-5f};
+    args.residual = data.data();
+    args.carry = args.branch = 1;
+    args.y = {out.data(), DType::kF32, kWidth};
+    args.width = kWidth;
+    args.live = live;
+    return args;
+  }
+  LinearArgs linear_args() {
+    LinearArgs args{};
+    args.weight = &packed;
+    args.in = {out.data(), DType::kF32, kWidth};
+    args.out = {out.data() + 128, DType::kF32, kWidth};
+    args.live = live;
+    return args;
+  }
+  RopeArgs rope_args() {
+    return {ids.data(), nullptr, data.data(), kDim, 1, 1e4f, 1, 16, out.data(), live};
+  }
+  ToCacheArgs to_cache_args() {
+    ToCacheArgs args{};
+    args.qkv = data.data();
+    args.qkv_stride = 3 * kHeads * kDim;
+    args.heads = args.kv_heads = kHeads;
+    args.dim = kDim;
+    args.row_sequence = sequence.data();
+    args.positions = ids.data();
+    args.q = out.data();
+    args.kv = kv;
+    args.live = live;
+    return args;
+  }
+  AttentionArgs attention_args() {
+    AttentionArgs args{};
+    args.q = data.data();
+    args.q_stride = kHeads * kDim;
+    args.row_begin = begin.data();
+    args.keys = &rows;
+    args.heads = args.kv_heads = kHeads;
+    args.dim = kDim;
+    args.kv = kv;
+    args.score.scale = 1;
+    args.out = {out.data(), DType::kF32, kHeads * kDim};
+    args.scratch = scratch.data();
+    args.sequences = {&one, 1};
+    args.rows = live;
+    return args;
+  }
+  PackArgs pack_args() {
+    return {{data.data(), DType::kF32, false, kWidth, kWidth, nullptr, 0, kWidth},
+            cache.data(),
+            WeightFormat::kF32,
+            kWidth,
+            kWidth};
+  }
+};
+
+// Expects kInternal and `expected` in the message.
+void fails(const char* expected, const std::function<void()>& f) {
+  try {
+    f();
+    ADD_FAILURE() << "accepted; expected: " << expected;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kInternal);
+    EXPECT_NE(std::string(error.what()).find(expected), std::string::npos) << error.what();
+  }
+}
+
+TEST(Ops, AcceptWhatIsWhole) {
+  Step s;
+  EXPECT_NO_THROW(pack(s.kernels, s.pack_args(), nullptr));
+  EXPECT_NO_THROW(embed(s.kernels, s.embed_args(), nullptr));
+  EXPECT_NO_THROW(residual(s.kernels, s.residual_args(), nullptr));
+  EXPECT_NO_THROW(linear(s.kernels, s.linear_args(), nullptr));
+  const LinearArgs products[] = {s.linear_args()};
+  EXPECT_NO_THROW(norm_linear(s.kernels, s.residual_args(), products, nullptr));
+  EXPECT_NO_THROW(rope(s.kernels, s.rope_args(), nullptr));
+  EXPECT_NO_THROW(to_cache(s.kernels, s.to_cache_args(), nullptr));
+  EXPECT_NO_THROW(attention(s.kernels, s.attention_args(), nullptr));
+  EXPECT_NO_THROW(gather(s.kernels, s.data.data(), s.ids.data(), s.out.data(), 4, s.live, nullptr));
+}
+
+// Changes one argument and expects the op to say so.
+template <class Args, class Op, class Change>
+void refuses(const char* expected, Args args, Op op, Change change) {
+  Step s;
+  change(args);
+  fails(expected, [&] { op(s.kernels, args, nullptr); });
+}
+
+TEST(Ops, EmbedRefuses) {
+  Step s;
+  const auto bad = [&](const char* expected, auto change) {
+    refuses(expected, s.embed_args(), embed, change);
+  };
+  bad("width", [](EmbedArgs& a) { a.width = 0; });
+  bad("f32, bf16 or f16", [](EmbedArgs& a) { a.type = DType::kI8; });
+  bad("a table", [](EmbedArgs& a) { a.table = nullptr; });
+  bad("positions", [](EmbedArgs& a) { a.position_table = a.table; });
+  bad("count", [](EmbedArgs& a) { a.live.count = nullptr; });
+}
+
+TEST(Ops, ResidualAndLinearRefuse) {
+  Step s;
+  const auto bad = [&](const char* expected, auto change) {
+    refuses(expected, s.residual_args(), residual, change);
+  };
+  bad("8 partials", [](ResidualArgs& a) { a.partials = 9; });
+  bad("every partial", [](ResidualArgs& a) { a.partials = 1; });
+  bad("weight", [](ResidualArgs& a) { a.in.weight = nullptr; });
+  bad("stride", [](ResidualArgs& a) { a.y.stride = 7; });
+  const auto bad_product = [&](const char* expected, auto change) {
+    refuses(expected, s.linear_args(), linear, change);
+  };
+  bad_product("packed weight", [](LinearArgs& a) { a.weight = nullptr; });
+  bad_product("weight's type", [](LinearArgs& a) { a.in.type = DType::kBF16; });
+  bad_product("stride", [](LinearArgs& a) { a.out.stride = 7; });
+  bad_product("stride", [](LinearArgs& a) { a.in.stride = 7; });
+  Packed odd = s.packed;
+  odd.outputs = 7;
+  bad_product("pairs", [&](LinearArgs& a) {
+    a.weight = &odd;
+    a.gated = true;
+  });
+  LinearArgs elsewhere = s.linear_args();
+  elsewhere.in.x = s.data.data();
+  const LinearArgs products[] = {elsewhere};
+  fails("norm's output", [&] { norm_linear(s.kernels, s.residual_args(), products, nullptr); });
+}
+
+TEST(Ops, RopeCacheAndAttentionRefuse) {
+  Step s;
+  refuses("even dim", s.rope_args(), rope, [](RopeArgs& a) { a.dim = 3; });
+  refuses("dynamic", s.rope_args(), rope, [&](RopeArgs& a) {
+    a.lengths = s.ids.data();
+    a.original_length = 0;
+  });
+  const auto bad_cache = [&](const char* expected, auto change) {
+    refuses(expected, s.to_cache_args(), to_cache, change);
+  };
+  bad_cache("kMaxHeadDim", [](ToCacheArgs& a) { a.dim = kMaxHeadDim + 1; });
+  bad_cache("groups", [](ToCacheArgs& a) { a.kv_heads = 3; });
+  bad_cache("rope_dim", [&](ToCacheArgs& a) {
+    a.cos_sin = s.data.data();
+    a.rope_dim = 6;
+  });
+  bad_cache("block table", [](ToCacheArgs& a) { a.kv.table = nullptr; });
+  bad_cache("rows of", [](ToCacheArgs& a) { a.qkv_stride = 5; });
+  const auto bad = [&](const char* expected, auto change) {
+    refuses(expected, s.attention_args(), attention, change);
+  };
+  bad("scratch", [](AttentionArgs& a) { a.scratch = nullptr; });
+  bad("f32, bf16 or f16", [](AttentionArgs& a) { a.kv.type = DType::kI32; });
+  bad("head_stride", [](AttentionArgs& a) { a.kv.head_stride = 5; });
+  bad("window", [](AttentionArgs& a) { a.score.window = -1; });
+}
+
+TEST(Ops, PackAndGatherRefuse) {
+  Step s;
+  const auto bad = [&](const char* expected, auto change) {
+    refuses(expected, s.pack_args(), pack, change);
+  };
+  bad("inside the packed", [](PackArgs& a) { a.source.first_row = 1; });
+  bad("inside the source", [](PackArgs& a) { a.source.outputs = 7; });
+  bad("same inner", [](PackArgs& a) { a.source.inner = 7; });
+  std::vector<int32_t> map = {0, 1, 2, 3, 4, 5, 6, 8};
+  bad("row_map", [&](PackArgs& a) { a.source.row_map = map.data(); });
+  fails("positive width",
+        [&] { gather(s.kernels, s.data.data(), s.ids.data(), s.out.data(), 0, s.live, nullptr); });
+}
+
+}  // namespace
+}  // namespace tensormill
