@@ -60,17 +60,15 @@ template <class W, int R, int V>
       for (int v = 0; v < V; ++v) sum[r][v] = fma(weight[v], input, sum[r][v]);
     }
   } else {
-    // All even elements of the pairs, then all odd ones: half the weights fit the registers.
-#pragma GCC unroll 2
-    for (int half = 0; half < 2; ++half) {
-      F weight[V];
+    F even[V], odd[V];
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) weight[v] = load_half(w + 2 * v * kLanes, half);
+    for (int v = 0; v < V; ++v) load_pairs(w + 2 * v * kLanes, even[v], odd[v]);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        const F input = set1(x[r][k + half]);
+    for (int r = 0; r < R; ++r) {
+      const F first = set1(x[r][k]), second = set1(x[r][k + 1]);
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) sum[r][v] = fma(weight[v], input, sum[r][v]);
+      for (int v = 0; v < V; ++v) {
+        sum[r][v] = fma(odd[v], second, fma(even[v], first, sum[r][v]));
       }
     }
   }

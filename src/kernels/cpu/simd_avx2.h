@@ -116,11 +116,11 @@ template <class T>
   return _mm256_and_ps(x, lanes_between(0, n));
 }
 
-// The even (half 0) or odd (half 1) ones of kLanes pairs of bf16.
-[[gnu::always_inline]] inline F load_half(const Bf16* p, int half) {
+// Pairs of bf16: the even ones and the odd ones.
+[[gnu::always_inline]] inline void load_pairs(const Bf16* p, F& even, F& odd) {
   const I pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return _mm256_castsi256_ps(half == 0 ? _mm256_slli_epi32(pairs, 16)
-                                       : _mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+  even = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+  odd = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
 }
 
 }  // namespace

@@ -127,11 +127,11 @@ constexpr int kRoundNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   return _mm512_maskz_mov_ps(first(n), x);
 }
 
-// The even (half 0) or odd (half 1) ones of kLanes pairs of bf16.
-[[gnu::always_inline]] inline F load_half(const Bf16* p, int half) {
+// Pairs of bf16: the even ones and the odd ones.
+[[gnu::always_inline]] inline void load_pairs(const Bf16* p, F& even, F& odd) {
   const I pairs = _mm512_loadu_si512(p);
-  return _mm512_castsi512_ps(half == 0 ? _mm512_slli_epi32(pairs, 16)
-                                       : _mm512_and_si512(pairs, _mm512_set1_epi32(-65536)));
+  even = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+  odd = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)));
 }
 
 }  // namespace

@@ -134,11 +134,12 @@ template <class T>
   return bits_as<F>(bits_as<I>(x) & lanes_between(0, n));
 }
 
-// The even (half 0) or odd (half 1) ones of kLanes pairs of bf16.
-[[gnu::always_inline]] inline F load_half(const Bf16* p, int half) {
+// Pairs of bf16: the even ones and the odd ones.
+[[gnu::always_inline]] inline void load_pairs(const Bf16* p, F& even, F& odd) {
   I pairs;
   __builtin_memcpy(&pairs, p, sizeof pairs);
-  return bits_as<F>(half == 0 ? pairs << 16 : pairs & set1_int(-65536));
+  even = bits_as<F>(pairs << 16);
+  odd = bits_as<F>(pairs & set1_int(-65536));
 }
 
 }  // namespace
