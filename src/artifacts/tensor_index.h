@@ -25,7 +25,7 @@ class TensorIndex {
   // The tensor has been read for the last time: mapped pages that hold nothing else may leave this
   // process's memory. Reading it again is slower, not wrong.
   virtual void release(const NamedTensor& tensor) const = 0;
-  virtual const std::vector<NamedTensor>& tensors() const = 0;       // in ascending order of names
+  virtual const std::vector<NamedTensor>& tensors() const = 0;  // in ascending order of names
 };
 
 // Opens the weights of a Hugging Face folder: model.safetensors.index.json, model.safetensors, any

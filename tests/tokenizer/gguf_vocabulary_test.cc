@@ -73,8 +73,7 @@ TEST(GgufVocabulary, ByteLevelHasThePublishedPreTokenizer) {
 TEST(GgufVocabulary, SentencePieceGetsItsMergesFromTheScores) {
   const OrderedJson json = gguf_tokenizer(sentencepiece());
   // ab (-1), ba (-2), aba (-3) first by the lower left part: a+ba, then ab+a
-  EXPECT_EQ(json["model"]["merges"],
-            OrderedJson::parse(R"(["a b","b a","a ba","ab a"])"));
+  EXPECT_EQ(json["model"]["merges"], OrderedJson::parse(R"(["a b","b a","a ba","ab a"])"));
   EXPECT_EQ(json["model"]["byte_fallback"], true);
   EXPECT_EQ(json["model"]["unk_token"], "<unk>");
   EXPECT_EQ(json["normalizer"]["normalizers"][0]["type"], "Prepend");
