@@ -171,15 +171,16 @@ Json token_ids(const GgufVocabulary& v) {
   return ids;
 }
 
-// "left right" as ["left", "right"]: the form in which a piece may hold a space.
+// "left right", the form that every reader of tokenizer.json knows.
 Json given_merges(const GgufVocabulary& v) {
   Json merges = Json::array();
   for (const std::string& merge : v.merges) {
-    const size_t space = merge.find(' ', 1);
-    if (space == std::string::npos || space + 1 == merge.size()) {
+    const size_t space = merge.find(' ');
+    if (space == 0 || space == std::string::npos || space + 1 == merge.size() ||
+        merge.find(' ', space + 1) != std::string::npos) {
       fail(v, "ggml.merges", fmt::format("\"{}\", expected two pieces and a space", merge));
     }
-    merges.push_back({merge.substr(0, space), merge.substr(space + 1)});
+    merges.push_back(merge);
   }
   return merges;
 }
@@ -198,7 +199,7 @@ Json merges_from_scores(const GgufVocabulary& v) {
   std::vector<Merge> merges;
   for (size_t id = 0; id < v.tokens.size(); ++id) {
     const std::string_view piece = v.tokens[id];
-    if (piece.size() > kMaxPiece || ids.at(piece) != id) continue;
+    if (piece.size() > kMaxPiece || ids.at(piece) != id || piece.find(' ') != piece.npos) continue;
     const size_t begin = merges.size();
     for (size_t cut = 1; cut < piece.size(); ++cut) {
       const auto left = ids.find(piece.substr(0, cut));
@@ -215,7 +216,7 @@ Json merges_from_scores(const GgufVocabulary& v) {
                    [](const Merge& a, const Merge& b) { return a.score > b.score; });
   Json result = Json::array();
   for (const Merge& merge : merges) {
-    result.push_back({v.tokens[merge.left], v.tokens[merge.right]});
+    result.push_back(v.tokens[merge.left] + ' ' + v.tokens[merge.right]);
   }
   return result;
 }

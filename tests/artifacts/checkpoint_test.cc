@@ -20,6 +20,20 @@ TEST(Checkpoint, FindsTensorsByName) {
   EXPECT_EQ(index->find(""), nullptr);
 }
 
+TEST(Checkpoint, ReleasedTensorsCanBeReadAgain) {
+  const TemporaryFolder folder;
+  std::string file =
+      safetensors(R"({"w":{"dtype":"I8","shape":[20000],"data_offsets":[0,20000]}})", 20000);
+  file.back() = 7;
+  folder.write("model.safetensors", file);
+  const auto index = open_checkpoint(folder.path());
+  const auto* data = static_cast<const int8_t*>(index->find("w")->view.data);
+  EXPECT_EQ(data[19999], 7);
+  index->release(*index->find("w"));
+  EXPECT_EQ(data[19999], 7);
+  EXPECT_EQ(data[0], 0);
+}
+
 TEST(Checkpoint, TakesASingleFileOfAnyName) {
   const TemporaryFolder folder;
   folder.write("model.fp16.safetensors", kOne);

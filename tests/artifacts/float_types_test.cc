@@ -50,6 +50,7 @@ class OneTensor final : public TensorIndex {
  public:
   explicit OneTensor(NamedTensor tensor) : all_{std::move(tensor)} {}
   const NamedTensor* find(std::string_view) const override { return all_.data(); }
+  void release(const NamedTensor&) const override {}
   const std::vector<NamedTensor>& tensors() const override { return all_; }
 
  private:

@@ -82,7 +82,8 @@ TEST(Convert, GptNeoxGathersEachHead) {
 TEST(Convert, PicksTheTypeFromTheSource) {
   const TemporaryFolder folder;
   convert(golden("llama.gguf"), folder.path() / "quantized");
-  for (const NamedTensor& tensor : open_checkpoint(folder.path() / "quantized")->tensors()) {
+  const auto quantized = open_checkpoint(folder.path() / "quantized");
+  for (const NamedTensor& tensor : quantized->tensors()) {
     EXPECT_EQ(tensor.view.type, DType::kBF16) << tensor.name;
   }
   convert(golden("gpt2.gguf"), folder.path() / "plain");

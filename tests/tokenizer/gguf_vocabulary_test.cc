@@ -50,7 +50,7 @@ TEST(GgufVocabulary, ByteLevelHasThePublishedPreTokenizer) {
   EXPECT_EQ(json["pre_tokenizer"]["pretokenizers"][0]["type"], "Digits");
   EXPECT_EQ(json["pre_tokenizer"]["pretokenizers"][1]["type"], "ByteLevel");
   EXPECT_EQ(json["model"]["vocab"]["hi"], 3);
-  EXPECT_EQ(json["model"]["merges"], OrderedJson::parse(R"([["h","i"]])"));
+  EXPECT_EQ(json["model"]["merges"], OrderedJson::parse(R"(["h i"])"));
   ASSERT_EQ(json["added_tokens"].size(), 2U);
   EXPECT_EQ(json["added_tokens"][0]["special"], true);
   EXPECT_EQ(json["added_tokens"][1]["content"], "<tool>");
@@ -73,8 +73,7 @@ TEST(GgufVocabulary, ByteLevelHasThePublishedPreTokenizer) {
 TEST(GgufVocabulary, SentencePieceGetsItsMergesFromTheScores) {
   const OrderedJson json = gguf_tokenizer(sentencepiece());
   // ab (-1), ba (-2), aba (-3) first by the lower left part: a+ba, then ab+a
-  EXPECT_EQ(json["model"]["merges"],
-            OrderedJson::parse(R"([["a","b"],["b","a"],["a","ba"],["ab","a"]])"));
+  EXPECT_EQ(json["model"]["merges"], OrderedJson::parse(R"(["a b","b a","a ba","ab a"])"));
   EXPECT_EQ(json["model"]["byte_fallback"], true);
   EXPECT_EQ(json["model"]["unk_token"], "<unk>");
   EXPECT_EQ(json["normalizer"]["normalizers"][0]["type"], "Prepend");
@@ -112,6 +111,8 @@ TEST(GgufVocabulary, RefusesWhatItDoesNotKnow) {
   v = bytes_bpe();
   v.merges = {"hi"};
   expect_error(v, ErrorKind::kArtifactInvalid, "\"hi\", expected two pieces");
+  v.merges = {"h i x"};
+  expect_error(v, ErrorKind::kArtifactInvalid, "\"h i x\", expected two pieces");
   v.merges = {};
   expect_error(v, ErrorKind::kArtifactInvalid, "ggml.merges");
   v = bytes_bpe();
