@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -119,8 +122,21 @@ TEST(Encode, MergesOfLongAndShortWordsAgree) {
 
 TEST(Encode, IsTheSameFromManyThreads) {
   const auto tokenizer = load_json(byte_level_json(3).dump());
-  const Encoding expected = tokenizer->encode("aaaaaaa bb aaaa");
-  EXPECT_EQ(tokenizer->encode("aaaaaaa bb aaaa").ids, expected.ids);
+  const std::string text = "aaaaaaa bb aaaa cc aaaaaaaaaaaa";
+  const Encoding expected = tokenizer->encode(text);
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) {
+        const Encoding encoding = tokenizer->encode(text);
+        wrong += encoding.ids != expected.ids || encoding.offsets != expected.offsets;
+        wrong += tokenizer->decode(encoding.ids) != text;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(Decode, RefusesIdsOutOfRange) {
