@@ -25,6 +25,12 @@ class FileTensorIndex final : public TensorIndex {
         [](const NamedTensor& tensor, std::string_view key) { return tensor.name < key; });
     return place != all.end() && place->name == name ? &*place : nullptr;
   }
+  void release(const NamedTensor& tensor) const override {
+    const auto bytes = static_cast<size_t>(tensor.view.elements()) * dtype_size(tensor.view.type);
+    for (const auto& file : file_.mapped) {
+      file->release({static_cast<const std::byte*>(tensor.view.data), bytes});
+    }
+  }
   const std::vector<NamedTensor>& tensors() const override { return file_.tensors; }
 
  private:
@@ -84,6 +90,7 @@ TensorFile read_shards(const fs::path& index, Reader read) {
       }
     }
     all.owners.insert(all.owners.end(), shard.owners.begin(), shard.owners.end());
+    all.mapped.insert(all.mapped.end(), shard.mapped.begin(), shard.mapped.end());
   }
   std::sort(all.tensors.begin(), all.tensors.end(),
             [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });

@@ -215,7 +215,7 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string
 TensorFile read_safetensors(const std::filesystem::path& file) {
   const std::shared_ptr<const MappedFile> mapped = MappedFile::open(file);
   TensorFile result = parse_safetensors(mapped->bytes(), file.string());
-  result.owners.push_back(mapped);
+  result.mapped.push_back(mapped);
   return result;
 }
 

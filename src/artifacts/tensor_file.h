@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "artifacts/tensor_index.h"
+#include "base/mmap.h"
 
 namespace tensormill {
 
@@ -11,6 +12,7 @@ namespace tensormill {
 struct TensorFile {
   std::vector<NamedTensor> tensors;  // in ascending order of names, each name once
   std::vector<std::shared_ptr<const void>> owners;
+  std::vector<std::shared_ptr<const MappedFile>> mapped;  // and the files
 };
 
 }  // namespace tensormill

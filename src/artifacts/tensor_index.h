@@ -22,6 +22,9 @@ class TensorIndex {
  public:
   virtual ~TensorIndex() = default;
   virtual const NamedTensor* find(std::string_view name) const = 0;  // null: not there
+  // The tensor has been read for the last time: mapped pages that hold nothing else may leave this
+  // process's memory. Reading it again is slower, not wrong.
+  virtual void release(const NamedTensor& tensor) const = 0;
   virtual const std::vector<NamedTensor>& tensors() const = 0;       // in ascending order of names
 };
 

@@ -247,7 +247,7 @@ TensorFile read_torch_checkpoint(const std::filesystem::path& file) {
   const std::shared_ptr<const MappedFile> mapped = MappedFile::open(file);
   const std::string origin = file.string();
   TensorFile result = parse_torch_checkpoint(mapped->bytes(), origin);
-  result.owners.push_back(mapped);
+  result.mapped.push_back(mapped);
   return result;
 }
 

@@ -37,6 +37,20 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
       new MappedFile(file.string(), {static_cast<const std::byte*>(data), size}));
 }
 
+void MappedFile::release(std::span<const std::byte> part) const {
+  const std::byte* begin = bytes_.data();
+  const std::byte* end = begin + bytes_.size();
+  if (part.data() < begin || part.data() + part.size() > end) return;
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  // A mapping starts on a page: offsets from it round like addresses.
+  const auto offset = static_cast<size_t>(part.data() - begin);
+  const size_t first = (offset + page - 1) / page * page;
+  const size_t last = (offset + part.size()) / page * page;
+  if (first >= last) return;
+  // Only advice: a failure costs memory, nothing else.
+  ::madvise(const_cast<std::byte*>(begin) + first, last - first, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }

@@ -20,6 +20,9 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  // Lets the whole pages of `part` leave memory until they are read again. Bytes that aren't this
+  // file's are left alone.
+  void release(std::span<const std::byte> part) const;
   const std::string& path() const { return path_; }
 
  private:
