@@ -17,10 +17,7 @@ namespace {
 constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 
 const std::vector<Command> kCommands = {
-<<<<<<< HEAD
     // one row for each subcommand, in the order of the help
-=======
->>>>>>> main
     {"serve", "serve models over HTTP", declare_serve},
     {"forward", "logits and hidden states of given token ids", declare_forward},
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
