@@ -17,9 +17,12 @@ namespace {
 constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 
 const std::vector<Command> kCommands = {
+    // one row for each subcommand, in the order of the help
     {"serve", "serve models over HTTP", declare_serve},
     {"forward", "logits and hidden states of given token ids", declare_forward},
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
+    {"inspect", "what a model is, the memory it needs and what can't be done with it",
+     declare_inspect},
     {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
      declare_convert},
     {"doctor", "what this machine offers and what will be used", declare_doctor},

@@ -99,13 +99,15 @@ class Filler {
 }  // namespace
 
 void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
-                  const std::vector<PlannedTensor>& plan, const LoadContext& context) {
+                  const std::vector<PlannedTensor>& plan, const TensorIndex& checkpoint,
+                  const LoadContext& context) {
   int64_t total = 0, done = 0;
   for (const PlannedTensor& tensor : plan) total += stored_bytes(tensor);
   Filler filler(weights.format, context);
   for (const PlannedTensor& tensor : plan) {
     if (context.progress) context.progress(kStage, done, total);
     filler.fill(tensor);
+    checkpoint.release(*tensor.stored);
     done += stored_bytes(tensor);
   }
   if (context.progress) context.progress(kStage, total, total);

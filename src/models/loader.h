@@ -15,9 +15,10 @@ struct LoadContext {
 };
 
 // Fills allocated weights from a verified plan, each tensor read once and written once in its final
-// form.
+// form, and then released.
 void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
-                  const std::vector<PlannedTensor>& plan, const LoadContext& context);
+                  const std::vector<PlannedTensor>& plan, const TensorIndex& checkpoint,
+                  const LoadContext& context);
 
 // Fills allocated weights with normal(0, 0.02) from a fixed seed, norms with 1; biases and shifts
 // stay 0.

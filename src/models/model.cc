@@ -80,7 +80,7 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   if (options.random_weights) {
     fill_random(weights, impl->spec, context);
   } else {
-    fill_weights(weights, impl->spec, plan, context);
+    fill_weights(weights, impl->spec, plan, *checkpoint, context);
   }
   impl->weights = std::move(weights);
   impl->info.format = format;

@@ -55,7 +55,8 @@ def run(model_class, config, state, ids):
 def greedy(model_class, config, state, ids):
     model = build(model_class, config, state)
     with torch.no_grad():
-        out = model.generate(torch.tensor([ids]), max_new_tokens=GREEDY_TOKENS, do_sample=False,
+        prompt = torch.tensor([ids])
+        out = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=GREEDY_TOKENS, do_sample=False,
                              eos_token_id=None, pad_token_id=0, use_cache=True,
                              return_dict_in_generate=True, output_logits=True)
     for logits in out.logits:

@@ -1,0 +1,141 @@
+#include <fmt/ranges.h>
+
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "artifacts/tensor_index.h"
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/load_model.h"
+#include "models/describe.h"
+#include "models/weight_plan.h"
+#include "models/workspace.h"
+
+namespace tensormill {
+namespace {
+
+std::string size_text(int64_t bytes) {
+  constexpr double kMiB = 1024.0 * 1024;
+  constexpr double kGiB = 1024 * kMiB;
+  const auto size = static_cast<double>(bytes);
+  if (size >= kGiB) return fmt::format("{:.2f} GiB", size / kGiB);
+  if (size >= kMiB) return fmt::format("{:.1f} MiB", size / kMiB);
+  return fmt::format("{:.1f} KiB", size / 1024);
+}
+
+void line(const char* name, const std::string& value) {
+  fmt::print("{:<16} {}\n", name, value);
+}
+
+const char* yes_no(bool value) {
+  return value ? "yes" : "no";
+}
+
+std::string attention_text(const TransformerSpec& spec) {
+  std::string text;
+  for_each_attention(spec, [&](const AttentionSpec& a) {
+    if (!text.empty()) return;
+    text = fmt::format("{} heads of {} on {} of keys and values", a.heads, a.dim, a.kv_heads);
+    if (a.rope.dim > 0) text += fmt::format(", {} of {} rotary", a.rope.dim, a.dim);
+  });
+  return text;
+}
+
+// What the folder's weights are in, once they have been checked against config.json.
+std::string stored_text(const Description& description, const std::filesystem::path& folder,
+                        const ModelWeights& shapes, WeightFormat* format) {
+  std::unique_ptr<TensorIndex> checkpoint;
+  try {
+    checkpoint = open_checkpoint(folder);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNotFound) throw;
+    return "no weights here: --random-weights can run it";
+  }
+  ModelWeights unused = lay_out(description.model.spec);
+  const std::vector<PlannedTensor> plan = plan_weights(description.model, *checkpoint, unused);
+  verify(description.model, *checkpoint, plan);
+  *format = stored_format(plan);
+  return fmt::format("{} tensors, all accounted for; loads as {} ({})",
+                     checkpoint->tensors().size(), dtype_name(plain_type(*format)),
+                     size_text(weight_bytes(shapes, description.model.spec, *format)));
+}
+
+void print_memory(const Description& description, const ModelWeights& shapes,
+                  const KernelTable& kernels) {
+  constexpr StepLimits kStep{512, 64, 64, 4096};
+  const TransformerSpec& spec = description.model.spec;
+  fmt::print("\n{:<16} {:>12} {:>14} {:>22}\n", "memory as", "weights", "KV a token",
+             "512 rows in a step");
+  for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16}) {
+    const DType type = plain_type(format);
+    fmt::print("{:<16} {:>12} {:>14} {:>22}\n", dtype_name(type),
+               size_text(weight_bytes(shapes, spec, format)),
+               size_text(cache_bytes_per_token(cache_layers(spec), type)),
+               size_text(static_cast<int64_t>(
+                   workspace_bytes(workspace_sizes(spec, format, kernels, kStep)))));
+  }
+}
+
+// Why an option of serving can't be used with this model.
+void print_limits(const ModelInfo& info) {
+  std::vector<std::pair<const char*, std::string>> limits;
+  if (!info.rules.chunks) limits.emplace_back("prompt chunks", "attention is not causal");
+  if (!info.rules.shares_prefix) limits.emplace_back("shared prefixes", "attention is not causal");
+  if (info.dynamic_rope) {
+    limits.emplace_back("prefixes shared at any length",
+                        "keys depend on the prompt's length beyond the trained one");
+  }
+  limits.emplace_back("devices other than cpu", "this build has none");
+  limits.emplace_back("tensor_parallel_degree over 1", "a CPU runs one rank");
+  limits.emplace_back("weights below 16 bits", "this build stores f32, f16 and bf16");
+  fmt::print("\nnot supported\n");
+  for (const auto& [what, why] : limits) fmt::print("  {}: {}\n", what, why);
+}
+
+int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
+  const Description description = describe_model(folder);
+  const KernelTable& kernels = choose_kernels(options);
+  const ModelInfo& info = description.info;
+  const ModelWeights shapes = lay_out(description.model.spec);
+  WeightFormat format = description.usual_format;
+  const std::string stored = stored_text(description, folder, shapes, &format);
+  line("family", info.model_type);
+  line("task", "text generation");
+  line("mode", fmt::format("fused kernels ({}), one rank", kernels.name));
+  line("parameters", fmt::format("{} ({:.1f} million)", info.parameters,
+                                 static_cast<double>(info.parameters) / 1e6));
+  line("layers", fmt::format("{} of width {}", info.layers, info.width));
+  line("attention", attention_text(description.model.spec));
+  line("vocabulary", fmt::format("{}{}", info.vocabulary,
+                                 description.model.spec.head.tied ? ", head tied to it" : ""));
+  line("positions", fmt::format("{}{}", info.max_positions,
+                                info.hard_position_limit ? ", learned: none beyond" : ""));
+  line("end of text",
+       info.eos_ids.empty() ? "none" : fmt::format("{}", fmt::join(info.eos_ids, ", ")));
+  line("checkpoint", stored);
+  line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",
+                            yes_no(info.rules.chunks), yes_no(info.rules.shares_prefix),
+                            yes_no(info.rules.rewinds)));
+  print_memory(description, shapes, kernels);
+  print_limits(info);
+  return 0;
+}
+
+}  // namespace
+
+CommandRunner declare_inspect(CLI::App& app) {
+  struct Options {
+    CommonOptions common;
+    std::string model;
+  };
+  const auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "a Hugging Face model folder")->required();
+  options->common.declare(app);
+  return [options] { return inspect(options->model, options->common); };
+}
+
+}  // namespace tensormill

@@ -1,0 +1,194 @@
+// What config.json may say: every absurd or unknown value is an error that names it.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "fixture.h"
+#include "models/config_reader.h"
+#include "models/describe.h"
+
+namespace tensormill {
+namespace {
+
+using testing::HasSubstr;
+
+// The message of describing a fixture's config.json after `change`.
+template <class Change>
+std::string message(const std::string& family, const std::string& name, Change&& change,
+                    ErrorKind kind = ErrorKind::kArtifactInvalid) {
+  const TemporaryFolder folder;
+  find_variant(family, name).make_folder(folder, change);
+  try {
+    describe_model(folder.path());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "no error";
+  return "";
+}
+
+template <class Change>
+Description describe(const std::string& family, const std::string& name, Change&& change) {
+  const TemporaryFolder folder;
+  find_variant(family, name).make_folder(folder, change);
+  return describe_model(folder.path());
+}
+
+RopeSpec first_rope(const Description& description) {
+  return distinct_ropes(description.model.spec).at(0);
+}
+
+struct BadValue {
+  const char *family, *name, *key, *value, *expected;
+};
+
+class BadConfig : public testing::TestWithParam<BadValue> {};
+
+TEST_P(BadConfig, NamesFileKeyValueAndExpectation) {
+  const BadValue& bad = GetParam();
+  const std::string text = message(bad.family, bad.name, [&](Json& config) {
+    ASSERT_TRUE(config.contains(bad.key)) << bad.key;
+    config[bad.key] = Json::parse(bad.value);
+  });
+  EXPECT_THAT(text, HasSubstr("config.json: "));
+  EXPECT_THAT(text, HasSubstr(bad.key));
+  EXPECT_THAT(text, HasSubstr(bad.expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, BadConfig,
+    testing::Values(
+        BadValue{"llama", "grouped", "hidden_size", "null", "is missing, expected a whole number"},
+        BadValue{"llama", "grouped", "hidden_size", "-36",
+                 "is -36, expected a whole number from 1"},
+        BadValue{"llama", "grouped", "hidden_size", "0", "from 1"},
+        BadValue{"llama", "grouped", "hidden_size", "1e300", "from 1 to 131072"},
+        BadValue{"llama", "grouped", "hidden_size", "36.5", "a whole number"},
+        BadValue{"llama", "grouped", "hidden_size", "\"36\"", "is \"36\", expected a whole number"},
+        BadValue{"llama", "grouped", "hidden_size", "[36]", "a whole number"},
+        BadValue{"llama", "grouped", "vocab_size", "9223372036854775807", "from 1 to 8388608"},
+        BadValue{"llama", "grouped", "num_hidden_layers", "0", "from 1 to 1024"},
+        BadValue{"llama", "grouped", "num_hidden_layers", "100000000", "from 1 to 1024"},
+        BadValue{"llama", "grouped", "num_attention_heads", "0", "from 1"},
+        BadValue{"llama", "grouped", "num_key_value_heads", "0", "from 1 to 6"},
+        BadValue{"llama", "grouped", "num_key_value_heads", "7", "from 1 to 6"},
+        BadValue{"llama", "grouped", "num_key_value_heads", "4",
+                 "a divisor of num_attention_heads"},
+        BadValue{"llama", "grouped", "rms_norm_eps", "-1", "a number from 0 to 1"},
+        BadValue{"llama", "grouped", "rms_norm_eps", "\"small\"", "a number from 0 to 1"},
+        BadValue{"llama", "grouped", "rope_theta", "0", "a number from 1"},
+        BadValue{"llama", "grouped", "attention_bias", "1", "true or false"},
+        BadValue{"llama", "grouped", "hidden_act", "7", "a text"},
+        BadValue{"llama", "grouped", "eos_token_id", "\"</s>\"", "a token id or a list of them"},
+        BadValue{"llama", "linear", "rope_scaling", "2", "an object"},
+        BadValue{"llama", "linear", "rope_scaling", R"({"type": "linear"})", "factor is missing"},
+        BadValue{"llama", "linear", "rope_scaling", R"({"type": "linear", "factor": 0})",
+                 "factor is 0"},
+        BadValue{"llama", "linear", "rope_scaling", R"({"factor": 2})", "rope_type is missing"},
+        BadValue{"llama", "linear", "rope_scaling",
+                 R"({"type": "linear", "factor": 2, "surprise": 1})", "rope_scaling.surprise"},
+        BadValue{"llama", "biased", "head_dim", "5", "expected an even number"},
+        BadValue{"gpt2", "plain", "n_head", "7", "a divisor of n_embd, which is 40"},
+        BadValue{"gpt2", "plain", "n_positions", "-1", "from 1"},
+        BadValue{"gpt_neox", "parallel", "rotary_pct", "1.5", "a number from 0 to 1"},
+        BadValue{"gpt_neox", "parallel", "use_parallel_residual", "\"yes\"", "true or false"}));
+
+TEST(Config, UnknownModelTypeListsWhatIsSupported) {
+  const std::string text = message(
+      "llama", "grouped", [](Json& config) { config["model_type"] = "mamba"; },
+      ErrorKind::kUnsupported);
+  EXPECT_THAT(text,
+              HasSubstr("model_type \"mamba\" is not supported; supported are gpt2, gpt_neox, "
+                        "llama"));
+}
+
+TEST(Config, MissingModelTypeIsNamed) {
+  EXPECT_THAT(message("llama", "grouped", [](Json& config) { config.erase("model_type"); }),
+              HasSubstr("model_type is missing"));
+}
+
+TEST(Config, EveryUnreadKeyIsNamed) {
+  const std::string text = message("gpt2", "plain", [](Json& config) {
+    config["alibi"] = true;
+    config["moe"] = {{"experts", 8}};
+  });
+  EXPECT_THAT(text, HasSubstr("unknown keys: alibi, moe"));
+}
+
+TEST(Config, UnknownRopeTypeListsWhatIsSupported) {
+  const std::string text = message(
+      "llama", "linear",
+      [](Json& config) {
+        config["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
+      },
+      ErrorKind::kUnsupported);
+  EXPECT_THAT(text, HasSubstr("rope_scaling.rope_type is \"yarn\", supported: default, linear, "
+                              "dynamic, llama3"));
+}
+
+TEST(Config, UnknownActivationListsWhatIsSupported) {
+  const std::string text = message(
+      "llama", "grouped", [](Json& config) { config["hidden_act"] = "xielu"; },
+      ErrorKind::kUnsupported);
+  EXPECT_THAT(text, HasSubstr("hidden_act is \"xielu\", supported: gelu, "));
+}
+
+TEST(Config, QuantizedCheckpointsAreRefusedByName) {
+  const std::string text = message(
+      "llama", "grouped",
+      [](Json& config) {
+        config["quantization_config"] = {{"quant_method", "gptq"}};
+      },
+      ErrorKind::kUnsupported);
+  EXPECT_THAT(text, HasSubstr("quantization_config"));
+}
+
+TEST(Config, BothSpellingsOfRopeMeanTheSame) {
+  const RopeSpec older = first_rope(describe("llama", "llama3", [](Json&) {}));
+  const RopeSpec newer = first_rope(describe("llama", "llama3", [](Json& config) {
+    config["rope_parameters"] = config["rope_scaling"];
+    config["rope_parameters"]["rope_theta"] = config["rope_theta"];
+    config.erase("rope_scaling");
+    config.erase("rope_theta");
+  }));
+  EXPECT_EQ(older.scaling, RopeScaling::kLlama3);
+  EXPECT_EQ(older, newer);
+}
+
+TEST(Config, RopeParametersMayNameTheShareThatTurns) {
+  const RopeSpec rope = first_rope(describe("gpt_neox", "parallel", [](Json& config) {
+    config["rope_parameters"] = {
+        {"rope_type", "default"}, {"rope_theta", 123.0}, {"partial_rotary_factor", 0.25}};
+  }));
+  EXPECT_EQ(rope.dim, 2);
+  EXPECT_EQ(rope.theta, 123);
+}
+
+TEST(Config, EndOfTextComesFromTheGenerationConfigFirst) {
+  const TemporaryFolder folder;
+  find_variant("llama", "grouped").make_folder(folder, [](Json&) {});
+  EXPECT_THAT(describe_model(folder.path()).info.eos_ids, testing::ElementsAre(2, 5));
+  folder.write("generation_config.json", R"({"eos_token_id": 7, "temperature": 0.6})");
+  EXPECT_THAT(describe_model(folder.path()).info.eos_ids, testing::ElementsAre(7));
+}
+
+TEST(Config, RulesFollowFromTheSpec) {
+  Description description = describe("llama", "dynamic", [](Json&) {});
+  EXPECT_TRUE(description.info.rules.chunks && description.info.rules.shares_prefix &&
+              description.info.rules.rewinds);
+  EXPECT_TRUE(description.info.dynamic_rope);
+  TransformerSpec& spec = description.model.spec;
+  std::get<AttentionSpec>(spec.stacks[0].kinds[0][0].body).mask.causal = false;
+  const SequenceRules encoder = rules(spec);
+  EXPECT_FALSE(encoder.chunks || encoder.shares_prefix || encoder.rewinds);
+}
+
+TEST(Config, LearnedPositionsAreAHardLimit) {
+  EXPECT_TRUE(describe("gpt2", "plain", [](Json&) {}).info.hard_position_limit);
+  EXPECT_FALSE(describe("llama", "grouped", [](Json&) {}).info.hard_position_limit);
+}
+
+}  // namespace
+}  // namespace tensormill

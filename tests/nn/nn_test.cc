@@ -1,0 +1,97 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "nn/kv_cache.h"
+#include "nn/linear.h"
+#include "nn/rope.h"
+
+namespace tensormill {
+namespace {
+
+TEST(Rope, FrequenciesFallByTheSameFactor) {
+  RopeSpec spec;
+  spec.dim = 8;
+  spec.theta = 10000;
+  EXPECT_THAT(inverse_frequencies(spec),
+              testing::Pointwise(testing::FloatNear(1e-7F), {1.0F, 0.1F, 0.01F, 0.001F}));
+  spec.scaling = RopeScaling::kLinear;
+  spec.factor = 4;
+  EXPECT_THAT(inverse_frequencies(spec),
+              testing::Pointwise(testing::FloatNear(1e-7F), {0.25F, 0.025F, 0.0025F, 0.00025F}));
+}
+
+// Wavelengths 6, 63, 628 and 6283 against bounds of 160 (low) and 40 (high).
+TEST(Rope, Llama3StretchesLongWavesAndBlendsBetween) {
+  RopeSpec spec;
+  spec.dim = 8;
+  spec.theta = 10000;
+  spec.scaling = RopeScaling::kLlama3;
+  spec.factor = 8;
+  spec.low_frequency = 1;
+  spec.high_frequency = 4;
+  spec.original_length = 160;
+  const std::vector<float> got = inverse_frequencies(spec);
+  const double wave = 2 * M_PI / 0.1, blend = (160 / wave - 1) / 3;
+  EXPECT_FLOAT_EQ(got[0], 1);
+  EXPECT_NEAR(got[1], (1 - blend) * 0.1 / 8 + blend * 0.1, 1e-7);
+  EXPECT_FLOAT_EQ(got[2], 0.01F / 8);
+  EXPECT_FLOAT_EQ(got[3], 0.001F / 8);
+}
+
+TEST(KvCache, PlanesOfLayersDoNotOverlap) {
+  const std::vector<CacheLayer> layers{{2, 6}, {1, 10}};
+  const KvCache cache(layers, DType::kBF16, 3);
+  EXPECT_EQ(cache_bytes_per_token(layers, DType::kBF16), 2 * (2 * 6 + 10) * 2);
+  EXPECT_EQ(static_cast<int64_t>(cache.bytes()),
+            cache_bytes_per_token(layers, DType::kBF16) * 3 * kBlockTokens);
+  const KvView first = cache.view(0, nullptr, 0), second = cache.view(1, nullptr, 0);
+  EXPECT_EQ(first.head_stride, 6 * kBlockTokens);
+  EXPECT_EQ(first.block_stride, 2 * first.head_stride);
+  const auto distance = [](const void* from, const void* to) {
+    return static_cast<const std::byte*>(to) - static_cast<const std::byte*>(from);
+  };
+  EXPECT_EQ(distance(first.k, first.v), 3 * first.block_stride * 2);
+  EXPECT_EQ(distance(first.v, second.k), 3 * first.block_stride * 2);
+  EXPECT_EQ(distance(second.k, second.v), 3 * second.block_stride * 2);
+}
+
+TEST(Linear, AnInputSplitLeavesItsBiasToTheResidual) {
+  LinearSpec spec;
+  spec.outputs = 5;
+  spec.inner = 7;
+  spec.bias = true;
+  Linear columns(spec);
+  spec.split = Split::kInputs;
+  Linear rows(spec);
+  columns.allocate(WeightFormat::kF32);
+  rows.allocate(WeightFormat::kF32);
+  EXPECT_EQ(columns.args({}, {}, {}).bias, columns.bias());
+  EXPECT_EQ(rows.args({}, {}, {}).bias, nullptr);
+  EXPECT_NE(rows.bias(), nullptr);
+}
+
+TEST(Linear, ABiasMovesToALinearThatHasNone) {
+  LinearSpec spec;
+  spec.outputs = 2;
+  spec.inner = 2;
+  spec.bias = true;
+  Linear from(spec), with(spec);
+  spec.bias = false;
+  Linear without(spec);
+  for (Linear* linear : {&from, &with, &without}) linear->allocate(WeightFormat::kF32);
+  from.bias()[1] = 3;
+  with.bias()[1] = 4;
+  Linear copy(from.spec());
+  copy.allocate(WeightFormat::kF32);
+  copy.bias()[1] = 3;
+  from.move_bias_to(with);
+  copy.move_bias_to(without);
+  EXPECT_EQ(from.bias(), nullptr);
+  EXPECT_EQ(with.bias()[1], 7);
+  EXPECT_EQ(without.bias()[1], 3);
+}
+
+}  // namespace
+}  // namespace tensormill
