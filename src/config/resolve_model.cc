@@ -140,6 +140,11 @@ void fill_settings(ModelConfig& config, Layers layers, const fs::path& home) {
   if (const Settings::Value* file = layers.find("option.deepspeed_config_path")) {
     fs::path path = home / file->text;
     if (!path_exists(path)) path = config.directory / file->text;
+    if (!path_exists(path)) {
+      throw_error(ErrorKind::kConfigInvalid,
+                  "option.deepspeed_config_path={} ({}): no such file; expected a JSON file",
+                  file->text, file->source);
+    }
     put_deepspeed_config(layers, path);
   }
   layers.apply(config.settings);

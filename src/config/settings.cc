@@ -63,7 +63,8 @@ void Settings::set(std::string_view key, std::string_view value, std::string_vie
     values_.insert_or_assign(std::string(key), Value{std::string(value), std::string(source)});
     return;
   }
-  const std::string label = fmt::format("{}={} ({})", key, shown(key, value), source);
+  std::string label = fmt::format("{}={}", key, shown(key, value));
+  if (source != key) label += fmt::format(" ({})", source);
   std::string checked = checked_value(*setting, value, label);
   if (setting->effect == SettingEffect::kNoEffect) {
     info_once(fmt::format("{} has no effect: {}", label, setting->help));
