@@ -39,8 +39,9 @@ std::vector<std::pair<std::string, Settings::Value>> with_source(const KeyValues
                                                                  const std::string& source) {
   std::vector<std::pair<std::string, Settings::Value>> result;
   for (const auto& [key, text] : values) {
-    const auto* row = std::find_if(std::begin(kRequestNames), std::end(kRequestNames),
-                                   [&](const VariableRow& name) { return name.variable == key; });
+    const auto* row =
+        std::find_if(std::begin(kRequestNames), std::end(kRequestNames),
+                     [&typed = key](const VariableRow& name) { return name.variable == typed; });
     const bool renamed = row != std::end(kRequestNames);
     result.emplace_back(renamed ? row->key : key, Settings::Value{text, source});
   }
