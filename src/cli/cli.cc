@@ -17,6 +17,15 @@ namespace {
 constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 
 const std::vector<Command> kCommands = {
+    // one row for each subcommand, in the order of the help
+    {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
+     declare_convert},
+    {"serve", "serve models over HTTP", declare_serve},
+    {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
+    {"forward", "logits and hidden states of given token ids", declare_forward},
+    {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
+    {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
+     declare_convert},
     {"serve", "serve models over HTTP", declare_serve},
 };
 

@@ -21,8 +21,8 @@ class ChatTemplate {
 
   // variables: an object with messages, add_generation_prompt, bos_token, eos_token, tools,
   // documents and whatever else the caller passes on. kBadRequest with the template's line when it
-  // fails or calls raise_exception.
-  std::string render(const nlohmann::json& variables) const;
+  // fails or calls raise_exception. Ordered, because tojson shows keys in the order they came in.
+  std::string render(const nlohmann::ordered_json& variables) const;
 
  private:
   struct Program;

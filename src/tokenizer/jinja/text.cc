@@ -1,0 +1,306 @@
+#include "tokenizer/jinja/text.h"
+
+#include <fmt/format.h>
+#include <utf8proc.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace tensormill::jinja {
+namespace {
+
+void append_code_point(std::string& out, int32_t code_point) {
+  utf8proc_uint8_t bytes[4];
+  const auto n = utf8proc_encode_char(code_point, bytes);
+  out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(n));
+}
+
+bool is_letter(int32_t code_point) {
+  const auto category = utf8proc_category(code_point);
+  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LT;
+}
+
+template <class Map>
+std::string map_code_points(std::string_view text, Map&& map) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size();) append_code_point(out, map(next_code_point(text, i)));
+  return out;
+}
+
+bool is_printable(int32_t code_point) {
+  if (code_point == ' ') return true;
+  switch (utf8proc_category(code_point)) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS:
+      return false;
+    default:
+      return true;
+  }
+}
+
+template <class Drop>
+std::string_view strip_if(std::string_view text, bool left, bool right, Drop&& drop) {
+  size_t begin = 0;
+  while (left && begin < text.size()) {
+    size_t next = begin;
+    if (!drop(next_code_point(text, next))) break;
+    begin = next;
+  }
+  size_t end = text.size();
+  while (right && end > begin) {
+    size_t start = end - 1;
+    while (start > begin && (text[start] & 0xC0) == 0x80) --start;
+    size_t at = start;
+    if (!drop(next_code_point(text, at))) break;
+    end = start;
+  }
+  return text.substr(begin, end - begin);
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  for (size_t i = 0; i < text.size();) {
+    utf8proc_int32_t code_point;
+    const auto left = static_cast<utf8proc_ssize_t>(text.size() - i);
+    const auto n = utf8proc_iterate(bytes + i, left, &code_point);
+    if (n <= 0) return false;
+    i += static_cast<size_t>(n);
+  }
+  return true;
+}
+
+int32_t next_code_point(std::string_view text, size_t& offset) {
+  utf8proc_int32_t code_point;
+  const auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + offset,
+                                  static_cast<utf8proc_ssize_t>(text.size() - offset), &code_point);
+  offset += n > 0 ? static_cast<size_t>(n) : 1;
+  return n > 0 ? code_point : 0xFFFD;
+}
+
+size_t count_code_points(std::string_view text) {
+  size_t count = 0;
+  for (const char c : text) count += (c & 0xC0) != 0x80;
+  return count;
+}
+
+std::vector<size_t> code_point_offsets(std::string_view text) {
+  std::vector<size_t> offsets;
+  offsets.reserve(text.size() + 1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((text[i] & 0xC0) != 0x80) offsets.push_back(i);
+  }
+  offsets.push_back(text.size());
+  return offsets;
+}
+
+std::vector<std::string> split_code_points(std::string_view text) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < text.size();) {
+    const size_t begin = i;
+    next_code_point(text, i);
+    out.emplace_back(text.substr(begin, i - begin));
+  }
+  return out;
+}
+
+bool is_space(int32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
+}
+
+std::string_view strip(std::string_view text, bool left, bool right) {
+  return strip_if(text, left, right, is_space);
+}
+
+std::string_view strip_set(std::string_view text, std::string_view set, bool left, bool right) {
+  return strip_if(text, left, right, [set](int32_t code_point) {
+    for (size_t i = 0; i < set.size();) {
+      if (next_code_point(set, i) == code_point) return true;
+    }
+    return false;
+  });
+}
+
+std::string upper(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const int32_t code_point = next_code_point(text, i);
+    if (code_point == 0xDF) {
+      out += "SS";
+    } else {
+      append_code_point(out, utf8proc_toupper(code_point));
+    }
+  }
+  return out;
+}
+
+std::string lower(std::string_view text) {
+  return map_code_points(text, utf8proc_tolower);
+}
+
+std::string capitalize(std::string_view text) {
+  bool first = true;
+  return map_code_points(text, [&first](int32_t c) {
+    const int32_t mapped = first ? utf8proc_totitle(c) : utf8proc_tolower(c);
+    first = false;
+    return mapped;
+  });
+}
+
+std::string title(std::string_view text) {
+  bool inside = false;
+  return map_code_points(text, [&inside](int32_t c) {
+    const int32_t mapped = inside ? utf8proc_tolower(c) : utf8proc_totitle(c);
+    inside = is_letter(c);
+    return mapped;
+  });
+}
+
+std::string title_filter(std::string_view text) {
+  bool first = true;
+  return map_code_points(text, [&first](int32_t c) {
+    const int32_t mapped = first ? utf8proc_toupper(c) : utf8proc_tolower(c);
+    first = is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+    return mapped;
+  });
+}
+
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to,
+                        int64_t limit) {
+  std::string out;
+  size_t at = 0;
+  for (int64_t done = 0; limit < 0 || done < limit; ++done) {
+    if (from.empty()) {  // between all code points
+      out += to;
+      if (at == text.size()) return out;
+      const size_t begin = at;
+      next_code_point(text, at);
+      out += text.substr(begin, at - begin);
+      continue;
+    }
+    const size_t found = text.find(from, at);
+    if (found == std::string_view::npos) break;
+    out += text.substr(at, found - at);
+    out += to;
+    at = found + from.size();
+  }
+  out += text.substr(at);
+  return out;
+}
+
+std::vector<std::string> split_lines(std::string_view text, bool keep_ends) {
+  std::vector<std::string> lines;
+  size_t begin = 0;
+  for (size_t i = 0; i < text.size();) {
+    const size_t at = i;
+    const int32_t c = next_code_point(text, i);
+    const bool line_end = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 ||
+                          c == 0x2028 || c == 0x2029;
+    if (!line_end) continue;
+    if (c == '\r' && i < text.size() && text[i] == '\n') ++i;
+    lines.emplace_back(text.substr(begin, (keep_ends ? i : at) - begin));
+    begin = i;
+  }
+  if (begin < text.size()) lines.emplace_back(text.substr(begin));
+  return lines;
+}
+
+std::string python_repr(std::string_view text) {
+  const bool single = text.find('\'') != std::string_view::npos;
+  const bool both = single && text.find('"') != std::string_view::npos;
+  const char quote = single && !both ? '"' : '\'';
+  std::string out(1, quote);
+  for (size_t i = 0; i < text.size();) {
+    const int32_t c = next_code_point(text, i);
+    if (c == quote || c == '\\') {
+      out += '\\';
+      out += static_cast<char>(c);
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (is_printable(c)) {
+      append_code_point(out, c);
+    } else if (c < 0x100) {
+      out += fmt::format("\\x{:02x}", c);
+    } else if (c < 0x10000) {
+      out += fmt::format("\\u{:04x}", c);
+    } else {
+      out += fmt::format("\\U{:08x}", c);
+    }
+  }
+  return out + quote;
+}
+
+std::string json_quote(std::string_view text, bool ascii) {
+  std::string out = "\"";
+  for (size_t i = 0; i < text.size();) {
+    const int32_t c = next_code_point(text, i);
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      default:
+        if (c < 0x20 || (ascii && c >= 0x7F && c < 0x10000)) {
+          out += c == 0x7F ? "\x7F" : fmt::format("\\u{:04x}", c);
+        } else if (ascii && c >= 0x10000) {
+          out += fmt::format("\\u{:04x}\\u{:04x}", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
+        } else {
+          append_code_point(out, c);
+        }
+    }
+  }
+  return out + '"';
+}
+
+std::string format_float(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
+  char buffer[64];
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
+  const std::string_view shortest(buffer, static_cast<size_t>(end - buffer));
+  const size_t e = shortest.find('e');
+  int exponent = 0;
+  const char* digits = shortest.data() + e + 1 + (shortest[e + 1] == '+');
+  std::from_chars(digits, end, exponent);
+  if (exponent < -4 || exponent >= 16) return std::string(shortest);
+  char fixed[64];
+  const auto fixed_end =
+      std::to_chars(fixed, fixed + sizeof fixed, value, std::chars_format::fixed).ptr;
+  std::string out(fixed, static_cast<size_t>(fixed_end - fixed));
+  if (out.find('.') == std::string::npos) out += ".0";
+  return out;
+}
+
+}  // namespace tensormill::jinja
