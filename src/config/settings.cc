@@ -19,11 +19,6 @@ const Setting& required(SettingScope scope, std::string_view key) {
   return *setting;
 }
 
-// Secrets never reach a log or a terminal.
-std::string shown(std::string_view key, std::string_view value) {
-  return key == "HF_TOKEN" ? "***" : std::string(value);
-}
-
 }  // namespace
 
 std::span<const Setting> setting_table() {
@@ -58,12 +53,12 @@ void Settings::set(std::string_view key, std::string_view value, std::string_vie
   }
   if (!setting) {
     const std::string_view nearest = nearest_key(scope_, key);
-    warn_once(fmt::format("{} ({}): unknown setting, ignored{}", key, source,
+    warn_once(fmt::format("{} ({}): unknown setting, ignored{}", printable(key), source,
                           nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest)));
     values_.insert_or_assign(std::string(key), Value{std::string(value), std::string(source)});
     return;
   }
-  std::string label = fmt::format("{}={}", key, shown(key, value));
+  std::string label = fmt::format("{}={}", printable(key), shown_value(key, value));
   if (source != key) label += fmt::format(" ({})", source);
   std::string checked = checked_value(*setting, value, label);
   if (setting->effect == SettingEffect::kNoEffect) {

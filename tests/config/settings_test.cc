@@ -145,6 +145,20 @@ TEST(Settings, BooleansOfTheHandlerAreStrictAndOfTheServerAreNot) {
   }
 }
 
+TEST(Settings, MessagesShowNoSecretsNoControlCharactersAndNoEndlessTexts) {
+  Settings server(SettingScope::kServer), model(SettingScope::kModel);
+  EXPECT_THAT(failure_of([&] { server.set("keystore_pass", "hunter2", "src"); }).message,
+              testing::StartsWith("keystore_pass=*** (src) is not supported yet"));
+  EXPECT_EQ(shown_value("HF_TOKEN", "x"), "***");
+  EXPECT_EQ(shown_value("option.env", "A=b"), "***");
+  EXPECT_EQ(shown_value("option.max_tokens", "5"), "5");
+  EXPECT_THAT(failure_of([&] { model.set("option.dtype", "a\nb", "src"); }).message,
+              HasSubstr("option.dtype=a?b (src)"));
+  EXPECT_LT(
+      failure_of([&] { model.set("option.dtype", std::string(9999, 'x'), "src"); }).message.size(),
+      1000u);
+}
+
 TEST(Settings, StreamingHasThreeStatesInAnyCase) {
   Settings settings(SettingScope::kModel);
   settings.set("option.enable_streaming", "True", "src");
@@ -196,7 +210,7 @@ TEST(Settings, EveryRowWithoutEffectSaysSoOnce) {
     const std::string source =
         setting.scope == SettingScope::kServer ? "server-test" : "model-test";
     for (int twice = 0; twice < 2; ++twice) settings.set(key, value, source);
-    const std::string shown = setting.key == "HF_TOKEN" ? "***" : value;
+    const std::string shown = shown_value(setting.key, value);
     const std::string line = key + "=" + shown + " (" + source + ") has no effect: ";
     const size_t first = log.str().find(line);
     ASSERT_NE(first, std::string::npos) << line << log.str();
