@@ -181,7 +181,7 @@ ModelConfig resolve_item(const ModelItem& item, const ModelSources& sources) {
   }
   if (config.name.empty()) {
     throw_error(ErrorKind::kConfigInvalid, "{}: expected name=url for a url without a name",
-                item.url);
+                printable(item.url));
   }
   config.version = request_value(sources.request, "model_version");
   if (config.version.empty()) config.version = item.version;
@@ -194,9 +194,9 @@ ModelConfig resolve_item(const ModelItem& item, const ModelSources& sources) {
   fill_settings(config, gather(sources, file, item, place.arguments), home);
   if (config.settings.is_set("option.model_id")) {
     const Settings::Value id = config.settings.value("option.model_id");
-    config.model_folder =
-        find_model_folder(id.text, {home, place.directory},
-                          fmt::format("option.model_id={} ({})", id.text, id.source), offline);
+    config.model_folder = find_model_folder(
+        id.text, {home, place.directory},
+        fmt::format("option.model_id={} ({})", printable(id.text), id.source), offline);
   }
   check_folder(config, offline);
   check_together(config);

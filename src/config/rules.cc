@@ -235,11 +235,17 @@ std::string checked_value(const Setting& setting, std::string_view value, std::s
 std::string_view nearest_key(SettingScope scope, std::string_view key) {
   constexpr size_t kLongest = 64;  // no known key is longer, and the distance costs the product
   if (key.size() > kLongest) return {};
+  // The prefix says nothing: option.job_queue_size means job_queue_size.
+  const auto name_of = [](std::string_view full) {
+    constexpr std::string_view kPrefix = "option.";
+    return lower(full.starts_with(kPrefix) ? full.substr(kPrefix.size()) : full);
+  };
+  const std::string name = name_of(key);
   std::string_view nearest;
-  size_t least = std::max<size_t>(2, key.size() / 3) + 1;
+  size_t least = std::max<size_t>(1, name.size() / 3) + 1;
   for (const Setting& setting : setting_table()) {
     if (setting.scope != scope) continue;
-    const size_t distance = edit_distance(lower(key), lower(setting.key));
+    const size_t distance = edit_distance(name, name_of(setting.key));
     if (distance < least) {
       least = distance;
       nearest = setting.key;

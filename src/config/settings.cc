@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <stdexcept>
+#include <unordered_map>
 
 #include "base/log_once.h"
 #include "config/rules.h"
@@ -31,13 +33,22 @@ std::span<const Setting> setting_table() {
 }
 
 const Setting* find_setting(SettingScope scope, std::string_view key) {
-  for (const Setting& setting : setting_table()) {
-    if (setting.scope != scope) continue;
-    if (setting.key == key) return &setting;
-    if (setting.key.ends_with('*') && key != "*" &&
-        key.starts_with(setting.key.substr(0, setting.key.size() - 1))) {
-      return &setting;
+  using Rows = std::unordered_map<std::string_view, const Setting*>;
+  static const std::array<Rows, 2> exact = [] {
+    std::array<Rows, 2> rows;
+    for (const Setting& setting : setting_table()) {
+      rows[static_cast<size_t>(setting.scope)].emplace(setting.key, &setting);
     }
+    return rows;
+  }();
+  const Rows& rows = exact[static_cast<size_t>(scope)];
+  const auto found = rows.find(key);
+  if (found != rows.end()) return found->second;
+  if (scope != SettingScope::kServer) return nullptr;  // only the server has rows like "TF_*"
+  for (const Setting& setting : server_setting_rows()) {
+    if (!setting.key.ends_with('*')) continue;
+    const std::string_view prefix = setting.key.substr(0, setting.key.size() - 1);
+    if (key.starts_with(prefix)) return rows.at(setting.key);
   }
   return nullptr;
 }

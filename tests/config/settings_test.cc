@@ -185,12 +185,14 @@ TEST(Settings, AnUnknownKeyWarnsOnceWithTheNearestOne) {
   settings.set("option.max_token", "5", "unknown-test");
   settings.set("option.max_token", "5", "unknown-test");
   settings.set("option.zzzzzzzzzzzzzzzzzzz", "5", "unknown-test");
+  settings.set("option.job_queue_size", "5", "unknown-test");
   settings.set(std::string(5000, 'x'), "5", "unknown-test");
   const std::string line =
       "option.max_token (unknown-test): unknown setting, ignored; did you mean option.max_tokens?";
   const size_t first = log.str().find(line);
   ASSERT_NE(first, std::string::npos) << log.str();
   EXPECT_EQ(log.str().find(line, first + 1), std::string::npos);
+  EXPECT_THAT(log.str(), HasSubstr("ignored; did you mean job_queue_size?"));
   EXPECT_THAT(log.str(),
               HasSubstr("option.zzzzzzzzzzzzzzzzzzz (unknown-test): unknown setting, ignored\n"));
 }
