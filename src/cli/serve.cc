@@ -60,6 +60,13 @@ int serve(const ServeOptions& options) {
 
 CommandRunner declare_serve(CLI::App& app) {
   auto options = std::make_shared<ServeOptions>();
+  // A bad option of `serve` shows its help, as the program it replaces does.
+  if (CLI::App* program = app.get_parent()) {
+    program->failure_message([&app](const CLI::App* root, const CLI::Error& error) {
+      return app.parsed() ? fmt::format("{}\n{}", error.what(), app.help("tensormill"))
+                          : CLI::FailureMessage::simple(root, error);
+    });
+  }
   options->common.declare(app);
   app.add_option("MODEL", options->arguments.positional,
                  "model folders to serve, each as FOLDER or name=FOLDER");

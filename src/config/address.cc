@@ -10,8 +10,6 @@
 namespace tensormill {
 namespace {
 
-constexpr int kHighestPort = 65534;  // the original's limit
-
 [[noreturn]] void invalid(std::string_view text, std::string_view label, std::string_view what) {
   throw_error(ErrorKind::kConfigInvalid,
               "{}: Invalid binding address: {}: {}; expected http://host[:port] or unix:/path",
@@ -19,6 +17,14 @@ constexpr int kHighestPort = 65534;  // the original's limit
 }
 
 }  // namespace
+
+std::optional<uint16_t> parse_port(std::string_view text) {
+  int number = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (number < 0 || number > kHighestPort) return std::nullopt;
+  return static_cast<uint16_t>(number);
+}
 
 Address parse_address(std::string_view text, std::string_view label) {
   text = trim(text);
@@ -56,13 +62,9 @@ Address parse_address(std::string_view text, std::string_view label) {
   address.port = 80;
   if (!port.empty()) {
     port.remove_prefix(1);
-    int number = -1;
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-    if (error != std::errc() || end != port.data() + port.size() || number < 0 ||
-        number > kHighestPort) {
-      invalid(text, label, fmt::format("the port must be 0 to {}", kHighestPort));
-    }
-    address.port = static_cast<uint16_t>(number);
+    const std::optional<uint16_t> number = parse_port(port);
+    if (!number) invalid(text, label, fmt::format("the port must be 0 to {}", kHighestPort));
+    address.port = *number;
   }
   return address;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log_once.h"
@@ -66,8 +67,12 @@ void put_address_flags(Layers& layers, const ServeArguments& arguments) {
     }
   }
   if (!port.empty()) {
-    address.port = 0;
-    address.port = parse_address("http://h:" + port, "--port " + port).port;
+    const std::optional<uint16_t> number = parse_port(port);
+    if (!number) {
+      throw_error(ErrorKind::kConfigInvalid, "--port {}: expected a port from 0 to {}", port,
+                  kHighestPort);
+    }
+    address.port = *number;
   }
   const char* source = host.empty() ? "--port" : port.empty() ? "--host" : "--host, --port";
   layers.put("inference_address", format_address(address), source);

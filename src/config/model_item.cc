@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "base/error.h"
 #include "base/log_once.h"
@@ -71,26 +70,25 @@ std::vector<std::pair<std::string, std::string>> query_arguments(std::string_vie
   return arguments;
 }
 
-void refuse_special(const std::string& url, const std::string& path) {
-  if (is_remote(url)) {
-    throw_error(ErrorKind::kUnsupported,
-                "Invalid model url: {}: is not supported yet by this build: nothing is "
-                "downloaded; expected a folder on this machine",
-                url);
-  }
-  if (has_archive_suffix(path)) {
-    throw_error(ErrorKind::kUnsupported,
-                "Invalid model url: {}: is not supported yet by this build: archives aren't "
-                "unpacked; expected a folder",
-                url);
-  }
+[[noreturn]] void refuse_url(const std::string& url, std::string_view reason) {
+  throw_error(ErrorKind::kUnsupported,
+              "Invalid model url: {}: is not supported yet by this build: {}; expected a folder on "
+              "this machine",
+              printable(url), reason);
+}
+
+constexpr std::string_view kNoWorkflows = "workflows aren't built";
+
+// Files that the original loads and this program doesn't.
+void refuse_file(const std::string& url, const std::string& path) {
+  if (has_archive_suffix(path)) refuse_url(url, "archives aren't unpacked");
   for (const char* suffix : {".yml", ".yaml", ".json"}) {
-    if (!path.ends_with(suffix)) continue;
-    throw_error(ErrorKind::kUnsupported,
-                "Invalid model url: {}: is not supported yet by this build: workflows aren't "
-                "built; expected a model's folder",
-                url);
+    if (path.ends_with(suffix)) refuse_url(url, kNoWorkflows);
   }
+}
+
+bool is_path(std::string_view text) {
+  return text.find('\0') == std::string_view::npos;
 }
 
 std::string no_such_folder(bool offline) {
@@ -110,14 +108,15 @@ ModelItem parse_model_item(std::string_view text) {
     std::string_view endpoint = trim(text.substr(0, equals));
     item.url = trim(text.substr(equals + 1));
     if (endpoint.starts_with('[') != endpoint.ends_with(']')) {
-      throw_error(ErrorKind::kConfigInvalid, "{}: a bracket isn't closed", text);
+      throw_error(ErrorKind::kConfigInvalid, "{}: a bracket isn't closed", printable(text));
     }
     if (endpoint.starts_with('[')) endpoint = endpoint.substr(1, endpoint.size() - 2);
     std::array<std::string*, 4> fields = {&item.name, &item.version, &item.engine, &item.devices};
     for (size_t i = 0;; ++i) {
       if (i == fields.size()) {
         throw_error(ErrorKind::kConfigInvalid,
-                    "{}: expected name:version:engine:devices=url, found more fields", text);
+                    "{}: expected name:version:engine:devices=url, found more fields",
+                    printable(text));
       }
       const size_t colon = endpoint.find(':');
       *fields[i] = trim(endpoint.substr(0, colon));
@@ -126,7 +125,8 @@ ModelItem parse_model_item(std::string_view text) {
     }
   }
   if (item.url.empty()) {
-    throw_error(ErrorKind::kConfigInvalid, "\"{}\": expected [name=]url, found no url", text);
+    throw_error(ErrorKind::kConfigInvalid, "\"{}\": expected [name=]url, found no url",
+                printable(text));
   }
   return item;
 }
@@ -140,22 +140,22 @@ ModelPlace find_model(const std::string& url, const fs::path& base, const fs::pa
     place.arguments = query_arguments(std::string_view(url).substr(question + 1));
     location.resize(question);
   }
+  if (is_remote(location)) refuse_url(url, "nothing is downloaded");
   const std::string text = local_path(location);
-  refuse_special(url, text);
   fs::path path = (base / text).lexically_normal();
   if (!path_exists(path) && !store.empty() && fs::path(text).is_relative()) {
     path = (store / text).lexically_normal();
   }
-  if (!path_exists(path)) {
-    throw_error(ErrorKind::kNotFound, "Invalid model url: {}: {}", url, no_such_folder(offline));
-  }
-  if (!is_folder(path)) {
-    throw_error(ErrorKind::kNotFound, "Invalid model url: {}: is a file, expected a folder", url);
+  if (!is_path(text) || !is_folder(path)) {
+    refuse_file(url, text);
+    const bool file = is_path(text) && path_exists(path);
+    throw_error(ErrorKind::kNotFound, "Invalid model url: {}: {}", printable(url),
+                file ? "is a file, expected a folder" : no_such_folder(offline));
   }
   place.url = "file:" + path.string();
   place.directory = inner_folder(path.has_filename() ? path : path.parent_path());
   for (const char* name : kWorkflowFiles) {
-    if (path_exists(place.directory / name)) refuse_special(url, (place.directory / name).string());
+    if (path_exists(place.directory / name)) refuse_url(url, kNoWorkflows);
   }
   return place;
 }
@@ -169,7 +169,7 @@ fs::path find_model_folder(const std::string& model_id, const std::vector<fs::pa
                 label);
   }
   const std::string path = local_path(model_id);
-  for (const fs::path& base : bases) {
+  for (const fs::path& base : is_path(path) ? bases : std::vector<fs::path>()) {
     const fs::path folder = (base / path).lexically_normal();
     if (is_folder(folder)) return folder.has_filename() ? folder : folder.parent_path();
     if (path_exists(folder)) {
@@ -223,7 +223,7 @@ std::vector<fs::path> scan_model_store(const fs::path& store, const fs::path& sk
   }
   for (const fs::path& entry : entries) {
     if (is_skipped(entry)) continue;
-    if (!is_folder(entry)) refuse_special(entry.string(), entry.string());
+    if (!is_folder(entry)) refuse_file(entry.string(), entry.string());
     if (visible_entries(entry).empty()) {
       warn_once(entry.string() + ": empty or unreadable, skipped");
       continue;

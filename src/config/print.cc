@@ -6,19 +6,14 @@
 #include "config/configuration.h"
 #include "config/describe.h"
 #include "config/rules.h"
+#include "config/text.h"
 
 namespace tensormill {
 namespace {
 
-constexpr std::string_view kMask = "***";
-
 struct Line {
   std::string key, value, source;
 };
-
-bool is_secret(std::string_view key) {
-  return key == "HF_TOKEN" || key == "keystore_pass";
-}
 
 const char* note(const Setting* setting) {
   if (!setting) return " (unknown, ignored)";
@@ -29,8 +24,7 @@ const char* note(const Setting* setting) {
 std::vector<Line> lines_of(const Settings& settings, bool with_defaults) {
   std::vector<Line> lines;
   const auto add = [&](std::string_view key, const Settings::Value& value, const Setting* setting) {
-    lines.push_back({std::string(key), is_secret(key) ? std::string(kMask) : value.text,
-                     value.source + note(setting)});
+    lines.push_back({printable(key), shown_value(key, value.text), value.source + note(setting)});
   };
   const auto& given = settings.explicit_values();
   for (const Setting& setting : setting_table()) {

@@ -39,8 +39,9 @@ std::vector<std::pair<std::string, Settings::Value>> with_source(const KeyValues
                                                                  const std::string& source) {
   std::vector<std::pair<std::string, Settings::Value>> result;
   for (const auto& [key, text] : values) {
-    const auto* row = std::find_if(std::begin(kRequestNames), std::end(kRequestNames),
-                                   [&](const VariableRow& name) { return name.variable == key; });
+    const auto* row =
+        std::find_if(std::begin(kRequestNames), std::end(kRequestNames),
+                     [&typed = key](const VariableRow& name) { return name.variable == typed; });
     const bool renamed = row != std::end(kRequestNames);
     result.emplace_back(renamed ? row->key : key, Settings::Value{text, source});
   }
@@ -140,6 +141,11 @@ void fill_settings(ModelConfig& config, Layers layers, const fs::path& home) {
   if (const Settings::Value* file = layers.find("option.deepspeed_config_path")) {
     fs::path path = home / file->text;
     if (!path_exists(path)) path = config.directory / file->text;
+    if (!path_exists(path)) {
+      throw_error(ErrorKind::kConfigInvalid,
+                  "option.deepspeed_config_path={} ({}): no such file; expected a JSON file",
+                  file->text, file->source);
+    }
     put_deepspeed_config(layers, path);
   }
   layers.apply(config.settings);
@@ -175,7 +181,7 @@ ModelConfig resolve_item(const ModelItem& item, const ModelSources& sources) {
   }
   if (config.name.empty()) {
     throw_error(ErrorKind::kConfigInvalid, "{}: expected name=url for a url without a name",
-                item.url);
+                printable(item.url));
   }
   config.version = request_value(sources.request, "model_version");
   if (config.version.empty()) config.version = item.version;
@@ -188,9 +194,9 @@ ModelConfig resolve_item(const ModelItem& item, const ModelSources& sources) {
   fill_settings(config, gather(sources, file, item, place.arguments), home);
   if (config.settings.is_set("option.model_id")) {
     const Settings::Value id = config.settings.value("option.model_id");
-    config.model_folder =
-        find_model_folder(id.text, {home, place.directory},
-                          fmt::format("option.model_id={} ({})", id.text, id.source), offline);
+    config.model_folder = find_model_folder(
+        id.text, {home, place.directory},
+        fmt::format("option.model_id={} ({})", printable(id.text), id.source), offline);
   }
   check_folder(config, offline);
   check_together(config);

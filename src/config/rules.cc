@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -94,8 +93,8 @@ void check_text(const Setting& setting, std::string_view value, std::string_view
   const std::string_view key = setting.key;
   if (key == "option.task" && value != "text-generation") {
     throw_error(ErrorKind::kConfigInvalid,
-                "{}: task: {} is not currently supported by DeepSpeed; expected {}", label, value,
-                setting.allowed);
+                "{}: task: {} is not currently supported by DeepSpeed; expected {}", label,
+                printable(value), setting.allowed);
   }
   if (key == "option.entryPoint" && value != "djl_python.deepspeed" &&
       value != "djl_python.huggingface") {
@@ -114,8 +113,8 @@ std::string checked_choice(const Setting& setting, std::string_view value, std::
   const auto words = split(setting.allowed, "|");
   if (std::find(words.begin(), words.end(), word) != words.end()) return word;
   if (setting.key == "option.dtype") {
-    throw_error(ErrorKind::kConfigInvalid, "{}: Invalid data type: {}; expected {}", label, value,
-                describe_allowed(setting));
+    throw_error(ErrorKind::kConfigInvalid, "{}: Invalid data type: {}; expected {}", label,
+                printable(value), describe_allowed(setting));
   }
   if (setting.key == "option.rolling_batch") {
     throw_error(ErrorKind::kConfigInvalid,
@@ -174,6 +173,15 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+std::string shown_value(std::string_view key, std::string_view value) {
+  const std::string name = lower(key);
+  // option.env holds variables of a worker, tokens among them.
+  for (const char* secret : {"token", "pass", "password", "secret", "option.env"}) {
+    if (name.ends_with(secret)) return "***";
+  }
+  return printable(value);
+}
+
 std::string describe_allowed(const Setting& setting) {
   const std::string allowed(setting.allowed);
   switch (setting.type) {
@@ -227,11 +235,17 @@ std::string checked_value(const Setting& setting, std::string_view value, std::s
 std::string_view nearest_key(SettingScope scope, std::string_view key) {
   constexpr size_t kLongest = 64;  // no known key is longer, and the distance costs the product
   if (key.size() > kLongest) return {};
+  // The prefix says nothing: option.job_queue_size means job_queue_size.
+  const auto name_of = [](std::string_view full) {
+    constexpr std::string_view kPrefix = "option.";
+    return lower(full.starts_with(kPrefix) ? full.substr(kPrefix.size()) : full);
+  };
+  const std::string name = name_of(key);
   std::string_view nearest;
-  size_t least = std::max<size_t>(2, key.size() / 3) + 1;
+  size_t least = std::max<size_t>(1, name.size() / 3) + 1;
   for (const Setting& setting : setting_table()) {
     if (setting.scope != scope) continue;
-    const size_t distance = edit_distance(lower(key), lower(setting.key));
+    const size_t distance = edit_distance(name, name_of(setting.key));
     if (distance < least) {
       least = distance;
       nearest = setting.key;

@@ -7,6 +7,9 @@
 
 namespace tensormill {
 
+// A value as messages, logs and --print-config may show it: passwords and tokens as ***.
+std::string shown_value(std::string_view key, std::string_view value);
+
 // What stands in brackets after a value that isn't allowed: "an integer from 1".
 std::string describe_allowed(const Setting& setting);
 

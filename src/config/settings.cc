@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <stdexcept>
+#include <unordered_map>
 
 #include "base/log_once.h"
 #include "config/rules.h"
@@ -19,11 +21,6 @@ const Setting& required(SettingScope scope, std::string_view key) {
   return *setting;
 }
 
-// Secrets never reach a log or a terminal.
-std::string shown(std::string_view key, std::string_view value) {
-  return key == "HF_TOKEN" ? "***" : std::string(value);
-}
-
 }  // namespace
 
 std::span<const Setting> setting_table() {
@@ -36,13 +33,22 @@ std::span<const Setting> setting_table() {
 }
 
 const Setting* find_setting(SettingScope scope, std::string_view key) {
-  for (const Setting& setting : setting_table()) {
-    if (setting.scope != scope) continue;
-    if (setting.key == key) return &setting;
-    if (setting.key.ends_with('*') && key != "*" &&
-        key.starts_with(setting.key.substr(0, setting.key.size() - 1))) {
-      return &setting;
+  using Rows = std::unordered_map<std::string_view, const Setting*>;
+  static const std::array<Rows, 2> exact = [] {
+    std::array<Rows, 2> rows;
+    for (const Setting& setting : setting_table()) {
+      rows[static_cast<size_t>(setting.scope)].emplace(setting.key, &setting);
     }
+    return rows;
+  }();
+  const Rows& rows = exact[static_cast<size_t>(scope)];
+  const auto found = rows.find(key);
+  if (found != rows.end()) return found->second;
+  if (scope != SettingScope::kServer) return nullptr;  // only the server has rows like "TF_*"
+  for (const Setting& setting : server_setting_rows()) {
+    if (!setting.key.ends_with('*')) continue;
+    const std::string_view prefix = setting.key.substr(0, setting.key.size() - 1);
+    if (key.starts_with(prefix)) return rows.at(setting.key);
   }
   return nullptr;
 }
@@ -58,12 +64,13 @@ void Settings::set(std::string_view key, std::string_view value, std::string_vie
   }
   if (!setting) {
     const std::string_view nearest = nearest_key(scope_, key);
-    warn_once(fmt::format("{} ({}): unknown setting, ignored{}", key, source,
+    warn_once(fmt::format("{} ({}): unknown setting, ignored{}", printable(key), source,
                           nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest)));
     values_.insert_or_assign(std::string(key), Value{std::string(value), std::string(source)});
     return;
   }
-  const std::string label = fmt::format("{}={} ({})", key, shown(key, value), source);
+  std::string label = fmt::format("{}={}", printable(key), shown_value(key, value));
+  if (source != key) label += fmt::format(" ({})", source);
   std::string checked = checked_value(*setting, value, label);
   if (setting->effect == SettingEffect::kNoEffect) {
     info_once(fmt::format("{} has no effect: {}", label, setting->help));

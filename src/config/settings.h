@@ -26,8 +26,9 @@ struct Setting {
 std::span<const Setting> setting_table();
 const Setting* find_setting(SettingScope scope, std::string_view key);  // null: unknown
 
-// Values by key, each with where it came from. Typed getters know the default of the table; asking
-// for a key that isn't in the table is a broken invariant (std::logic_error).
+// Values by key, each with where it came from, kept in one spelling: "true" and "false", words in
+// the table's case, numbers without a sign or blanks. Typed getters know the default of the table;
+// asking for a key that isn't in the table is a broken invariant (std::logic_error).
 class Settings {
  public:
   struct Value {
@@ -37,9 +38,10 @@ class Settings {
 
   explicit Settings(SettingScope scope);
 
-  // Checks type and range: kConfigInvalid naming key, value, source and what is allowed. Later
-  // calls win. Unknown keys are kept for `unknown()` and warned about once, with the nearest known
-  // key.
+  // Checks type and range: kConfigInvalid naming key, value, source and what is allowed, or
+  // kUnsupported for what this build refuses. Later calls win; an empty value takes earlier ones
+  // back. What has no effect is logged once. Unknown keys are kept and warned about once, with the
+  // nearest known key.
   void set(std::string_view key, std::string_view value, std::string_view source);
 
   bool is_set(std::string_view key) const;  // by anything but the default

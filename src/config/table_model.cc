@@ -131,7 +131,7 @@ constexpr Setting kRows[] = {
     {"option.device", kModel, kText, "auto", "auto or cpu", kActs, "where the model runs"},
     {"option.threads", kModel, kInteger, "0", "0..4096", kActs,
      "CPU threads; 0: the physical cores that this process may use"},
-    {"option.cpu_level", kModel, kText, "auto", "", kActs,
+    {"option.cpu_level", kModel, kChoice, "auto", "auto|portable|avx2|avx512|avx512_bf16", kActs,
      "instruction set of the CPU kernels, for tests"},
     {"option.random_weights", kModel, kFlag, "false", "true|false", kActs,
      "weights of the right shapes are made up: only config.json is needed"},

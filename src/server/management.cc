@@ -152,7 +152,7 @@ void Management::register_model(const HttpRequest& request,
                                 const std::shared_ptr<HttpExchange>& exchange) {
   const Registration registration = read_registration(request);
   ModelConfig config = resolve_model(registration.item, server_.settings, process_environment(),
-                                     registration.parameters, {});
+                                     registration.parameters, server_.overrides);
   config.loaded_at_startup = false;
   const ModelHandle model = models_.add(std::move(config));
   if (registration.min_workers) model->min_workers = *registration.min_workers;
@@ -167,6 +167,8 @@ void Management::register_model(const HttpRequest& request,
     std::optional<ApiError> failure;
     try {
       load(model);
+    } catch (const ApiError& error) {
+      failure = error;
     } catch (const Error& error) {
       failure = load_error(error);
     } catch (const std::exception& error) {

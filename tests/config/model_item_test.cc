@@ -76,6 +76,12 @@ TEST(ModelItem, SaysWhyAUrlCantBeLoaded) {
     return failure.kind;
   };
   EXPECT_EQ(kind("nothing"), ErrorKind::kNotFound);
+  EXPECT_EQ(kind("flow%00"), ErrorKind::kNotFound);
+  folder.model("m.zip");
+  EXPECT_EQ(find_model("m.zip", folder.str(), {}, false).directory, folder / "m.zip");
+  EXPECT_EQ(
+      failure_of([&] { find_model(std::string("m.zip\0x", 7), folder.str(), {}, false); }).kind,
+      ErrorKind::kNotFound);
   EXPECT_EQ(kind("file.bin"), ErrorKind::kNotFound);
   for (const char* url : {"s3://b/k", "https://h/m.zip", "djl://x", "jar:file:/x", "m.tar.gz",
                           "/m/x.MAR", "flow.yml", "flow"}) {

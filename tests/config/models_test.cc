@@ -178,6 +178,40 @@ TEST(Mode, StreamingDoesNotGoWithDynamicBatches) {
   resolve(folder.model("m", "option.enable_streaming=true\noption.batch_size=2"));
 }
 
+// The two starter configurations of the DeepSpeed user guide, with a folder as model.
+TEST(QuickStart, ServingProperties) {
+  const Folder folder;
+  const std::string weights = folder.model("weights");
+  folder.write("m/serving.properties",
+               "engine=MPI\noption.entryPoint=djl_python.deepspeed\n"
+               "option.tensor_parallel_degree=max\noption.rolling_batch=deepspeed\n"
+               "option.model_id=" +
+                   weights +
+                   "\n# Adjust the following based on model size and instance type\n"
+                   "option.max_rolling_batch_size=64\n");
+  ServeArguments arguments;
+  arguments.models = {"test=file:" + (folder / "m/")};
+  const ServerConfig config = resolve_server(arguments, {});
+  ASSERT_THAT(names(config), ElementsAre("test"));
+  EXPECT_EQ(config.models[0].mode(), ServingMode::kRolling);
+  EXPECT_EQ(config.models[0].model_folder, weights);
+  EXPECT_EQ(config.models[0].settings.integer("option.max_rolling_batch_size"), 64);
+}
+
+TEST(QuickStart, Environment) {
+  const Folder folder;
+  const std::string weights = folder.model("weights");
+  const ServerConfig config = resolve_server({}, {{"HF_MODEL_ID", weights},
+                                                  {"OPTION_ENTRYPOINT", "djl_python.deepspeed"},
+                                                  {"TENSOR_PARALLEL_DEGREE", "max"},
+                                                  {"OPTION_ROLLING_BATCH", "deepspeed"},
+                                                  {"OPTION_MAX_ROLLING_BATCH_SIZE", "64"}});
+  ASSERT_EQ(config.models.size(), 1u);
+  EXPECT_EQ(config.models[0].mode(), ServingMode::kRolling);
+  EXPECT_EQ(config.models[0].model_folder, weights);
+  EXPECT_EQ(config.models[0].settings.integer("option.max_rolling_batch_size"), 64);
+}
+
 TEST(DeepSpeedConfig, ReplacesTheKeysOfTheEngine) {
   const Folder folder;
   folder.write("m/ds.json", R"({"dtype": "torch.float16", "tp": {"tp_size": 1}, "zero": {},

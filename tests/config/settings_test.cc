@@ -145,6 +145,20 @@ TEST(Settings, BooleansOfTheHandlerAreStrictAndOfTheServerAreNot) {
   }
 }
 
+TEST(Settings, MessagesShowNoSecretsNoControlCharactersAndNoEndlessTexts) {
+  Settings server(SettingScope::kServer), model(SettingScope::kModel);
+  EXPECT_THAT(failure_of([&] { server.set("keystore_pass", "hunter2", "src"); }).message,
+              testing::StartsWith("keystore_pass=*** (src) is not supported yet"));
+  EXPECT_EQ(shown_value("HF_TOKEN", "x"), "***");
+  EXPECT_EQ(shown_value("option.env", "A=b"), "***");
+  EXPECT_EQ(shown_value("option.max_tokens", "5"), "5");
+  EXPECT_THAT(failure_of([&] { model.set("option.dtype", "a\nb", "src"); }).message,
+              HasSubstr("option.dtype=a?b (src)"));
+  EXPECT_LT(
+      failure_of([&] { model.set("option.dtype", std::string(9999, 'x'), "src"); }).message.size(),
+      1000u);
+}
+
 TEST(Settings, StreamingHasThreeStatesInAnyCase) {
   Settings settings(SettingScope::kModel);
   settings.set("option.enable_streaming", "True", "src");
@@ -171,12 +185,14 @@ TEST(Settings, AnUnknownKeyWarnsOnceWithTheNearestOne) {
   settings.set("option.max_token", "5", "unknown-test");
   settings.set("option.max_token", "5", "unknown-test");
   settings.set("option.zzzzzzzzzzzzzzzzzzz", "5", "unknown-test");
+  settings.set("option.job_queue_size", "5", "unknown-test");
   settings.set(std::string(5000, 'x'), "5", "unknown-test");
   const std::string line =
       "option.max_token (unknown-test): unknown setting, ignored; did you mean option.max_tokens?";
   const size_t first = log.str().find(line);
   ASSERT_NE(first, std::string::npos) << log.str();
   EXPECT_EQ(log.str().find(line, first + 1), std::string::npos);
+  EXPECT_THAT(log.str(), HasSubstr("ignored; did you mean job_queue_size?"));
   EXPECT_THAT(log.str(),
               HasSubstr("option.zzzzzzzzzzzzzzzzzzz (unknown-test): unknown setting, ignored\n"));
 }
@@ -196,7 +212,7 @@ TEST(Settings, EveryRowWithoutEffectSaysSoOnce) {
     const std::string source =
         setting.scope == SettingScope::kServer ? "server-test" : "model-test";
     for (int twice = 0; twice < 2; ++twice) settings.set(key, value, source);
-    const std::string shown = setting.key == "HF_TOKEN" ? "***" : value;
+    const std::string shown = shown_value(setting.key, value);
     const std::string line = key + "=" + shown + " (" + source + ") has no effect: ";
     const size_t first = log.str().find(line);
     ASSERT_NE(first, std::string::npos) << line << log.str();

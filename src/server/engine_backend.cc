@@ -1,0 +1,99 @@
+#include <spdlog/spdlog.h>
+
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "models/weight_format.h"
+#include "server/backend.h"
+#include "server/server_json.h"
+#include "tasks/load_model.h"
+
+namespace tensormill {
+namespace {
+
+class EngineBackend : public InferenceBackend {
+ public:
+  explicit EngineBackend(std::unique_ptr<LoadedText> loaded) : loaded_(std::move(loaded)) {}
+
+  DialectContext context(std::string_view name, const Settings& settings) const override {
+    return {name,
+            &settings,
+            loaded_->tokenizer.get(),
+            loaded_->chat_template.get(),
+            &loaded_->model->info(),
+            loaded_->engine->options().max_tokens};
+  }
+  SubmittedText submit(TextRequest request) override {
+    return submit_text(*loaded_->engine, *loaded_->tokenizer, std::move(request));
+  }
+  void cancel(uint64_t request) override { loaded_->engine->cancel(request); }
+  void drain(std::chrono::steady_clock::time_point deadline) override {
+    loaded_->engine->drain(deadline);
+  }
+  EngineStats stats() const override { return loaded_->engine->stats(); }
+
+ private:
+  std::unique_ptr<LoadedText> loaded_;
+};
+
+// Memory that new pages can come from, in MiB; none where the system doesn't say.
+std::optional<int64_t> available_memory_mb() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string key, rest; file >> key && std::getline(file, rest);) {
+    if (key == "MemAvailable:") return std::stoll(rest) / 1024;
+  }
+  return std::nullopt;
+}
+
+void guard_memory(const Settings& settings) {
+  const int64_t required = settings.integer("required_memory_mb");
+  if (required == 0 && !settings.is_set("reserved_memory_mb")) return;
+  const int64_t reserved = settings.integer("reserved_memory_mb");
+  const auto available = available_memory_mb();
+  if (!available || *available >= required + reserved) return;
+  spdlog::error("{} MiB are free, required_memory_mb is {} and reserved_memory_mb {}", *available,
+                required, reserved);
+  throw ApiError(507, "WlmOutOfMemoryException", "No enough memory to load the model.");
+}
+
+LoadTextOptions load_options(const ModelConfig& config) {
+  const Settings& settings = config.settings;
+  const auto integer = [&](std::string_view key) {
+    return static_cast<int32_t>(settings.integer(key));
+  };
+  LoadTextOptions options;
+  options.folder = config.model_folder;
+  if (const std::string& dtype = settings.text("option.dtype"); !dtype.empty()) {
+    options.format = parse_weight_format(dtype);
+  }
+  options.random_weights = settings.flag("option.random_weights");
+  options.threads = integer("option.threads");
+  options.cpu_level = settings.text("option.cpu_level");
+  options.engine.max_sequences = integer("option.max_rolling_batch_size");
+  options.engine.max_tokens = integer("option.max_tokens");
+  options.engine.step_token_budget = integer("option.max_rolling_batch_prefill_tokens");
+  options.engine.queue_size = integer("job_queue_size");
+  options.engine.cache_bytes = settings.integer("option.kv_cache_mb") << 20;
+  options.engine.prefix_sharing = settings.flag("option.prefix_sharing");
+  return options;
+}
+
+}  // namespace
+
+std::unique_ptr<InferenceBackend> load_engine_backend(const ModelConfig& config) {
+  guard_memory(config.settings);
+  LoadTextOptions options = load_options(config);
+  const std::chrono::seconds limit(config.settings.integer("option.model_loading_timeout"));
+  const auto began = std::chrono::steady_clock::now();
+  options.progress = [began, limit](const char* stage, int64_t done, int64_t total) {
+    if (std::chrono::steady_clock::now() - began <= limit) return;
+    throw_error(ErrorKind::kTimeout,
+                "{}: {} of {} bytes done when option.model_loading_timeout ({} s) ran out", stage,
+                done, total, limit.count());
+  };
+  return std::make_unique<EngineBackend>(load_text(options));
+}
+
+}  // namespace tensormill
