@@ -22,6 +22,8 @@ const std::vector<Command> kCommands = {
     {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
      declare_convert},
     {"serve", "serve models over HTTP", declare_serve},
+    {"generate", "go on from a prompt, on the terminal", declare_generate},
+    {"bench", "measure tokens a second", declare_bench},
 };
 
 }  // namespace
