@@ -109,7 +109,10 @@ struct HttpServer::Impl {
     thread = std::thread([this] { run(); });
   }
 
-  ~Impl() {
+  ~Impl() { stop(); }
+
+  void stop() {
+    if (!thread.joinable()) return;
     context.stop();
     thread.join();
     // Connections and pending jobs may hold each other: end them before the hub goes.
@@ -197,6 +200,10 @@ HttpServer::HttpServer(HttpOptions options, Handler handler)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(handler))) {}
 
 HttpServer::~HttpServer() = default;
+
+void HttpServer::stop() {
+  impl_->stop();
+}
 
 uint16_t HttpServer::listen(const Address& address) {
   const stream_protocol::endpoint endpoint = resolve(impl_->context, address);

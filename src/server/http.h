@@ -67,7 +67,9 @@ class HttpServer {
       std::function<void(std::shared_ptr<const HttpRequest>, std::shared_ptr<HttpExchange>)>;
 
   HttpServer(HttpOptions options, Handler handler);
-  ~HttpServer();  // stops the thread, cuts what is left
+  ~HttpServer();
+  // Ends the I/O thread and cuts what is left; jobs posted from now on never run.
+  void stop();
 
   // Binds and accepts; may be called from any thread, again for a second address. Returns the
   // port (0: unix). Errors: kConfigInvalid naming the address.

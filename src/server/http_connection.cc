@@ -100,6 +100,7 @@ class Exchange : public HttpExchange {
 
   // The client left. The callback may drop the last reference to this.
   void gone() {
+    if (!connection_) return;
     const auto callback = std::move(gone_);
     status_ = 499;
     release();

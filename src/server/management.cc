@@ -53,7 +53,12 @@ Management::Management(const ServerConfig& server, ModelRegistry& models, Metric
       factory_(std::move(factory)),
       post_(std::move(post)) {}
 
-void Management::load_startup_model(const ModelHandle& model) {
+void Management::stop() {
+  loader_.stop();
+  reaper_.stop();
+}
+
+void Management::load(const ModelHandle& model) {
   const auto began = std::chrono::steady_clock::now();
   models_.load(model, factory_);
   const auto took = std::chrono::steady_clock::now() - began;
@@ -161,7 +166,7 @@ void Management::register_model(const HttpRequest& request,
   loader_.post([this, model, exchange, wait, name] {
     std::optional<ApiError> failure;
     try {
-      load_startup_model(model);
+      load(model);
     } catch (const Error& error) {
       failure = load_error(error);
     } catch (const std::exception& error) {

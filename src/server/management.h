@@ -25,8 +25,10 @@ class Management {
   // Every endpoint but the inference ones. Errors: ApiError and Error, for reply_error.
   void handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange,
               const Route& route);
-  // Loads a startup model on the calling thread. Errors: those of the factory.
-  void load_startup_model(const ModelHandle& model);
+  // Loads a model on the calling thread. Errors: those of the factory.
+  void load(const ModelHandle& model);
+  // Waits for loads and unloads that run, drops the others.
+  void stop();
 
  private:
   void models(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);

@@ -13,10 +13,12 @@ namespace tensormill {
 class WorkerPool {
  public:
   explicit WorkerPool(int threads);
-  ~WorkerPool();  // drops what hasn't begun, waits for what has
+  ~WorkerPool() { stop(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
+  // Drops what hasn't begun, waits for what has; later jobs are dropped too.
+  void stop();
   // Runs `job` once, soon. A job must not throw.
   void post(std::function<void()> job);
 

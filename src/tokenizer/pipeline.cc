@@ -155,9 +155,9 @@ Encoding Pipeline::encode(std::string_view text, bool add_special) const {
   PreTokenized pieces(text);
   parts_.added.split(pieces, parts_.normalizer.get());
   if (parts_.pre_tokenizer) parts_.pre_tokenizer->apply(pieces);
-  Encoding encoding;
-  encoding.ids.reserve(text.size() / 3);
-  encoding.offsets.reserve(text.size() / 3);
+  TokenList list;
+  list.encoding.ids.reserve(text.size() / 3);
+  list.encoding.offsets.reserve(text.size() / 3);
   BorrowedScratch scratch(*this);
   CodePointCounter code_point(text);
   std::vector<ModelToken> tokens;
@@ -168,10 +168,14 @@ Encoding Pipeline::encode(std::string_view text, bool add_special) const {
     } else {
       parts_.model->tokenize(piece.text, pieces.byte_level(), *scratch, tokens);
     }
-    add_tokens(piece, tokens, code_point, encoding);
+    add_tokens(piece, tokens, code_point, list.encoding);
+    if (!parts_.processor) continue;
+    for (const ModelToken& token : tokens) {
+      list.texts.push_back(piece.token >= 0 ? piece.text : token_view(token.id));
+    }
   }
-  if (parts_.processor) parts_.processor->apply(encoding, add_special, *this);
-  return encoding;
+  if (parts_.processor) parts_.processor->apply(list, add_special);
+  return std::move(list.encoding);
 }
 
 std::string Pipeline::decode(std::span<const int32_t> ids, bool skip_special) const {

@@ -29,7 +29,7 @@ struct PipelineParts {
 };
 
 // Added tokens, normalizer, pre-tokenizer, model, processor; and back through the decoder.
-class Pipeline : public Tokenizer, private TokenTexts {
+class Pipeline : public Tokenizer {
  public:
   explicit Pipeline(PipelineParts parts);
   ~Pipeline() override;

@@ -14,8 +14,8 @@ class ByteLevel : public Processor {
  public:
   ByteLevel(bool add_prefix_space, bool trim) : add_prefix_space_(add_prefix_space), trim_(trim) {}
 
-  void apply(Encoding& encoding, bool, const TokenTexts& texts) const override {
-    if (trim_) trim_offsets(encoding, add_prefix_space_, texts);
+  void apply(TokenList& tokens, bool) const override {
+    if (trim_) trim_offsets(tokens, add_prefix_space_);
   }
 
  private:
@@ -24,11 +24,11 @@ class ByteLevel : public Processor {
 
 }  // namespace
 
-void trim_offsets(Encoding& encoding, bool add_prefix_space, const TokenTexts& texts) {
+void trim_offsets(TokenList& tokens, bool add_prefix_space) {
   const auto blank = [](char32_t c) { return c == kSpaceCharacter || is_white_space(c); };
-  for (size_t i = 0; i < encoding.ids.size(); ++i) {
-    auto& [begin, end] = encoding.offsets[i];
-    const std::u32string text = code_points_of(texts.token(encoding.ids[i]));
+  for (size_t i = 0; i < tokens.texts.size(); ++i) {
+    auto& [begin, end] = tokens.encoding.offsets[i];
+    const std::u32string text = code_points_of(tokens.texts[i]);
     auto leading =
         static_cast<int32_t>(std::find_if_not(text.begin(), text.end(), blank) - text.begin());
     const auto trailing =

@@ -11,18 +11,18 @@
 
 namespace tensormill {
 
-// What a processor may ask about a token.
-class TokenTexts {
- public:
-  virtual ~TokenTexts() = default;
-  virtual std::string token(int32_t id) const = 0;
+// An encoding and the text of each token: as in the vocabulary, but for an added token as it stood
+// in the text. "" for tokens that a processor added.
+struct TokenList {
+  Encoding encoding;
+  std::vector<std::string_view> texts;
 };
 
 // Finishes an encoding: special tokens around it, offsets. Immutable and thread-safe.
 class Processor {
  public:
   virtual ~Processor() = default;
-  virtual void apply(Encoding& encoding, bool add_special, const TokenTexts& texts) const = 0;
+  virtual void apply(TokenList& tokens, bool add_special) const = 0;
 };
 
 // From a value of tokenizer.json's "post_processor".
@@ -39,6 +39,6 @@ std::unique_ptr<Processor> make_template(std::vector<int32_t> before, std::vecto
 
 // Takes white space (plain or of the byte alphabet) off the offsets; a space that encoding put
 // before the text isn't taken off.
-void trim_offsets(Encoding& encoding, bool add_prefix_space, const TokenTexts& texts);
+void trim_offsets(TokenList& tokens, bool add_prefix_space);
 
 }  // namespace tensormill

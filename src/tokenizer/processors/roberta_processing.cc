@@ -11,9 +11,9 @@ class RobertaProcessing : public Processor {
         trim_(node.flag_or("trim_offsets", true)),
         add_prefix_space_(node.flag_or("add_prefix_space", true)) {}
 
-  void apply(Encoding& encoding, bool add_special, const TokenTexts& texts) const override {
-    if (trim_) trim_offsets(encoding, add_prefix_space_, texts);
-    template_->apply(encoding, add_special, texts);
+  void apply(TokenList& tokens, bool add_special) const override {
+    if (trim_) trim_offsets(tokens, add_prefix_space_);
+    template_->apply(tokens, add_special);
   }
 
  private:

@@ -11,8 +11,8 @@ class Sequence : public Processor {
     }
   }
 
-  void apply(Encoding& encoding, bool add_special, const TokenTexts& texts) const override {
-    for (const auto& part : parts_) part->apply(encoding, add_special, texts);
+  void apply(TokenList& tokens, bool add_special) const override {
+    for (const auto& part : parts_) part->apply(tokens, add_special);
   }
 
  private:

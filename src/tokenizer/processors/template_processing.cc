@@ -14,19 +14,22 @@ class TemplateProcessing : public Processor {
  public:
   explicit TemplateProcessing(std::vector<Part> parts) : parts_(std::move(parts)) {}
 
-  void apply(Encoding& encoding, bool add_special, const TokenTexts&) const override {
-    Encoding result;
+  void apply(TokenList& tokens, bool add_special) const override {
+    TokenList result;
+    auto& [ids, offsets] = result.encoding;
+    const Encoding& given = tokens.encoding;
     for (const Part& part : parts_) {
       if (part.text) {
-        result.ids.insert(result.ids.end(), encoding.ids.begin(), encoding.ids.end());
-        result.offsets.insert(result.offsets.end(), encoding.offsets.begin(),
-                              encoding.offsets.end());
+        ids.insert(ids.end(), given.ids.begin(), given.ids.end());
+        offsets.insert(offsets.end(), given.offsets.begin(), given.offsets.end());
+        result.texts.insert(result.texts.end(), tokens.texts.begin(), tokens.texts.end());
       } else if (add_special) {
-        result.ids.insert(result.ids.end(), part.ids.begin(), part.ids.end());
-        result.offsets.resize(result.ids.size(), {0, 0});
+        ids.insert(ids.end(), part.ids.begin(), part.ids.end());
+        offsets.resize(ids.size(), {0, 0});
+        result.texts.resize(ids.size());
       }
     }
-    encoding = std::move(result);
+    tokens = std::move(result);
   }
 
  private:

@@ -37,7 +37,7 @@ def main(out):
         toggles[part] = (parallel, edited(state, part, torch.zeros_like), MARGIN)
     fixtures.add("parallel", parallel, model, "parallel", toggles, 31)
 
-    sequential = GPTNeoXConfig(**{**shape, "rotary_pct": 0.25, "rotary_emb_base": 500},
+    sequential = GPTNeoXConfig(**{**shape, "rotary_pct": 0.75, "rotary_emb_base": 500},
                                use_parallel_residual=False)
     fixtures.add("sequential", sequential, model, "parallel",
                  {"parallel": (changed(sequential, use_parallel_residual=True), state, MARGIN),
