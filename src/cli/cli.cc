@@ -19,6 +19,8 @@ constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 const std::vector<Command> kCommands = {
     // one row for each subcommand, in the order of the help
     {"serve", "serve models over HTTP", declare_serve},
+    {"generate", "go on from a prompt, on the terminal", declare_generate},
+    {"bench", "measure tokens a second", declare_bench},
     {"forward", "logits and hidden states of given token ids", declare_forward},
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
     {"inspect", "what a model is, the memory it needs and what can't be done with it",

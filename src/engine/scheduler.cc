@@ -161,12 +161,13 @@ void Scheduler::schedule(Sequence& sequence, int32_t count) {
   items_.push_back({&sequence, sequence.computed, count, count == sequence.due()});
 }
 
-// Dynamic rope turns the keys of a prompt by an angle that its whole length decides; later tokens'
-// angles follow from their positions.
+// Dynamic rope turns the keys of a long prompt by angles that its whole length decides; those of
+// other tokens follow from their positions.
 BlockPool::Key Scheduler::key(const Sequence& sequence, int32_t block) const {
+  const int32_t from = options_.dynamic_rope_from;
   const auto first = static_cast<size_t>(block) * kBlockTokens;
   return {sequence.content, std::span(sequence.tokens).subspan(first, kBlockTokens),
-          options_.dynamic_rope ? sequence.prompt : 0};
+          from > 0 && sequence.prompt > from ? sequence.prompt : 0};
 }
 
 }  // namespace tensormill

@@ -39,7 +39,7 @@ struct SchedulerOptions {
   int32_t max_tokens = 1024;   // of a sequence
   SequenceRules rules{true, true, true};
   bool prefix_sharing = true;
-  bool dynamic_rope = false;  // keys depend on the prompt's length
+  int32_t dynamic_rope_from = 0;  // longer prompts' keys depend on their length; 0: none do
 };
 
 // Decides what each step computes. Pure bookkeeping: no device, no clock, no thread.

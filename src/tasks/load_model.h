@@ -21,7 +21,7 @@ struct LoadTextOptions {
   bool random_weights = false;         // needs config.json alone
   int threads = 0;                     // of process_team(), where this load is the first to ask
   std::string cpu_level = "auto";      // see cpu_kernels()
-  EngineOptions engine;                // max_tokens 0: what config.json's position limit allows
+  EngineOptions engine;                // max_tokens 0: the model's positions, where memory allows
   // stage, done and total bytes; called often, from the loading thread
   std::function<void(const char* stage, int64_t done, int64_t total)> progress;
 };
@@ -39,8 +39,13 @@ struct LoadedText {
 ThreadTeam& process_team(int threads = 0);
 
 // Model, tokenizer, chat template and a running engine. With random_weights and no tokenizer files
-// a byte tokenizer serves. Errors: those of Model::load, load_tokenizer, load_chat_template and
-// Engine; kUnsupported for a cpu_level that this machine doesn't run.
+// a byte tokenizer serves; a chat template that can't be used is logged and left out. Errors: those
+// of Model::load, load_tokenizer and Engine; kUnsupported for a cpu_level that this machine doesn't
+// run.
 std::unique_ptr<LoadedText> load_text(const LoadTextOptions& options);
+
+// The two halves of load_text, for callers that need the tokenizer to size the engine.
+std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options);
+void start_engine(LoadedText& text, EngineOptions options);
 
 }  // namespace tensormill

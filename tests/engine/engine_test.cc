@@ -72,6 +72,7 @@ TEST(Engine, CompanyChunksAndPreemptionDoNotChangeAnswers) {
   for (const bool dynamic_rope : {false, true}) {
     ModelInfo info = fake_info();
     info.dynamic_rope = dynamic_rope;
+    if (dynamic_rope) info.max_positions = 60;
     const std::vector<Answer> alone = answers_alone(kCount, info);
     ThreadTeam team(3);
     EngineOptions options;

@@ -113,7 +113,8 @@ class HashRunner : public Runner {
         check(position == batch.keys[s] - (batch.row_begin[s + 1] - row), "position");
         check(written.insert(slot(batch, s, position)).second, "two rows write one slot");
         const uint64_t before = position ? at(slot(batch, s, position - 1)) : 1;
-        const int32_t length = info_.dynamic_rope ? batch.rope_lengths[row] : 0;
+        const int32_t length =
+            info_.dynamic_rope ? std::max(batch.rope_lengths[row], info_.max_positions) : 0;
         at(slot(batch, s, position)) =
             mix(before, batch.tokens[row], position * 7919 + length * 104729);
         if (logit_row < *batch.logit_rows.count && batch.logit_row[logit_row] == row) {

@@ -126,14 +126,14 @@ TEST(Scheduler, SharesNothingWhereItMayNot) {
     Sequence& b = s.add(100, 0);
     EXPECT_EQ(s.step()[&b], 100);
   }
-  // Under dynamic rope, prompts of another length have other keys.
-  Bench s(64, {.max_sequences = 4, .token_budget = 400, .dynamic_rope = true});
-  s.add(100, 0);
+  // Under dynamic rope, long prompts of another length have other keys.
+  Bench s(64, {.max_sequences = 4, .token_budget = 400, .dynamic_rope_from = 105});
+  s.add(110, 0);
   s.step();
-  Sequence& b = s.add(110, 0);
-  EXPECT_EQ(s.step()[&b], 110);
-  Sequence& c = s.add(100, 0);
-  EXPECT_EQ(s.step()[&c], 100 - 3 * kBlockTokens);
+  EXPECT_EQ(s.step()[&s.add(120, 0)], 120);
+  EXPECT_EQ(s.step()[&s.add(110, 0)], 110 - 3 * kBlockTokens);
+  EXPECT_EQ(s.step()[&s.add(100, 0)], 100);
+  EXPECT_EQ(s.step()[&s.add(104, 0)], 104 - 3 * kBlockTokens);
 }
 
 TEST(Scheduler, PreemptsTheYoungestAndComputesItAgain) {

@@ -1,0 +1,82 @@
+#include "tasks/load_model.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/memory_plan.h"
+#include "kernels/cpu_stream.h"
+
+namespace tensormill {
+namespace {
+
+std::unique_ptr<Tokenizer> tokenizer_of(const LoadTextOptions& options) {
+  try {
+    return load_tokenizer(options.folder);
+  } catch (const Error& error) {
+    if (!options.random_weights || error.kind() != ErrorKind::kNotFound) throw;
+    return nullptr;
+  }
+}
+
+std::unique_ptr<ChatTemplate> template_of(const std::filesystem::path& folder) {
+  try {
+    return load_chat_template(folder);
+  } catch (const Error& error) {
+    spdlog::warn("{}; the model is served without a chat template", error.what());
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+ThreadTeam& process_team(int threads) {
+  static std::once_flag once;
+  static std::unique_ptr<ThreadTeam> team;
+  std::call_once(once, [threads] {
+    team = std::make_unique<ThreadTeam>(threads > 0 ? threads : usable_cores());
+  });
+  return *team;
+}
+
+std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
+  auto text = std::make_unique<LoadedText>();
+  LoadOptions load;
+  load.kernels = cpu_kernels(options.cpu_level.c_str());
+  if (load.kernels == nullptr) {
+    throw_error(ErrorKind::kUnsupported,
+                "cpu_level {}: unknown, or this machine doesn't run it; `tensormill doctor` lists "
+                "the levels",
+                options.cpu_level);
+  }
+  load.format = options.format;
+  load.random_weights = options.random_weights;
+  load.stream = cpu_stream(&process_team(options.threads));
+  load.progress = options.progress;
+  text->tokenizer = tokenizer_of(options);
+  text->chat_template = template_of(options.folder);
+  text->model = Model::load(options.folder, load);
+  if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
+  return text;
+}
+
+void start_engine(LoadedText& text, EngineOptions options) {
+  const ModelInfo& info = text.model->info();
+  if (options.max_tokens == 0) {
+    // plan_cache takes part of the memory that is left; half of it is surely within that part.
+    const int64_t room = available_memory() / 2 / std::max<int64_t>(1, info.cache_bytes_per_token);
+    options.max_tokens = static_cast<int32_t>(
+        std::clamp<int64_t>(room, 2, std::max<int32_t>(2, info.max_positions)));
+  }
+  options.team = &process_team();
+  text.engine = std::make_unique<Engine>(*text.model, *text.tokenizer, options);
+}
+
+std::unique_ptr<LoadedText> load_text(const LoadTextOptions& options) {
+  std::unique_ptr<LoadedText> text = load_text_parts(options);
+  start_engine(*text, options.engine);
+  return text;
+}
+
+}  // namespace tensormill
