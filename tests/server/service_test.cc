@@ -261,7 +261,7 @@ TEST_F(ServiceTest, RegistersScalesAndUnregisters) {
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "config.json") << R"({"model_type": "llama"})";
   const std::string url = "file:" + folder.string();
-  expect_error(post("/models", ""), 400, "BadRequestException", "Parameter url is required.");
+  expect_error(post("/models", "{}"), 400, "BadRequestException", "Parameter url is required.");
   expect_error(post("/models?url=file:/x/nope", "", ""), 404, "ModelNotFoundException",
                json(post("/models?url=file:/x/nope", "", ""))["message"]);
   const ClientReply registered = post("/models?model_name=m2&url=" + url, "", "");
