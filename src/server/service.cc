@@ -65,7 +65,9 @@ void Service::add_startup_models() {
 }
 
 bool Service::load_startup_models() {
-  for (const ModelHandle& model : startup_) {
+  // Handed over: whoever unregisters a model waits for its last holder.
+  const std::vector<ModelHandle> models = std::exchange(startup_, {});
+  for (const ModelHandle& model : models) {
     const std::string& name = model->config.name;
     try {
       management_->load(model);
