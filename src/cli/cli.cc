@@ -18,6 +18,10 @@ constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
 
 const std::vector<Command> kCommands = {
     {"serve", "serve models over HTTP", declare_serve},
+    {"forward", "logits and hidden states of given token ids", declare_forward},
+    {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
+    {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
+     declare_convert},
 };
 
 }  // namespace

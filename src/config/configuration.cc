@@ -215,6 +215,7 @@ ServerConfig resolve_server(const ServeArguments& arguments, const Environment& 
   ServerConfig config;
   server_layers(arguments, variables).apply(config.settings);
   resolve_addresses(config);
+  config.overrides = arguments.options;
   add_startup_models(config, arguments, variables);
   return config;
 }

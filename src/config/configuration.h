@@ -34,6 +34,8 @@ struct ServerConfig {
   Settings settings{SettingScope::kServer};
   Address inference, management;
   std::vector<ModelConfig> models;  // startup models
+  // -o and our own flags: they win for models that are loaded later too (see resolve_model).
+  std::vector<std::pair<std::string, std::string>> overrides;
 };
 
 // What the command line of `serve` said, unparsed.

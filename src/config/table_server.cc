@@ -40,7 +40,7 @@ constexpr Setting kRows[] = {
     {"max_batch_delay", kServer, kInteger, "100", "0..", kActs,
      "milliseconds to wait for a full dynamic batch, for each model without a value of its own"},
     {"max_idle_time", kServer, kInteger, "60", "0..", kNoEffect,
-     "workers aren't started and stopped with the load; models show the value"},
+     "workers aren't started and stopped with the load; GET /models/{name} shows the value"},
     {"reserved_memory_mb", kServer, kInteger, "500", "0..", kActs,
      "MiB that must stay free when a model with required_memory_mb is loaded"},
     {"load_on_devices", kServer, kText, "*", "*, cpu or -1", kActs,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/thread_team.h"
 #include "engine/request.h"
 #include "models/model.h"
 #include "tokenizer/tokenizer.h"
@@ -18,7 +19,10 @@ struct EngineOptions {
   int32_t queue_size = 1000;        // job_queue_size: waiting requests
   int64_t cache_bytes = 0;          // 0: from the memory that is left
   bool prefix_sharing = true;
+  ThreadTeam* team = nullptr;  // spreads sampling over its threads; null: the engine's own thread
 };
+
+class Runner;  // engine/runner.h
 
 // Counters since the start, readable from any thread.
 struct EngineStats {
@@ -37,7 +41,10 @@ struct EngineStats {
 class Engine {
  public:
   // The model and tokenizer must outlive the engine.
+  // kConfigInvalid: an option out of range; kOutOfMemory: no room for one sequence.
   Engine(const Model& model, const Tokenizer& tokenizer, const EngineOptions& options);
+  // The same on anything that computes steps.
+  Engine(std::unique_ptr<Runner> runner, const Tokenizer& tokenizer, const EngineOptions& options);
   ~Engine();  // fails what is left with kCancelled events
 
   // Checks the request (kBadRequest: empty prompt, ids out of range, prompt longer than max_tokens,
@@ -53,7 +60,8 @@ class Engine {
   void drain(std::chrono::steady_clock::time_point deadline);
 
   EngineStats stats() const;
-  const EngineOptions& options() const;  // with cache_bytes filled in
+  // With cache_bytes filled in and max_tokens cut to what the model's positions allow.
+  const EngineOptions& options() const;
 
  private:
   struct Impl;

@@ -12,11 +12,6 @@ namespace tensormill {
 
 enum class FinishReason : uint8_t { kNone, kLength, kEos, kStop, kCancelled, kError };
 
-struct TopToken {
-  int32_t id;
-  float log_prob;
-};
-
 // One generated token of one request, or (token < 0) an end without a token.
 struct TokenEvent {
   uint64_t request = 0;  // what Engine::submit returned

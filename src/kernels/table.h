@@ -27,6 +27,7 @@ inline constexpr int kShortSegment = 512;
 inline constexpr int kAttentionChunk = 256;
 inline constexpr int kBlockTokens = 32;  // tokens of one KV cache block; divides kAttentionChunk
 inline constexpr int kPanel = 64;        // outputs of one panel of a packed weight
+inline constexpr int kMaxHeadDim = 512;
 
 using Stream = struct StreamTag*;  // a CUDA stream, or the CPU's ThreadTeam
 
@@ -102,8 +103,10 @@ struct LinearArgs {
   Live live;  // rows
 };
 
-// Keys and values of one layer in blocks of kBlockTokens tokens. Element (block, head, token, d) of
-// k is k[block * block_stride + head * head_stride + token * dim + d].
+// Keys and values of one layer in blocks of kBlockTokens tokens. With at = block * block_stride +
+// head * head_stride, element (block, head, token, d) of v is v[at + token * dim + d], and of k
+// k[at + d * kBlockTokens + token]: a query meets many keys at once, in the vector lanes.
+// head_stride is at least kBlockTokens * dim.
 struct KvView {
   void *k, *v;
   DType type;
@@ -169,14 +172,16 @@ struct AttentionArgs {
   Live sequences, rows;
 };
 
-// Source of one packed weight: `outputs` rows in the order row_map gives. Row r of the packed
-// weight is row row_map[r] of the source (null: r). transposed: the source is [inner, outputs].
+// Source of (a part of) one packed weight. Row first_row + r of the packed weight, r < rows, is row
+// row_map[r] of the source (null: row r); a negative entry leaves the packed row alone, so that
+// interleaved rows (gate_i, up_i) come from two sources. transposed: the source is [inner,
+// outputs]. The rows up to the end of the last panel are zero-filled by whoever packs the last row.
 struct PackSource {
   const void* data;
   DType type;  // kF32, kF16, kBF16
   bool transposed;
   int32_t outputs, inner;   // of the source
-  const int32_t* row_map;   // [rows taken], or null for all rows in order
+  const int32_t* row_map;   // [rows], or null for rows in order
   int32_t first_row, rows;  // where they go in the packed weight
 };
 struct PackArgs {

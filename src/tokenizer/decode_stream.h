@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "tokenizer/tokenizer.h"
 
@@ -18,11 +18,7 @@ class DecodeStream {
   std::string finish();          // what is left; incomplete bytes become U+FFFD
 
  private:
-  const Tokenizer* tokenizer_;
-  bool skip_special_;
-  std::vector<int32_t> ids_;  // window still needed for context
-  std::string prefix_;        // decode() of the window's part that was given out
-  size_t prefix_ids_ = 0;
+  std::unique_ptr<IncrementalDecoder> decoder_;
 };
 
 }  // namespace tensormill

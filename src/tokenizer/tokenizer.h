@@ -19,6 +19,15 @@ struct Encoding {
   std::vector<std::pair<int32_t, int32_t>> offsets;
 };
 
+// Text of tokens that come one by one; the pieces joined are decode() of all of them. What may
+// still change is held back.
+class IncrementalDecoder {
+ public:
+  virtual ~IncrementalDecoder() = default;
+  virtual void push(int32_t id, std::string& out) = 0;  // appends; ids out of range add nothing
+  virtual void finish(std::string& out) = 0;
+};
+
 // A tokenizer as a model folder describes it. Immutable and thread-safe after loading.
 class Tokenizer {
  public:
@@ -31,6 +40,10 @@ class Tokenizer {
   // The text of a whole sequence. Bytes that are no valid UTF-8 become U+FFFD. Ids out of range:
   // kBadRequest.
   virtual std::string decode(std::span<const int32_t> ids, bool skip_special = true) const = 0;
+
+  // The stream behind DecodeStream; must not outlive the tokenizer. As it stands here it is right
+  // where the text of a sequence is that of its tokens, joined.
+  virtual std::unique_ptr<IncrementalDecoder> start_decoding(bool skip_special = true) const;
 
   virtual int32_t vocabulary_size() const = 0;  // added tokens included
   virtual std::optional<int32_t> id_of(std::string_view token) const = 0;

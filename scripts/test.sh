@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test. Needs no GPU and no network beyond the package
+# registries. TENSORMILL_TEST_DATA=DIR adds the cases that need data too big for the repository.
+#   SKIP_INSTALL=1  do not look for system packages
+#   QUICK=1         release tests only: no sanitizers, no fuzzing
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+
+if [ -z "${SKIP_INSTALL:-}" ]; then
+  say "Packages"
+  scripts/install-deps.sh --test
+fi
+
+say "Sources: layering, names, format"
+python3 tools/check_sources.py
+find src tests fuzz bench tools -name '*.h' -o -name '*.cc' | xargs clang-format-14 --dry-run -Werror
+
+if [ -n "${TENSORMILL_TEST_DATA:-}" ] && [ -f "$TENSORMILL_TEST_DATA/tokenizers.tar.xz" ]; then
+  mkdir -p build/test-data
+  tar -xJf "$TENSORMILL_TEST_DATA/tokenizers.tar.xz" -C build/test-data
+  TENSORMILL_TEST_DATA=$PWD/build/test-data
+  export TENSORMILL_TEST_DATA
+fi
+
+say "Build release"
+cmake --preset release -DBUILD_TESTING=ON >/dev/null
+cmake --build --preset release
+say "Test release"
+ctest --preset release
+
+if [ -n "${QUICK:-}" ]; then
+  say "Done"
+  exit 0
+fi
+
+say "Build with AddressSanitizer and UndefinedBehaviorSanitizer"
+cmake --preset asan >/dev/null
+cmake --build --preset asan
+say "Test with sanitizers"
+ctest --preset asan
+
+say "Fuzz each parser briefly"
+scripts/fuzz.sh 10
+say "Done"

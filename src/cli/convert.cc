@@ -1,0 +1,241 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <optional>
+
+#include "artifacts/float_types.h"
+#include "artifacts/gguf.h"
+#include "artifacts/tensor_index.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "models/convert_gguf.h"
+#include "models/gguf_family.h"
+#include "tokenizer/gguf_vocabulary.h"
+
+namespace tensormill {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ConvertOptions {
+  std::string in, out;
+  CommonOptions common;
+};
+
+struct DTypeName {
+  const char *name, *torch;
+  DType type;
+};
+constexpr DTypeName kDTypes[] = {
+    {"f32", "float32", DType::kF32},     {"fp32", "float32", DType::kF32},
+    {"float32", "float32", DType::kF32}, {"f16", "float16", DType::kF16},
+    {"fp16", "float16", DType::kF16},    {"float16", "float16", DType::kF16},
+    {"bf16", "bfloat16", DType::kBF16},  {"bfloat16", "bfloat16", DType::kBF16}};
+
+std::optional<DType> parse_type(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  for (const DTypeName& row : kDTypes) {
+    if (name == row.name) return row.type;
+  }
+  throw_error(ErrorKind::kBadRequest, "--dtype \"{}\": expected f32, f16 or bf16", name);
+}
+
+const char* torch_name(DType type) {
+  for (const DTypeName& row : kDTypes) {
+    if (row.type == type) return row.torch;
+  }
+  throw_error(ErrorKind::kInternal, "{} is no target of a conversion", dtype_name(type));
+}
+
+// The output grows under another name and gets its own when it is complete.
+class StagedFolder {
+ public:
+  explicit StagedFolder(const fs::path& out)
+      : out_((out.has_filename() ? out : out.parent_path()).lexically_normal()),
+        staged_(out_.string() + ".partial") {
+    if (fs::exists(out_) && !(fs::is_directory(out_) && fs::is_empty(out_))) {
+      throw_error(ErrorKind::kBadRequest, "{}: is there already; expected a new or empty folder",
+                  out_.string());
+    }
+    fs::remove_all(staged_);
+    fs::create_directories(staged_);
+  }
+  ~StagedFolder() {
+    std::error_code ignored;
+    if (!done_) fs::remove_all(staged_, ignored);
+  }
+  StagedFolder(const StagedFolder&) = delete;
+  StagedFolder& operator=(const StagedFolder&) = delete;
+
+  const fs::path& path() const { return staged_; }
+  void finish() {
+    if (fs::exists(out_)) fs::remove(out_);
+    fs::rename(staged_, out_);
+    done_ = true;
+  }
+
+ private:
+  fs::path out_, staged_;
+  bool done_ = false;
+};
+
+template <class AnyJson>
+void write_json(const fs::path& file, const AnyJson& json, int indent) {
+  std::string text;
+  try {
+    text = json.dump(indent);
+  } catch (const nlohmann::json::exception&) {
+    throw_error(ErrorKind::kArtifactInvalid, "{}: a text in it is no valid UTF-8",
+                file.filename().string());
+  }
+  std::ofstream stream(file, std::ios::binary);
+  stream << text << '\n';
+  stream.close();
+  if (!stream) throw_error(ErrorKind::kInternal, "{}: could not be written", file.string());
+}
+
+// A line that moves on a terminal; one line at the end elsewhere.
+Progress weights_progress() {
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  return [terminal](uint64_t done, uint64_t total) {
+    constexpr double kMiB = 1 << 20;
+    if (terminal) {
+      fmt::print(stderr, "\rweights {:.0f} of {:.0f} MiB{}", static_cast<double>(done) / kMiB,
+                 static_cast<double>(total) / kMiB, done == total ? "\n" : "");
+    } else if (done == total) {
+      spdlog::info("weights written: {:.0f} MiB", static_cast<double>(total) / kMiB);
+    }
+  };
+}
+
+GgufVocabulary read_vocabulary(const GgufFile& file) {
+  GgufVocabulary v;
+  v.origin = file.origin();
+  v.model = file.text("tokenizer.ggml.model").value_or("");
+  v.pre = file.text("tokenizer.ggml.pre").value_or("");
+  if (const auto* tokens = file.texts("tokenizer.ggml.tokens")) v.tokens = *tokens;
+  if (const auto* scores = file.numbers("tokenizer.ggml.scores")) v.scores = *scores;
+  if (const auto* types = file.integers("tokenizer.ggml.token_type")) v.types = *types;
+  if (const auto* merges = file.texts("tokenizer.ggml.merges")) v.merges = *merges;
+  v.bos = file.integer("tokenizer.ggml.bos_token_id");
+  v.eos = file.integer("tokenizer.ggml.eos_token_id");
+  v.unknown = file.integer("tokenizer.ggml.unknown_token_id");
+  v.padding = file.integer("tokenizer.ggml.padding_token_id");
+  v.add_bos = file.boolean("tokenizer.ggml.add_bos_token");
+  v.add_eos = file.boolean("tokenizer.ggml.add_eos_token");
+  v.add_space_prefix = file.boolean("tokenizer.ggml.add_space_prefix");
+  v.chat_template = file.text("tokenizer.chat_template");
+  return v;
+}
+
+// What stops generation: the end of text, and the end of a turn where the file names another.
+OrderedJson generation_config(const GgufFile& file, const GgufVocabulary& v) {
+  OrderedJson json = OrderedJson::object();
+  if (v.bos) json["bos_token_id"] = *v.bos;
+  if (v.eos) {
+    OrderedJson ends = OrderedJson::array({*v.eos});
+    for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+      const std::optional<int64_t> id = file.integer(key);
+      if (id && std::find(ends.begin(), ends.end(), *id) == ends.end()) ends.push_back(*id);
+    }
+    json["eos_token_id"] = ends.size() == 1 ? ends[0] : ends;
+  }
+  if (v.padding) json["pad_token_id"] = *v.padding;
+  return json;
+}
+
+void convert_gguf(const fs::path& in, std::optional<DType> asked, const fs::path& out) {
+  const GgufFile file = GgufFile::open(in);
+  const GgufVocabulary vocabulary = read_vocabulary(file);
+  const DType type = gguf_target_type(file, asked);
+  OrderedJson config = find_gguf_family(file).config(file);
+  const OrderedJson generation = generation_config(file, vocabulary);
+  config["torch_dtype"] = torch_name(type);
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    if (generation.contains(key)) config[key] = generation[key];
+  }
+  write_json(out / "config.json", config, 2);
+  write_json(out / "generation_config.json", generation, 2);
+  OrderedJson tokenizer_config = gguf_tokenizer_config(vocabulary);
+  tokenizer_config["model_max_length"] =
+      config.value("max_position_embeddings", config.value("n_positions", int64_t{0}));
+  write_json(out / "tokenizer_config.json", tokenizer_config, 2);
+  write_json(out / "tokenizer.json", gguf_tokenizer(vocabulary), -1);
+  spdlog::info("{} tensors as {}", file.tensors().size(), torch_name(type));
+  write_gguf_weights(file, type, out / "model.safetensors", weights_progress());
+}
+
+// Everything of a model folder but its weights and their indexes.
+bool is_companion(const fs::path& file) {
+  const std::string name = file.filename().string(), ending = file.extension().string();
+  if (name.ends_with(".index.json")) return false;
+  constexpr std::string_view kEndings[] = {".json", ".txt", ".model", ".jinja", ".tiktoken"};
+  return std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
+}
+
+void convert_folder(const fs::path& in, std::optional<DType> asked, const fs::path& out) {
+  const std::unique_ptr<TensorIndex> index = open_checkpoint(in);
+  for (const fs::directory_entry& entry : fs::directory_iterator(in)) {
+    if (entry.is_regular_file() && is_companion(entry.path())) {
+      fs::copy_file(entry.path(), out / entry.path().filename());
+    }
+  }
+  if (asked && fs::exists(out / "config.json")) {
+    Json config = read_json_file(out / "config.json");
+    if (!config.is_object()) {
+      throw_error(ErrorKind::kArtifactInvalid, "{}: expected a JSON object",
+                  (in / "config.json").string());
+    }
+    config["torch_dtype"] = torch_name(*asked);
+    write_json(out / "config.json", config, 2);
+  }
+  spdlog::info("{} tensors as {}", index->tensors().size(),
+               asked ? torch_name(*asked) : "they are stored");
+  write_checkpoint(*index, asked ? &*asked : nullptr, out / "model.safetensors",
+                   weights_progress());
+}
+
+// The folder's GGUF file, when that is the only kind of weights in it.
+std::optional<fs::path> only_gguf(const fs::path& folder) {
+  std::optional<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string ending = entry.path().extension().string();
+    if (ending == ".safetensors" || ending == ".bin") return std::nullopt;
+    if (ending != ".gguf") continue;
+    if (found) return std::nullopt;
+    found = entry.path();
+  }
+  return found;
+}
+
+int run_convert(const ConvertOptions& options) {
+  const std::optional<DType> type = parse_type(options.common.dtype);
+  fs::path in = options.in;
+  if (!fs::exists(in)) throw_error(ErrorKind::kNotFound, "{}: not there", in.string());
+  if (fs::is_directory(in)) in = only_gguf(in).value_or(in);
+  StagedFolder out(options.out);
+  if (fs::is_directory(in)) {
+    convert_folder(in, type, out.path());
+  } else {
+    convert_gguf(in, type, out.path());
+  }
+  out.finish();
+  spdlog::info("{} is ready", options.out);
+  return 0;
+}
+
+}  // namespace
+
+CommandRunner declare_convert(CLI::App& app) {
+  auto options = std::make_shared<ConvertOptions>();
+  app.add_option("IN", options->in, "a .gguf file, or a folder with pytorch_model.bin")->required();
+  app.add_option("OUT", options->out, "the new folder")->required();
+  options->common.declare(app);
+  return [options] { return run_convert(*options); };
+}
+
+}  // namespace tensormill

@@ -1,0 +1,172 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+
+namespace tensormill {
+namespace {
+
+// Rows that a step may have: every running sequence must be able to decode, and a prompt that can't
+// be cut must fit beside them.
+int32_t rows_of(const SchedulerOptions& options) {
+  const int32_t budget = std::max(options.token_budget, options.max_sequences);
+  if (options.rules.chunks) return budget;
+  return std::max(budget, options.max_tokens + options.max_sequences);
+}
+
+}  // namespace
+
+Scheduler::Scheduler(BlockPool& pool, const SchedulerOptions& options)
+    : pool_(pool), options_(options), row_limit_(rows_of(options)) {
+  options_.token_budget = std::max(options.token_budget, options.max_sequences);
+  running_.reserve(static_cast<size_t>(options.max_sequences));
+  items_.reserve(static_cast<size_t>(options.max_sequences));
+}
+
+void Scheduler::add(Sequence* sequence) {
+  waiting_.push_back(sequence);
+}
+
+void Scheduler::remove(Sequence* sequence) {
+  std::erase(running_, sequence);
+  std::erase(waiting_, sequence);
+  release(*sequence);
+}
+
+std::span<const StepItem> Scheduler::plan() {
+  items_.clear();
+  prompt_planned_ = false;
+  const int64_t preemptions = preemptions_;
+  const auto decoding = std::count_if(running_.begin(), running_.end(),
+                                      [](const Sequence* s) { return s->due() == 1; });
+  int32_t budget = options_.token_budget - static_cast<int32_t>(decoding);  // for prompts
+  // Oldest first: whoever is preempted for want of blocks comes later, so it isn't planned yet.
+  for (size_t i = 0; i < running_.size(); ++i) {
+    Sequence& sequence = *running_[i];
+    const bool decodes = sequence.due() == 1;
+    const int32_t wanted = decodes ? 1 : prompt_share(sequence, budget);
+    if (wanted == 0) continue;
+    int32_t count = grow(sequence, wanted);
+    while (count < wanted && running_.size() > i + 1) {
+      preempt_youngest();
+      count = grow(sequence, wanted);
+    }
+    if (count < wanted && (decodes || !options_.rules.chunks)) {
+      preempt_youngest();  // itself
+      break;
+    }
+    if (count == 0) continue;
+    schedule(sequence, count);
+    if (!decodes) budget -= count;
+  }
+  if (preemptions == preemptions_) admit(budget);
+  return items_;
+}
+
+void Scheduler::complete() {
+  for (const StepItem& item : items_) {
+    Sequence& sequence = *item.sequence;
+    sequence.computed = item.first + item.count;
+    if (!shares()) continue;
+    for (; (sequence.published + 1) * kBlockTokens <= sequence.computed; ++sequence.published) {
+      const int32_t block = sequence.blocks[static_cast<size_t>(sequence.published)];
+      sequence.content = pool_.publish(block, key(sequence, sequence.published));
+    }
+  }
+}
+
+// Rows of a prompt (or of a sequence to be computed again) for this step.
+int32_t Scheduler::prompt_share(const Sequence& sequence, int32_t budget) const {
+  const int32_t due = sequence.due();
+  if (options_.rules.chunks) return std::clamp(budget, 0, due);
+  return due <= budget || !prompt_planned_ ? due : 0;
+}
+
+// Takes blocks for up to `count` more tokens; returns for how many there is room.
+int32_t Scheduler::grow(Sequence& sequence, int32_t count) {
+  const int32_t needed = blocks_for(int64_t{sequence.computed} + count);
+  while (static_cast<int32_t>(sequence.blocks.size()) < needed) {
+    const int32_t block = pool_.take();
+    if (block < 0) break;
+    sequence.blocks.push_back(block);
+  }
+  const int64_t room = int64_t{kBlockTokens} * static_cast<int64_t>(sequence.blocks.size());
+  return static_cast<int32_t>(std::min<int64_t>(count, room - sequence.computed));
+}
+
+void Scheduler::admit(int32_t budget) {
+  while (!waiting_.empty() && budget > 0 &&
+         static_cast<int32_t>(running_.size()) < options_.max_sequences) {
+    Sequence& sequence = *waiting_.front();
+    if (!seat(sequence)) return;
+    const int32_t count = prompt_share(sequence, budget);
+    if (count == 0) {
+      release(sequence);
+      return;
+    }
+    waiting_.pop_front();
+    running_.push_back(&sequence);
+    sequence.started = true;
+    shared_tokens_ += sequence.computed;
+    schedule(sequence, grow(sequence, count));
+    budget -= count;
+  }
+}
+
+// Finds what is cached of a waiting sequence and whether the rest fits into the free blocks, with
+// some over for the running ones to grow: a prompt computed only to be preempted is lost work.
+bool Scheduler::seat(Sequence& sequence) {
+  share_prefix(sequence);
+  const int32_t needed = blocks_for(static_cast<int64_t>(sequence.tokens.size())) -
+                         static_cast<int32_t>(sequence.blocks.size());
+  const auto reserve = static_cast<int32_t>(running_.size() / 4);
+  if (running_.empty() || pool_.free() >= needed + reserve) return true;
+  release(sequence);
+  return false;
+}
+
+void Scheduler::share_prefix(Sequence& sequence) {
+  if (!shares()) return;
+  // The last token is always computed: its logits are needed.
+  const auto shareable = (static_cast<int32_t>(sequence.tokens.size()) - 1) / kBlockTokens;
+  while (sequence.published < shareable) {
+    const BlockPool::Found found = pool_.find(key(sequence, sequence.published));
+    if (found.block < 0) break;
+    sequence.blocks.push_back(found.block);
+    sequence.content = found.content;
+    ++sequence.published;
+  }
+  sequence.computed = sequence.published * kBlockTokens;
+}
+
+void Scheduler::release(Sequence& sequence) {
+  // The last block first: a beginning is worth keeping longer than what follows it.
+  for (auto block = sequence.blocks.rbegin(); block != sequence.blocks.rend(); ++block) {
+    pool_.release(*block);
+  }
+  sequence.blocks.clear();
+  sequence.computed = sequence.published = 0;
+  sequence.content = BlockPool::kRoot;
+}
+
+void Scheduler::preempt_youngest() {
+  Sequence* youngest = running_.back();
+  running_.pop_back();
+  release(*youngest);
+  waiting_.push_front(youngest);
+  ++preemptions_;
+}
+
+void Scheduler::schedule(Sequence& sequence, int32_t count) {
+  if (sequence.due() > 1) prompt_planned_ = true;
+  items_.push_back({&sequence, sequence.computed, count, count == sequence.due()});
+}
+
+// Dynamic rope turns the keys of a prompt by an angle that its whole length decides; later tokens'
+// angles follow from their positions.
+BlockPool::Key Scheduler::key(const Sequence& sequence, int32_t block) const {
+  const auto first = static_cast<size_t>(block) * kBlockTokens;
+  return {sequence.content, std::span(sequence.tokens).subspan(first, kBlockTokens),
+          options_.dynamic_rope ? sequence.prompt : 0};
+}
+
+}  // namespace tensormill

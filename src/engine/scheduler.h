@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "engine/block_pool.h"
+#include "models/model.h"
+
+namespace tensormill {
+
+// What the scheduler knows of a request.
+struct Sequence {
+  std::vector<int32_t> tokens;  // prompt and output so far; room for all of them reserved
+  int32_t prompt = 0;           // how many of them are the request's own
+  bool started = false;         // has been admitted before
+
+  // The scheduler's own:
+  int32_t computed = 0;                           // tokens whose keys are in the cache
+  std::vector<int32_t> blocks;                    // room for all of them reserved
+  int32_t published = 0;                          // how many of the blocks can be found by others
+  BlockPool::Content content = BlockPool::kRoot;  // of the last of those
+
+  // What the next step has to compute before the sequence can go on.
+  int32_t due() const { return static_cast<int32_t>(tokens.size()) - computed; }
+};
+
+// A sequence's part of a step: tokens [first, first + count).
+struct StepItem {
+  Sequence* sequence;
+  int32_t first, count;
+  bool samples;  // the last of them is the sequence's last token
+};
+
+struct SchedulerOptions {
+  int32_t max_sequences = 32;
+  int32_t token_budget = 512;  // of a step
+  int32_t max_tokens = 1024;   // of a sequence
+  SequenceRules rules{true, true, true};
+  bool prefix_sharing = true;
+  bool dynamic_rope = false;  // keys depend on the prompt's length
+};
+
+// Decides what each step computes. Pure bookkeeping: no device, no clock, no thread.
+//
+// Sequences run in the order they came. Each running one that decodes gets its token; what is left
+// of the budget goes to prompts, the oldest first. When blocks run out, the youngest running
+// sequence goes back to the front of the queue, to be computed again later: the oldest always moves
+// on, so every sequence ends.
+class Scheduler {
+ public:
+  Scheduler(BlockPool& pool, const SchedulerOptions& options);
+
+  // Puts a sequence at the end of the queue. It must fit: see blocks_for.
+  void add(Sequence* sequence);
+  // Takes a waiting or running sequence out and gives its blocks back.
+  void remove(Sequence* sequence);
+
+  // The next step; empty when there is nothing to do. Valid until the next call.
+  std::span<const StepItem> plan();
+  // Tells that the planned step has been computed. Before tokens are appended.
+  void complete();
+
+  std::span<Sequence* const> running() const { return running_; }
+  const std::deque<Sequence*>& waiting() const { return waiting_; }
+  int64_t preemptions() const { return preemptions_; }
+  int64_t shared_tokens() const { return shared_tokens_; }
+
+  // Most rows of a step.
+  int32_t row_limit() const { return row_limit_; }
+  static int32_t blocks_for(int64_t tokens) {
+    return static_cast<int32_t>((tokens + kBlockTokens - 1) / kBlockTokens);
+  }
+
+ private:
+  bool shares() const { return options_.prefix_sharing && options_.rules.shares_prefix; }
+  int32_t prompt_share(const Sequence& sequence, int32_t budget) const;
+  int32_t grow(Sequence& sequence, int32_t count);
+  void admit(int32_t budget);
+  bool seat(Sequence& sequence);
+  void share_prefix(Sequence& sequence);
+  void release(Sequence& sequence);
+  void preempt_youngest();
+  void schedule(Sequence& sequence, int32_t count);
+  BlockPool::Key key(const Sequence& sequence, int32_t block) const;
+
+  BlockPool& pool_;
+  SchedulerOptions options_;
+  int32_t row_limit_;
+  std::deque<Sequence*> waiting_;
+  std::vector<Sequence*> running_;  // oldest first
+  std::vector<StepItem> items_;
+  bool prompt_planned_ = false;  // in this step
+  int64_t preemptions_ = 0, shared_tokens_ = 0;
+};
+
+}  // namespace tensormill

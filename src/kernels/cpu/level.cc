@@ -1,0 +1,12 @@
+#include "kernels/cpu/level.h"
+
+namespace tensormill {
+
+const CpuLevel& LEVEL(cpu_level)() {
+  static constexpr CpuLevel kLevel{LEVEL(embed),    LEVEL(residual),  LEVEL(linear),
+                                   LEVEL(to_cache), LEVEL(attention), LEVEL(attention_merge),
+                                   LEVEL(pack)};
+  return kLevel;
+}
+
+}  // namespace tensormill

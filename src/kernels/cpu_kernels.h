@@ -1,0 +1,32 @@
+#pragma once
+
+// How the CPU's table entries split work over the thread team. The functions of one level know
+// nothing of threads; here nothing is computed, so no result depends on a split.
+
+#include <utility>
+
+#include "kernels/cpu/level.h"
+#include "kernels/cpu_stream.h"
+
+namespace tensormill {
+
+// Rows below which waking the team costs more than it saves.
+inline constexpr int64_t kRopeRows = 8;
+
+// f(begin, end) over ranges of [0, count) with borders at multiples of `grain`.
+template <class F>
+void for_range(Stream stream, int64_t count, int64_t grain, F&& f) {
+  if (stream != nullptr) return team_of(stream)->parallel(count, grain, std::forward<F>(f));
+  if (count > 0) f(int64_t{0}, count);
+}
+
+inline int threads_of(Stream stream) {
+  return stream == nullptr ? 1 : team_of(stream)->size();
+}
+
+void cpu_rope(const RopeArgs& args, Stream stream);
+void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream);
+void cpu_attention(const CpuLevel& level, const AttentionArgs& args, Stream stream);
+size_t cpu_attention_scratch(int32_t rows, int32_t heads, int32_t dim, int32_t max_keys);
+
+}  // namespace tensormill

@@ -1,0 +1,43 @@
+#include <algorithm>
+
+#include "kernels/cpu_kernels.h"
+
+namespace tensormill {
+namespace {
+
+// A part's rows when there are too few outputs for all threads; enough that reading the weights
+// again costs little beside the arithmetic.
+constexpr int32_t kPartRows = 48;
+// With so many panels a thread, whole panels are balanced well enough.
+constexpr int32_t kManyPanels = 16;
+
+}  // namespace
+
+void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream) {
+  const int32_t rows = *args.live.count;
+  if (rows == 0) return;
+  const int32_t threads = threads_of(stream);
+  constexpr int32_t kPanelUnits = kPanel / kOutputUnit;
+  const int32_t units = (args.weight->outputs + kOutputUnit - 1) / kOutputUnit;
+  // At least a panel a thread: outputs alone are split. Otherwise rows too.
+  const int32_t row_parts =
+      std::clamp(threads * kPanelUnits / units, 1, std::max(1, rows / kPartRows));
+  const int32_t output_parts = std::max(1, threads / row_parts);
+  const int32_t grain = units >= kManyPanels * kPanelUnits * output_parts ? kPanelUnits : 1;
+  const int32_t pieces = (units + grain - 1) / grain;
+  for_range(stream, int64_t{row_parts} * output_parts, 1, [&](int64_t begin, int64_t end) {
+    for (auto part = static_cast<int32_t>(begin); part < end; ++part) {
+      const int32_t row_part = part / output_parts, output_part = part % output_parts;
+      const auto border = [&](int32_t p) {
+        return std::min(units, static_cast<int32_t>(int64_t{pieces} * p / output_parts) * grain);
+      };
+      const auto row_border = [&](int32_t p) {
+        return static_cast<int32_t>(int64_t{rows} * p / row_parts);
+      };
+      level.linear(args, row_border(row_part), row_border(row_part + 1), border(output_part),
+                   border(output_part + 1));
+    }
+  });
+}
+
+}  // namespace tensormill

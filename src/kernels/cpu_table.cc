@@ -1,0 +1,104 @@
+#include <cstring>
+#include <iterator>
+
+#include "kernels/cpu_features.h"
+#include "kernels/cpu_kernels.h"
+
+namespace tensormill {
+namespace {
+
+// Rows and panels that one thread takes at least.
+constexpr int64_t kRowGrain = 2;
+constexpr int64_t kPackGrain = 1;
+
+bool runs(const AttentionArgs& args) {
+  return args.dim > 0 && args.dim <= kMaxHeadDim && args.kv_heads > 0 &&
+         args.heads % args.kv_heads == 0;
+}
+
+bool stores(WeightFormat format) {
+  return format == WeightFormat::kF32 || format == WeightFormat::kF16 ||
+         format == WeightFormat::kBF16;
+}
+
+void gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
+            Stream stream) {
+  constexpr int64_t kGatherGrain = 16;
+  for_range(stream, *live.count, kGatherGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::memcpy(to + i * width, from + int64_t{rows[i]} * width,
+                  sizeof(float) * static_cast<size_t>(width));
+    }
+  });
+}
+
+// The table's entries for one level: function pointers can't carry the level, a template can.
+template <const CpuLevel& (*level)()>
+struct Entries {
+  static void embed(const EmbedArgs& args, Stream stream) {
+    over_rows(stream, args.live, [&](int32_t b, int32_t e) { level().embed(args, b, e); });
+  }
+  static void residual(const ResidualArgs& args, Stream stream) {
+    over_rows(stream, args.live, [&](int32_t b, int32_t e) { level().residual(args, b, e); });
+  }
+  static void linear(const LinearArgs& args, Stream stream) { cpu_linear(level(), args, stream); }
+  static void norm_linear(const ResidualArgs& norm, const LinearArgs* products, int32_t n,
+                          Stream stream) {
+    residual(norm, stream);
+    for (int32_t i = 0; i < n; ++i) linear(products[i], stream);
+  }
+  static void to_cache(const ToCacheArgs& args, Stream stream) {
+    over_rows(stream, args.live, [&](int32_t b, int32_t e) { level().to_cache(args, b, e); });
+  }
+  static void attention(const AttentionArgs& args, Stream stream) {
+    cpu_attention(level(), args, stream);
+  }
+  static void pack(const PackArgs& args, Stream stream) {
+    const int32_t last = args.source.first_row + args.source.rows;
+    const int32_t begin = args.source.first_row / kPanel, end = (last + kPanel - 1) / kPanel;
+    for_range(stream, end - begin, kPackGrain, [&](int64_t b, int64_t e) {
+      level().pack(args, begin + static_cast<int32_t>(b), begin + static_cast<int32_t>(e));
+    });
+  }
+
+ private:
+  template <class F>
+  static void over_rows(Stream stream, const Live& live, F&& f) {
+    for_range(stream, *live.count, kRowGrain, [&](int64_t begin, int64_t end) {
+      f(static_cast<int32_t>(begin), static_cast<int32_t>(end));
+    });
+  }
+};
+
+template <const CpuLevel& (*level)()>
+constexpr KernelTable table_of(const char* name) {
+  using E = Entries<level>;
+  return {name,     E::embed,    E::residual,          E::linear, E::norm_linear,
+          cpu_rope, E::to_cache, E::attention,         gather,    E::pack,
+          runs,     stores,      cpu_attention_scratch};
+}
+
+// Best last.
+constexpr KernelTable kTables[] = {
+    table_of<cpu_level_portable>("portable"),
+#ifdef TENSORMILL_X86_LEVELS
+    table_of<cpu_level_avx2>("avx2"),
+    table_of<cpu_level_avx512>("avx512"),
+    table_of<cpu_level_avx512_bf16>("avx512_bf16"),
+#endif
+};
+
+}  // namespace
+
+const KernelTable* cpu_kernels(const char* level) {
+  const CpuFeatures& features = cpu_features();
+  for (size_t i = std::size(kTables); i-- > 0;) {
+    if (!features.runs(kTables[i].name)) continue;
+    if (std::strcmp(level, "auto") == 0 || std::strcmp(level, kTables[i].name) == 0) {
+      return &kTables[i];
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace tensormill

@@ -1,0 +1,199 @@
+#include "models/common_config.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+
+namespace tensormill {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Activation>, 13> kActivations{{
+    {"gelu", Activation::kGelu},
+    {"gelu_python", Activation::kGelu},
+    {"gelu_new", Activation::kGeluTanh},
+    {"gelu_fast", Activation::kGeluTanh},
+    {"gelu_accurate", Activation::kGeluTanh},
+    {"gelu_pytorch_tanh", Activation::kGeluTanh},
+    {"gelu_python_tanh", Activation::kGeluTanh},
+    {"quick_gelu", Activation::kQuickGelu},
+    {"relu", Activation::kRelu},
+    {"silu", Activation::kSilu},
+    {"swish", Activation::kSilu},
+    {"tanh", Activation::kTanh},
+    {"linear", Activation::kNone},
+}};
+
+constexpr double kMaxTheta = 1e12, kMaxFactor = 1e6;
+
+void read_llama3(ConfigReader& scaling, RopeSpec& rope) {
+  rope.scaling = RopeScaling::kLlama3;
+  rope.factor = scaling.number("factor", 1, kMaxFactor);
+  rope.low_frequency = scaling.number("low_freq_factor", 1e-6, kMaxFactor);
+  rope.high_frequency = scaling.number("high_freq_factor", 1e-6, kMaxFactor);
+  if (rope.high_frequency <= rope.low_frequency) {
+    scaling.fail("high_freq_factor", "more than low_freq_factor");
+  }
+  rope.original_length = scaling.integer("original_max_position_embeddings", 1, kMaxPositions);
+}
+
+void read_scaling(ConfigReader& scaling, RopeSpec& rope, int32_t max_positions) {
+  // Older files say `type`; where both stand, transformers lets `type` win.
+  const char* key = scaling.has("type") ? "type" : "rope_type";
+  const std::string type = scaling.text(key);
+  scaling.without_effect({"type", "rope_type"});
+  if (type == "default") return;
+  if (type == "linear") {
+    rope.scaling = RopeScaling::kLinear;
+    rope.factor = scaling.number("factor", 1, kMaxFactor);
+  } else if (type == "dynamic") {
+    rope.scaling = RopeScaling::kDynamic;
+    rope.factor = scaling.number("factor", 1, kMaxFactor);
+    rope.original_length = max_positions;
+    scaling.without_effect({"original_max_position_embeddings"});  // the reference ignores it too
+    if (rope.dim < 4) scaling.fail(key, "another type: dynamic scaling needs 4 or more dimensions");
+  } else if (type == "llama3") {
+    read_llama3(scaling, rope);
+  } else {
+    scaling.unsupported(key, "default, linear, dynamic, llama3");
+  }
+}
+
+}  // namespace
+
+Activation read_activation(ConfigReader& config, std::string_view key) {
+  const std::string name = config.text(key);
+  std::string known;
+  for (const auto& [text, activation] : kActivations) {
+    if (text == name) return activation;
+    known += known.empty() ? "" : ", ";
+    known += text;
+  }
+  config.unsupported(key, known);
+}
+
+int32_t even_head_dim(const ConfigReader& config, std::string_view width_key, int32_t width,
+                      std::string_view heads_key, int32_t heads) {
+  if (width % heads != 0) {
+    config.fail(heads_key, fmt::format("a divisor of {}, which is {}", width_key, width));
+  }
+  if (width / heads > kMaxHeadDim) {
+    config.fail(heads_key,
+                fmt::format("heads of at most {} values: {} is {}", kMaxHeadDim, width_key, width));
+  }
+  return width / heads;
+}
+
+RopeSpec read_rope(ConfigReader& config, std::string_view theta_key, int32_t head_dim, float share,
+                   int32_t max_positions) {
+  constexpr float kUsualTheta = 10000;
+  RopeSpec rope;
+  rope.theta = config.number(theta_key, 1, kMaxTheta, kUsualTheta);
+  const bool newer = config.has("rope_parameters");
+  const char* key = newer ? "rope_parameters" : "rope_scaling";
+  config.without_effect({"rope_parameters", "rope_scaling"});
+  if (!config.has(key)) {
+    rope.dim = static_cast<int32_t>(static_cast<float>(head_dim) * share);
+  } else {
+    ConfigReader scaling = config.object(key);
+    rope.theta = scaling.number("rope_theta", 1, kMaxTheta, rope.theta);
+    share = scaling.number("partial_rotary_factor", 0, 1, share);
+    rope.dim = static_cast<int32_t>(static_cast<float>(head_dim) * share);
+    read_scaling(scaling, rope, max_positions);
+  }
+  if (rope.dim % 2 != 0) {
+    throw_error(ErrorKind::kArtifactInvalid,
+                "{}: rotary positions turn {} of {} values of a head, expected an even number",
+                config.file(), rope.dim, head_dim);
+  }
+  return rope;
+}
+
+void read_common_keys(ConfigReader& config) {
+  if (config.flag("is_encoder_decoder", false)) config.unsupported("is_encoder_decoder", "false");
+  if (config.flag("add_cross_attention", false)) {
+    config.unsupported("add_cross_attention", "false");
+  }
+  if (config.has("quantization_config")) {
+    config.unsupported("quantization_config", "weights in f32, f16 or bf16");
+  }
+  config.without_effect({
+      "quantization_config",
+      "model_type",
+      "architectures",
+      "auto_map",
+      "torch_dtype",
+      "dtype",
+      "transformers_version",
+      "transformers.js_config",
+      "_name_or_path",
+      "_commit_hash",
+      "_attn_implementation",
+      "_attn_implementation_autoset",
+      "_flash_attn_2_enabled",
+      "_attn_implementation_internal",
+      "attn_implementation",
+      "unsloth_fixed",
+      "unsloth_version",
+      "use_cache",
+      "initializer_range",
+      "attention_dropout",
+      "hidden_dropout",
+      "classifier_dropout",
+      "gradient_checkpointing",
+      "torchscript",
+      "use_bfloat16",
+      "return_dict",
+      "return_dict_in_generate",
+      "output_attentions",
+      "output_hidden_states",
+      "output_scores",
+      "output_past",
+      "finetuning_task",
+      "problem_type",
+      "task_specific_params",
+      "id2label",
+      "label2id",
+      "num_labels",
+      "tokenizer_class",
+      "is_decoder",
+      "cross_attention_hidden_size",
+      "tie_encoder_decoder",
+      "chunk_size_feed_forward",
+      "pruned_heads",
+      "tf_legacy_loss",
+      "sep_token_id",
+      "decoder_start_token_id",
+      "prefix",
+  });
+  // Defaults of generate(), which a request sets for itself.
+  config.without_effect({
+      "max_length",
+      "max_new_tokens",
+      "min_length",
+      "do_sample",
+      "early_stopping",
+      "num_beams",
+      "num_beam_groups",
+      "diversity_penalty",
+      "temperature",
+      "top_k",
+      "top_p",
+      "typical_p",
+      "repetition_penalty",
+      "length_penalty",
+      "no_repeat_ngram_size",
+      "encoder_no_repeat_ngram_size",
+      "bad_words_ids",
+      "num_return_sequences",
+      "forced_bos_token_id",
+      "forced_eos_token_id",
+      "remove_invalid_values",
+      "suppress_tokens",
+      "begin_suppress_tokens",
+      "exponential_decay_length_penalty",
+  });
+}
+
+}  // namespace tensormill

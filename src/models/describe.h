@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "models/registry.h"
+
+namespace tensormill {
+
+// What config.json (and generation_config.json) say of a model; no weights are opened. Of `info`
+// everything is set but the format and the sizes that follow from it.
+struct Description {
+  std::string file;  // config.json, for messages
+  FamilyModel model;
+  ModelInfo info;
+  WeightFormat usual_format = WeightFormat::kBF16;  // of config.json's dtype
+};
+
+// Errors: kNotFound, kUnsupported, kArtifactInvalid as Model::load.
+Description describe_model(const std::filesystem::path& folder);
+
+}  // namespace tensormill

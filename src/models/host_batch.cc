@@ -1,0 +1,117 @@
+#include "models/host_batch.h"
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "base/error.h"
+#include "models/workspace.h"
+#include "nn/kv_cache.h"
+
+namespace tensormill {
+
+void HostBatch::clear() {
+  *this = HostBatch();
+}
+
+void HostBatch::add(std::span<const int32_t> tokens, int32_t begin, int32_t prompt_length,
+                    std::span<const int32_t> blocks, Logits logits) {
+  const auto sequence = static_cast<int32_t>(keys_.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const int32_t position = begin + static_cast<int32_t>(i);
+    if (logits == Logits::kAll || (logits == Logits::kLast && i + 1 == tokens.size())) {
+      logit_row_.push_back(static_cast<int32_t>(tokens_.size()));
+    }
+    tokens_.push_back(tokens[i]);
+    positions_.push_back(position);
+    row_sequence_.push_back(sequence);
+    rope_lengths_.push_back(std::max(prompt_length, position + 1));
+  }
+  row_begin_.push_back(static_cast<int32_t>(tokens_.size()));
+  keys_.push_back(begin + static_cast<int32_t>(tokens.size()));
+  blocks_.emplace_back(blocks.begin(), blocks.end());
+}
+
+const RaggedBatch& HostBatch::batch() {
+  size_t stride = 0;
+  for (const std::vector<int32_t>& blocks : blocks_) stride = std::max(stride, blocks.size());
+  tables_.assign(stride * blocks_.size(), 0);
+  for (size_t s = 0; s < blocks_.size(); ++s) {
+    std::copy(blocks_[s].begin(), blocks_[s].end(),
+              tables_.begin() + static_cast<std::ptrdiff_t>(s * stride));
+  }
+  counts_[0] = static_cast<int32_t>(tokens_.size());
+  counts_[1] = static_cast<int32_t>(keys_.size());
+  counts_[2] = static_cast<int32_t>(logit_row_.size());
+  batch_.rows = {&counts_[0], counts_[0]};
+  batch_.sequences = {&counts_[1], counts_[1]};
+  batch_.logit_rows = {&counts_[2], counts_[2]};
+  batch_.max_keys = keys_.empty() ? 0 : *std::max_element(keys_.begin(), keys_.end());
+  batch_.tokens = tokens_.data();
+  batch_.positions = positions_.data();
+  batch_.row_sequence = row_sequence_.data();
+  batch_.rope_lengths = rope_lengths_.data();
+  batch_.row_begin = row_begin_.data();
+  batch_.keys = keys_.data();
+  batch_.logit_row = logit_row_.data();
+  batch_.tables = tables_.data();
+  batch_.table_stride = static_cast<int32_t>(stride);
+  return batch_;
+}
+
+namespace {
+
+void check_sequence(const ModelInfo& info, const std::vector<int32_t>& sequence, size_t number) {
+  if (sequence.empty()) {
+    throw_error(ErrorKind::kBadRequest, "sequence {} is empty, expected token ids", number);
+  }
+  for (const int32_t id : sequence) {
+    if (id >= 0 && id < info.vocabulary) continue;
+    throw_error(ErrorKind::kBadRequest, "sequence {}: token {} is outside the vocabulary of {}",
+                number, id, info.vocabulary);
+  }
+  if (info.hard_position_limit && sequence.size() > static_cast<size_t>(info.max_positions)) {
+    throw_error(ErrorKind::kBadRequest, "sequence {} has {} tokens, the model has {} positions",
+                number, sequence.size(), info.max_positions);
+  }
+}
+
+}  // namespace
+
+AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>>& sequences,
+                      int32_t chunk) {
+  const ModelInfo& info = model.info();
+  size_t longest = 0;
+  for (size_t s = 0; s < sequences.size(); ++s) {
+    check_sequence(info, sequences[s], s + 1);
+    longest = std::max(longest, sequences[s].size());
+  }
+  if (!info.rules.chunks) chunk = static_cast<int32_t>(longest);
+  // One sequence after the other in the same blocks: what `forward` returns must not depend on
+  // company anyway.
+  const auto rows = std::min(chunk, static_cast<int32_t>(longest));
+  std::vector<int32_t> blocks((longest + kBlockTokens - 1) / kBlockTokens);
+  std::iota(blocks.begin(), blocks.end(), 0);
+  const std::unique_ptr<KvCache> cache = model.make_cache(static_cast<int32_t>(blocks.size()));
+  const std::unique_ptr<Workspace> workspace =
+      model.make_workspace({rows, 1, rows, static_cast<int32_t>(longest)});
+  AllRows all;
+  HostBatch batch;
+  for (const std::vector<int32_t>& sequence : sequences) {
+    const auto length = static_cast<int32_t>(sequence.size());
+    for (int32_t begin = 0; begin < length; begin += rows) {
+      const int32_t count = std::min(rows, length - begin);
+      batch.clear();
+      batch.add(std::span(sequence).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
+                begin, length, blocks, HostBatch::Logits::kAll);
+      const StepOutput out = forward(model, batch.batch(), *cache, *workspace);
+      all.logits.insert(all.logits.end(), out.logits,
+                        out.logits + int64_t{count} * info.vocabulary);
+      all.hidden.insert(all.hidden.end(), out.hidden, out.hidden + int64_t{count} * info.width);
+      all.rows += count;
+    }
+  }
+  return all;
+}
+
+}  // namespace tensormill

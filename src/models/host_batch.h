@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "models/model.h"
+#include "nn/ragged_batch.h"
+
+namespace tensormill {
+
+// Builds a ragged batch in the host's memory, one chunk of one sequence at a time.
+class HostBatch {
+ public:
+  enum class Logits : uint8_t { kNone, kLast, kAll };
+
+  void clear();
+  // Tokens begin, begin + 1, ... of a sequence whose prompt has `prompt_length` tokens and whose
+  // cache lies in `blocks`.
+  void add(std::span<const int32_t> tokens, int32_t begin, int32_t prompt_length,
+           std::span<const int32_t> blocks, Logits logits);
+  // Valid until the next change.
+  const RaggedBatch& batch();
+
+ private:
+  std::vector<int32_t> tokens_, positions_, row_sequence_, rope_lengths_, row_begin_{0}, keys_;
+  std::vector<int32_t> logit_row_, tables_;
+  std::vector<std::vector<int32_t>> blocks_;
+  int32_t counts_[3] = {};  // rows, sequences, logit rows
+  RaggedBatch batch_;
+};
+
+// Logits and hidden rows of all tokens of some sequences, in order.
+struct AllRows {
+  int64_t rows = 0;
+  std::vector<float> logits;  // [rows, vocabulary]
+  std::vector<float> hidden;  // [rows, width]
+};
+
+// Runs whole sequences without generating, at most `chunk` tokens a step. Errors: kBadRequest for
+// an empty sequence, a token outside the vocabulary or more tokens than the model has positions.
+AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>>& sequences,
+                      int32_t chunk);
+
+}  // namespace tensormill

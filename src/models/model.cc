@@ -1,0 +1,101 @@
+#include "models/model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "models/describe.h"
+#include "models/loader.h"
+#include "models/model_impl.h"
+#include "models/weight_plan.h"
+#include "models/workspace.h"
+#include "nn/rope.h"
+
+namespace tensormill {
+namespace {
+
+void lay_out_ropes(Model::Impl& model) {
+  const std::vector<RopeSpec> ropes = distinct_ropes(model.spec);
+  for (const RopeSpec& rope : ropes) model.ropes.push_back({rope, inverse_frequencies(rope)});
+  for (const std::vector<BranchSpec>& kind : model.stack().kinds) {
+    std::vector<int32_t>& indices = model.rope_of.emplace_back();
+    for (const BranchSpec& branch : kind) {
+      const auto* attention = std::get_if<AttentionSpec>(&branch.body);
+      const bool turns = attention != nullptr && attention->rope.dim > 0;
+      indices.push_back(
+          turns ? static_cast<int32_t>(std::find(ropes.begin(), ropes.end(), attention->rope) -
+                                       ropes.begin())
+                : -1);
+    }
+  }
+}
+
+// Asked with the model's real arguments, so that no request finds out first.
+void check_device(const Model::Impl& model, WeightFormat format, const std::string& file) {
+  if (!model.kernels->stores(format)) {
+    throw_error(ErrorKind::kUnsupported, "{}: {} kernels have no {} weights", file,
+                model.kernels->name, dtype_name(plain_type(format)));
+  }
+  for_each_attention(model.spec, [&](const AttentionSpec& spec) {
+    if (model.kernels->runs(attention_shape(spec, format))) return;
+    throw_error(ErrorKind::kUnsupported,
+                "{}: {} kernels can't run attention of {} heads on {} of {} values each", file,
+                model.kernels->name, spec.heads, spec.kv_heads, spec.dim);
+  });
+}
+
+}  // namespace
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+
+const ModelInfo& Model::info() const {
+  return impl_->info;
+}
+
+std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
+                                   const LoadOptions& options) {
+  Description description = describe_model(folder);
+  auto impl = std::make_unique<Impl>();
+  impl->spec = description.model.spec;
+  impl->info = std::move(description.info);
+  impl->kernels = options.kernels;
+  impl->stream = options.stream;
+  lay_out_ropes(*impl);
+  impl->cache_layers = cache_layers(impl->spec);
+
+  const LoadContext context{*options.kernels, options.stream, options.progress};
+  std::unique_ptr<TensorIndex> checkpoint;
+  ModelWeights weights = lay_out(impl->spec);
+  std::vector<PlannedTensor> plan;
+  WeightFormat format = options.format.value_or(description.usual_format);
+  if (!options.random_weights) {
+    checkpoint = open_checkpoint(folder);
+    plan = plan_weights(description.model, *checkpoint, weights);
+    verify(description.model, *checkpoint, plan);
+    format = options.format.value_or(stored_format(plan));
+  }
+  check_device(*impl, format, description.file);
+  allocate(weights, impl->spec, format);
+  if (options.random_weights) {
+    fill_random(weights, impl->spec, context);
+  } else {
+    fill_weights(weights, impl->spec, plan, context);
+  }
+  impl->weights = std::move(weights);
+  impl->info.format = format;
+  impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format);
+  impl->info.cache_bytes_per_token = cache_bytes_per_token(impl->cache_layers, plain_type(format));
+  return std::make_unique<Model>(std::move(impl));
+}
+
+std::unique_ptr<KvCache> Model::make_cache(int32_t blocks) const {
+  return std::make_unique<KvCache>(impl_->cache_layers, plain_type(impl_->weights.format), blocks);
+}
+
+std::unique_ptr<Workspace> Model::make_workspace(const StepLimits& limits) const {
+  return std::make_unique<Workspace>(
+      workspace_sizes(impl_->spec, impl_->weights.format, *impl_->kernels, limits));
+}
+
+}  // namespace tensormill

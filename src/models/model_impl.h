@@ -1,0 +1,34 @@
+#pragma once
+
+#include <vector>
+
+#include "models/model.h"
+#include "models/weights.h"
+#include "nn/kv_cache.h"
+
+namespace tensormill {
+
+// A rope that some layers share: its angles are made once a step.
+struct RopeTable {
+  RopeSpec spec;
+  std::vector<float> inv_freq;  // [dim / 2]
+};
+
+struct Model::Impl {
+  TransformerSpec spec;
+  ModelWeights weights;
+  ModelInfo info;
+  std::vector<RopeTable> ropes;
+  std::vector<std::vector<int32_t>> rope_of;  // [kind][branch]: index into ropes, or -1
+  std::vector<CacheLayer> cache_layers;       // one for each attention, in order of layers
+  const KernelTable* kernels = nullptr;
+  Stream stream = nullptr;
+
+  const StackSpec& stack() const { return spec.stacks.front(); }
+};
+
+// The arguments of one attention with everything but addresses: what a device is asked about at
+// load and what a step completes.
+AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format);
+
+}  // namespace tensormill

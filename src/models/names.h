@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "nn/spec.h"
+
+namespace tensormill {
+
+// What a checkpoint's module does. Whether it has a bias or a shift follows from the spec.
+enum class Role : uint8_t {
+  kEmbedding,
+  kPositions,
+  kFinalNorm,
+  kHead,
+  kNormIn,
+  kNormOut,
+  kQuery,
+  kKey,
+  kValue,
+  kQueryKeyValue,
+  kAttentionOut,
+  kGate,
+  kUp,
+  kDown,
+};
+
+// Row of the checkpoint's tensor that becomes row `row` of the packed product, whose rows are the
+// queries of all heads, then the keys, then the values.
+using RowMap = int32_t (*)(const AttentionSpec& attention, int32_t row);
+
+// One module of the checkpoint: `pattern` + ".weight", and ".bias" where the spec has one. {L}
+// stands for the layer's number.
+struct NameRow {
+  std::string_view pattern;
+  Role role;
+  int8_t branch = 0;        // of the layer
+  bool transposed = false;  // stored [inner, outputs]
+  RowMap map = nullptr;     // null: in order
+};
+
+// How a family's checkpoints name their tensors.
+struct Names {
+  std::string_view prefix;  // "model.": may stand before every name or none of the base model's
+  std::vector<NameRow> rows;
+  std::vector<std::string_view> buffers;  // stored by some versions, not weights: ignored
+};
+
+}  // namespace tensormill

@@ -1,0 +1,234 @@
+#include <array>
+#include <span>
+
+#include "base/error.h"
+#include "models/model_impl.h"
+#include "models/workspace.h"
+#include "ops/attention.h"
+#include "ops/embed.h"
+#include "ops/gather.h"
+#include "ops/linear.h"
+#include "ops/residual.h"
+#include "ops/rope.h"
+#include "ops/to_cache.h"
+
+namespace tensormill {
+namespace {
+
+// What the last branches left for the next seam to add to the residual.
+struct Pending {
+  const float* partial = nullptr;  // [rows, width]; null: nothing
+  const float* bias = nullptr;     // [width]
+  Norm out{};
+  float carry = 1, scale = 1;
+};
+
+// One step of one model: a loop over layers and branches.
+class Step {
+ public:
+  Step(const Model::Impl& model, const RaggedBatch& batch, KvCache& cache, Workspace& workspace)
+      : model_(model),
+        kernels_(*model.kernels),
+        stream_(model.stream),
+        batch_(batch),
+        cache_(cache),
+        ws_(workspace.arrays()),
+        width_(model.stack().width),
+        input_(linear_input(model.weights.format)) {}
+
+  StepOutput run() {
+    embed_tokens();
+    turn_positions();
+    for (const LayerRef& layer : model_.stack().layers) run_layer(layer);
+    finish();
+    return {ws_.logits, ws_.hidden};
+  }
+
+ private:
+  void embed_tokens() {
+    const EmbeddingSpec& spec = model_.stack().embedding;
+    EmbedArgs args{};
+    args.tokens = batch_.tokens;
+    args.positions = batch_.positions;
+    args.table = model_.weights.embedding.data();
+    args.type = model_.weights.table_type;
+    args.position_table = model_.weights.positions.data();
+    args.position_offset = spec.position_offset;
+    args.scale = spec.scale;
+    args.residual = ws_.residual;
+    args.width = width_;
+    args.live = batch_.rows;
+    embed(kernels_, args, stream_);
+  }
+
+  void turn_positions() {
+    for (size_t i = 0; i < model_.ropes.size(); ++i) {
+      const RopeTable& table = model_.ropes[i];
+      RopeArgs args{};
+      args.positions = batch_.positions;
+      if (table.spec.scaling == RopeScaling::kDynamic) args.lengths = batch_.rope_lengths;
+      args.inv_freq = table.inv_freq.data();
+      args.dim = table.spec.dim;
+      args.scale = 1;
+      args.theta = table.spec.theta;
+      args.factor = table.spec.factor;
+      args.original_length = table.spec.original_length;
+      args.cos_sin = ws_.cos_sin[i];
+      args.live = batch_.rows;
+      rope(kernels_, args, stream_);
+    }
+  }
+
+  void run_layer(const LayerRef& layer) {
+    const std::vector<BranchSpec>& branches = model_.stack().kinds[layer.kind];
+    const LayerWeights& weights = model_.weights.layers[layer.weights];
+    for (size_t b = 0; b < branches.size(); ++b) {
+      const bool joins = b > 0 && branches[b - 1].with_next;
+      if (const auto* attention = std::get_if<AttentionSpec>(&branches[b].body)) {
+        run_attention(*attention, weights.branches[b], model_.rope_of[layer.kind][b], joins);
+      } else {
+        run_mlp(std::get<MlpSpec>(branches[b].body), weights.branches[b], joins);
+      }
+      if (branches[b].with_next) continue;
+      pending_ = {ws_.partial[current_], weights.branches[b].second.bias(),
+                  weights.branches[b].out.norm(), branches[b].carry, branches[b].scale};
+    }
+  }
+
+  void run_attention(const AttentionSpec& spec, const BranchWeights& weights, int32_t rope_index,
+                     bool joins) {
+    const int32_t qkv_width = spec.query_rows() + 2 * spec.kv_rows();
+    read_residual(weights, {ws_.qkv, DType::kF32, qkv_width});
+    const KvView view = cache_.view(attention_index_++, batch_.tables, batch_.table_stride);
+    ToCacheArgs store{};
+    store.qkv = ws_.qkv;
+    store.qkv_stride = qkv_width;
+    store.heads = spec.heads;
+    store.kv_heads = spec.kv_heads;
+    store.dim = spec.dim;
+    if (rope_index >= 0) {
+      store.cos_sin = ws_.cos_sin[static_cast<size_t>(rope_index)];
+      store.rope_dim = spec.rope.dim;
+      store.neighbours = spec.rope.neighbours;
+    }
+    store.row_sequence = batch_.row_sequence;
+    store.positions = batch_.positions;
+    store.q = ws_.queries;
+    store.kv = view;
+    store.live = batch_.rows;
+    to_cache(kernels_, store, stream_);
+
+    AttentionArgs args = attention_shape(spec, model_.weights.format);
+    args.q = ws_.queries;
+    args.row_begin = batch_.row_begin;
+    args.keys = batch_.keys;
+    args.kv = view;
+    args.out.x = ws_.attended;
+    args.scratch = ws_.attention_scratch;
+    args.sequences = batch_.sequences;
+    args.rows = batch_.rows;
+    attention(kernels_, args, stream_);
+    write_partial(weights.second, args.out, joins);
+  }
+
+  void run_mlp(const MlpSpec& spec, const BranchWeights& weights, bool joins) {
+    const Rows inner{ws_.mlp, input_, spec.width};
+    read_residual(weights, inner);
+    write_partial(weights.second, inner, joins);
+  }
+
+  // The seam before a branch: adds what is pending, norms, and runs the branch's first product.
+  void read_residual(const BranchWeights& weights, const Rows& out) {
+    const Rows normed{ws_.normed, input_, width_};
+    const LinearArgs product = weights.first.args(normed, out, batch_.rows);
+    norm_linear(kernels_, seam(weights.in.norm(), normed), {&product, 1}, stream_);
+  }
+
+  // The last product of a branch. Parallel branches add up: each starts from the one before.
+  void write_partial(const Linear& linear_out, const Rows& in, bool joins) {
+    const float* before = joins ? ws_.partial[current_] : nullptr;
+    current_ ^= 1;
+    const Rows out{ws_.partial[current_], DType::kF32, width_};
+    LinearArgs args = linear_out.args(in, out, batch_.rows);
+    args.addend = before;
+    linear(kernels_, args, stream_);
+  }
+
+  ResidualArgs seam(const Norm& in, const Rows& y) {
+    ResidualArgs args{};
+    args.partial[0] = pending_.partial;
+    args.partials = pending_.partial == nullptr ? 0 : 1;
+    args.bias = pending_.bias;
+    args.out = pending_.out;
+    args.in = in;
+    args.residual = ws_.residual;
+    args.carry = pending_.carry;
+    args.branch = pending_.scale;
+    args.y = y;
+    args.width = width_;
+    args.live = batch_.rows;
+    pending_ = {};
+    return args;
+  }
+
+  // Hidden rows for all tokens; logits only for the rows that are asked for.
+  void finish() {
+    const Norm norm = model_.weights.final_norm.norm();
+    residual(kernels_, seam(norm, {ws_.hidden, DType::kF32, width_}), stream_);
+    gather(kernels_, ws_.residual, batch_.logit_row, ws_.logit_residual, width_, batch_.logit_rows,
+           stream_);
+    const Rows normed{ws_.logit_normed, input_, width_};
+    ResidualArgs args = seam(norm, normed);
+    args.residual = ws_.logit_residual;
+    args.live = batch_.logit_rows;
+    const Rows logits{ws_.logits, DType::kF32, model_.info.vocabulary};
+    const LinearArgs product = model_.weights.head.args(normed, logits, batch_.logit_rows);
+    norm_linear(kernels_, args, {&product, 1}, stream_);
+  }
+
+  const Model::Impl& model_;
+  const KernelTable& kernels_;
+  const Stream stream_;
+  const RaggedBatch& batch_;
+  KvCache& cache_;
+  const Workspace::Arrays& ws_;
+  const int32_t width_;
+  const DType input_;
+  Pending pending_;
+  int32_t current_ = 0;          // which partial buffer holds the last sum
+  int32_t attention_index_ = 0;  // layer of the cache
+};
+
+}  // namespace
+
+AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format) {
+  AttentionArgs args{};
+  args.q_stride = spec.query_rows();
+  args.heads = spec.heads;
+  args.kv_heads = spec.kv_heads;
+  args.dim = spec.dim;
+  args.kv.type = plain_type(format);
+  args.kv.head_stride = int64_t{kBlockTokens} * spec.dim;
+  args.kv.block_stride = args.kv.head_stride * spec.kv_heads;
+  args.score.scale = spec.scale;
+  args.score.causal = spec.mask.causal;
+  args.score.window = spec.mask.window;
+  args.out = {nullptr, linear_input(format), spec.query_rows()};
+  return args;
+}
+
+StepOutput forward(const Model& model, const RaggedBatch& batch, KvCache& cache,
+                   Workspace& workspace) {
+  const StepLimits& limits = workspace.limits();
+  if (batch.rows.bound > limits.rows || batch.sequences.bound > limits.sequences ||
+      batch.logit_rows.bound > limits.logit_rows || batch.max_keys > limits.max_keys) {
+    throw_error(ErrorKind::kInternal,
+                "a step of {} rows, {} sequences, {} logit rows and {} keys is beyond the "
+                "workspace's {}, {}, {} and {}",
+                batch.rows.bound, batch.sequences.bound, batch.logit_rows.bound, batch.max_keys,
+                limits.rows, limits.sequences, limits.logit_rows, limits.max_keys);
+  }
+  return Step(model.impl(), batch, cache, workspace).run();
+}
+
+}  // namespace tensormill

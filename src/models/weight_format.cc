@@ -1,0 +1,26 @@
+#include "models/weight_format.h"
+
+#include <array>
+#include <utility>
+
+namespace tensormill {
+
+std::optional<WeightFormat> parse_weight_format(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, WeightFormat>, 9> kNames{{
+      {"f32", WeightFormat::kF32},
+      {"fp32", WeightFormat::kF32},
+      {"float32", WeightFormat::kF32},
+      {"f16", WeightFormat::kF16},
+      {"fp16", WeightFormat::kF16},
+      {"float16", WeightFormat::kF16},
+      {"half", WeightFormat::kF16},
+      {"bf16", WeightFormat::kBF16},
+      {"bfloat16", WeightFormat::kBF16},
+  }};
+  for (const auto& [text, format] : kNames) {
+    if (text == name) return format;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tensormill

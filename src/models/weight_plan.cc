@@ -1,0 +1,259 @@
+#include "models/weight_plan.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace tensormill {
+namespace {
+
+std::string numbered(std::string_view pattern, size_t layer) {
+  std::string name(pattern);
+  const size_t at = name.find("{L}");
+  if (at != std::string::npos) name.replace(at, 3, std::to_string(layer));
+  return name;
+}
+
+// Where the rows of a tensor stand in a product.
+struct Place {
+  int32_t first_row = 0, step = 1;
+  const AttentionSpec* attention = nullptr;
+};
+
+class Planner {
+ public:
+  Planner(const FamilyModel& model, const TensorIndex& checkpoint, ModelWeights& weights)
+      : model_(model),
+        stack_(model.spec.stacks.front()),
+        checkpoint_(checkpoint),
+        weights_(weights) {}
+
+  std::vector<PlannedTensor> run() {
+    std::vector<const std::vector<BranchSpec>*> kinds(weights_.layers.size());
+    for (const LayerRef& ref : stack_.layers) kinds[ref.weights] = &stack_.kinds[ref.kind];
+    for (const NameRow& row : model_.names.rows) {
+      if (row.pattern.find("{L}") == std::string_view::npos) add_model(row);
+    }
+    for (size_t layer = 0; layer < kinds.size(); ++layer) {
+      for (const NameRow& row : model_.names.rows) {
+        if (row.pattern.find("{L}") == std::string_view::npos) continue;
+        const auto branch = static_cast<size_t>(row.branch);
+        add_branch(row, numbered(row.pattern, layer), (*kinds[layer])[branch],
+                   weights_.layers[layer].branches[branch]);
+      }
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  void add_model(const NameRow& row) {
+    const std::string name(row.pattern);
+    const int64_t vocabulary = stack_.embedding.vocabulary;
+    switch (row.role) {
+      case Role::kEmbedding:
+        table(name, weights_.embedding, vocabulary);
+        // A tied head is packed from the same tensor.
+        if (model_.spec.head.tied) product(row, name, weights_.head, {}, vocabulary);
+        break;
+      case Role::kPositions:
+        if (stack_.embedding.position_rows > 0) {
+          table(name, weights_.positions, stack_.embedding.position_rows);
+        }
+        break;
+      case Role::kFinalNorm:
+        norm(name, weights_.final_norm);
+        break;
+      case Role::kHead:
+        if (!model_.spec.head.tied) product(row, name, weights_.head, {}, vocabulary);
+        break;
+      default:
+        throw_error(ErrorKind::kInternal, "{}: its role belongs to a layer", name);
+    }
+  }
+
+  void add_branch(const NameRow& row, const std::string& name, const BranchSpec& spec,
+                  BranchWeights& weights) {
+    if (row.role == Role::kNormIn) return norm(name, weights.in);
+    if (row.role == Role::kNormOut) return norm(name, weights.out);
+    if (const auto* attention = std::get_if<AttentionSpec>(&spec.body)) {
+      add_attention(row, name, *attention, weights);
+    } else {
+      add_mlp(row, name, std::get<MlpSpec>(spec.body), weights);
+    }
+  }
+
+  void add_attention(const NameRow& row, const std::string& name, const AttentionSpec& spec,
+                     BranchWeights& weights) {
+    const int32_t queries = spec.query_rows(), keys = spec.kv_rows();
+    switch (row.role) {
+      case Role::kQuery:
+        return product(row, name, weights.first, {0, 1, &spec}, queries);
+      case Role::kKey:
+        return product(row, name, weights.first, {queries, 1, &spec}, keys);
+      case Role::kValue:
+        return product(row, name, weights.first, {queries + keys, 1, &spec}, keys);
+      case Role::kQueryKeyValue:
+        return product(row, name, weights.first, {0, 1, &spec}, queries + 2 * keys);
+      case Role::kAttentionOut:
+        return product(row, name, weights.second, {0, 1, &spec}, stack_.width);
+      default:
+        throw_error(ErrorKind::kInternal, "{}: its role has no place in attention", name);
+    }
+  }
+
+  void add_mlp(const NameRow& row, const std::string& name, const MlpSpec& spec,
+               BranchWeights& weights) {
+    switch (row.role) {
+      case Role::kGate:
+        return product(row, name, weights.first, {0, 2, nullptr}, spec.width);
+      case Role::kUp:
+        if (spec.gated) return product(row, name, weights.first, {1, 2, nullptr}, spec.width);
+        return product(row, name, weights.first, {}, spec.width);
+      case Role::kDown:
+        return product(row, name, weights.second, {}, stack_.width);
+      default:
+        throw_error(ErrorKind::kInternal, "{}: its role has no place in an MLP", name);
+    }
+  }
+
+  // The tensor under its name with or without the base model's prefix.
+  PlannedTensor& add(const std::string& name, std::vector<int64_t> shape) {
+    PlannedTensor& tensor = plan_.emplace_back();
+    tensor.name = std::string(model_.names.prefix) + name;
+    tensor.stored = checkpoint_.find(tensor.name);
+    if (tensor.stored == nullptr) {
+      tensor.stored = checkpoint_.find(name);
+      if (tensor.stored != nullptr) tensor.name = name;
+    }
+    tensor.shape = std::move(shape);
+    return tensor;
+  }
+
+  void table(const std::string& name, Buffer& buffer, int64_t rows) {
+    PlannedTensor& tensor = add(name + ".weight", {rows, stack_.width});
+    tensor.target = PlannedTensor::Target::kTable;
+    tensor.buffer = &buffer;
+  }
+
+  void norm(const std::string& name, NormWeights& norm) {
+    if (norm.spec.kind == NormKind::kNone) return;
+    PlannedTensor& weight = add(name + ".weight", {stack_.width});
+    weight.target = PlannedTensor::Target::kNorm;
+    weight.buffer = &norm.weight;
+    if (!norm.spec.shift) return;
+    PlannedTensor& shift = add(name + ".bias", {stack_.width});
+    shift.target = PlannedTensor::Target::kNorm;
+    shift.buffer = &norm.shift;
+  }
+
+  void product(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
+               int64_t rows) {
+    const auto fill = [&](PlannedTensor& tensor, PlannedTensor::Target target) {
+      tensor.target = target;
+      tensor.linear = &linear;
+      tensor.first_row = place.first_row;
+      tensor.step = place.step;
+      tensor.attention = place.attention;
+      tensor.transposed = row.transposed;
+      tensor.map = row.map;
+    };
+    const int64_t inner = linear.spec().inner;
+    fill(
+        add(name + ".weight", row.transposed ? std::vector{inner, rows} : std::vector{rows, inner}),
+        PlannedTensor::Target::kWeight);
+    if (linear.spec().bias) fill(add(name + ".bias", {rows}), PlannedTensor::Target::kBias);
+  }
+
+  std::vector<PlannedTensor> plan_;
+  const FamilyModel& model_;
+  const StackSpec& stack_;
+  const TensorIndex& checkpoint_;
+  ModelWeights& weights_;
+};
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+bool is_weight_type(DType type) {
+  return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16;
+}
+
+// Names that some versions store beside the weights.
+std::set<std::string, std::less<>> buffer_names(const FamilyModel& model) {
+  const std::string prefix(model.names.prefix);
+  std::set<std::string, std::less<>> names;
+  for (const std::string_view pattern : model.names.buffers) {
+    for (size_t layer = 0; layer < model.spec.stacks.front().layers.size(); ++layer) {
+      names.insert(numbered(pattern, layer));
+      names.insert(prefix + numbered(pattern, layer));
+    }
+  }
+  if (model.spec.head.tied) {
+    for (const NameRow& row : model.names.rows) {
+      if (row.role == Role::kHead) names.insert(std::string(row.pattern) + ".weight");
+    }
+  }
+  return names;
+}
+
+void append(std::string& message, const char* title, const std::vector<std::string>& items) {
+  if (items.empty()) return;
+  message += fmt::format("{}{}: {}", message.empty() ? "" : "; ", title, fmt::join(items, ", "));
+}
+
+}  // namespace
+
+std::vector<PlannedTensor> plan_weights(const FamilyModel& model, const TensorIndex& checkpoint,
+                                        ModelWeights& weights) {
+  return Planner(model, checkpoint, weights).run();
+}
+
+void verify(const FamilyModel& model, const TensorIndex& checkpoint,
+            const std::vector<PlannedTensor>& plan) {
+  std::vector<std::string> missing, misshapen, unused;
+  std::set<std::string, std::less<>> used = buffer_names(model), reported;
+  for (const PlannedTensor& tensor : plan) {
+    used.insert(tensor.name);
+    if (!reported.insert(tensor.name).second) continue;  // a tied head reads it again
+    if (tensor.stored == nullptr) {
+      missing.push_back(fmt::format("{} {}", tensor.name, shape_text(tensor.shape)));
+    } else if (tensor.stored->view.shape != tensor.shape) {
+      misshapen.push_back(fmt::format("{} is {}, config.json says {}", tensor.name,
+                                      shape_text(tensor.stored->view.shape),
+                                      shape_text(tensor.shape)));
+    } else if (!is_weight_type(tensor.stored->view.type)) {
+      misshapen.push_back(fmt::format("{} is {}, expected f32, f16 or bf16", tensor.name,
+                                      dtype_name(tensor.stored->view.type)));
+    }
+  }
+  for (const NamedTensor& tensor : checkpoint.tensors()) {
+    if (!used.contains(tensor.name)) unused.push_back(tensor.name);
+  }
+  std::string message;
+  append(message, "missing tensors", missing);
+  append(message, "tensors of the wrong shape or type", misshapen);
+  append(message, "tensors that this family doesn't use", unused);
+  if (message.empty()) return;
+  const std::vector<NamedTensor>& all = checkpoint.tensors();
+  throw_error(ErrorKind::kArtifactInvalid, "{}: {}",
+              all.empty() ? "the checkpoint" : all.front().file, message);
+}
+
+WeightFormat stored_format(const std::vector<PlannedTensor>& plan) {
+  bool f16 = false, bf16 = false, f32 = false;
+  for (const PlannedTensor& tensor : plan) {
+    if (tensor.target != PlannedTensor::Target::kWeight) continue;
+    f16 |= tensor.stored->view.type == DType::kF16;
+    bf16 |= tensor.stored->view.type == DType::kBF16;
+    f32 |= tensor.stored->view.type == DType::kF32;
+  }
+  if (f32 || (f16 && bf16)) return WeightFormat::kF32;
+  return f16 ? WeightFormat::kF16 : WeightFormat::kBF16;
+}
+
+}  // namespace tensormill

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "artifacts/tensor_index.h"
+#include "models/registry.h"
+#include "models/weights.h"
+
+namespace tensormill {
+
+// One tensor of the checkpoint and where it goes: into rows of a Linear, its bias, or a plain
+// buffer of the model.
+struct PlannedTensor {
+  enum class Target : uint8_t { kWeight, kBias, kNorm, kTable };
+
+  std::string name;  // as stored; where it is missing, the usual name
+  std::vector<int64_t> shape;
+  Target target = Target::kWeight;
+  const NamedTensor* stored = nullptr;
+
+  Linear* linear = nullptr;  // kWeight, kBias
+  Buffer* buffer = nullptr;  // kNorm, kTable
+  int32_t first_row = 0;     // of the product
+  int32_t step = 1;          // gate and up rows alternate
+  bool transposed = false;   // stored [inner, outputs]
+  RowMap map = nullptr;
+  const AttentionSpec* attention = nullptr;
+};
+
+// What a model reads of a checkpoint: `weights` has been laid out and outlives the plan.
+std::vector<PlannedTensor> plan_weights(const FamilyModel& model, const TensorIndex& checkpoint,
+                                        ModelWeights& weights);
+
+// Errors: kArtifactInvalid with every missing, misshapen and unused tensor, at once.
+void verify(const FamilyModel& model, const TensorIndex& checkpoint,
+            const std::vector<PlannedTensor>& plan);
+
+// The stored matrices' type; of a mix the narrowest that holds all. The plan must be verified.
+WeightFormat stored_format(const std::vector<PlannedTensor>& plan);
+
+}  // namespace tensormill

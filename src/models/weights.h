@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/spec.h"
+#include "nn/linear.h"
+
+namespace tensormill {
+
+// A norm in its final form, float32.
+struct NormWeights {
+  NormSpec spec;
+  Buffer weight, shift;  // [width]; shift null where there is none
+
+  Norm norm() const { return {spec.kind, weight.as<float>(), shift.as<float>(), spec.eps}; }
+};
+
+struct BranchWeights {
+  NormWeights in, out;
+  Linear first;   // query, key and value, or up (with gate)
+  Linear second;  // attention output, or down
+};
+
+struct LayerWeights {
+  std::vector<BranchWeights> branches;
+};
+
+// All weights of a model, as the kernels want them.
+struct ModelWeights {
+  WeightFormat format = WeightFormat::kF32;
+  DType table_type = DType::kF32;
+  Buffer embedding;                  // [vocabulary, width] of table_type
+  Buffer positions;                  // [position_rows, width] of table_type, or null
+  std::vector<LayerWeights> layers;  // by LayerRef.weights
+  NormWeights final_norm;
+  Linear head;  // packed, of its own even where it is tied
+};
+
+// The type of plain values in a format: tables, keys and values.
+constexpr DType plain_type(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kF32:
+      return DType::kF32;
+    case WeightFormat::kF16:
+      return DType::kF16;
+    case WeightFormat::kBF16:
+      return DType::kBF16;
+  }
+  return DType::kF32;
+}
+
+// Calls linear(Linear&) and norm(NormWeights&) for every one of the model.
+template <class Weights, class OnLinear, class OnNorm>
+void for_each_weight(Weights& weights, OnLinear&& linear, OnNorm&& norm) {
+  for (auto& layer : weights.layers) {
+    for (auto& branch : layer.branches) {
+      norm(branch.in);
+      norm(branch.out);
+      linear(branch.first);
+      linear(branch.second);
+    }
+  }
+  norm(weights.final_norm);
+  linear(weights.head);
+}
+
+// The shapes of all weights, without memory.
+ModelWeights lay_out(const TransformerSpec& spec);
+
+// Memory for every weight, zeroed. Errors: kOutOfMemory, before anything is allocated where it is
+// more than this machine has.
+void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat format);
+
+// Bytes that allocate() takes.
+int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec, WeightFormat format);
+
+// Parallel branches leave one sum, to which the last one's bias is added: moves theirs there.
+void join_parallel_biases(ModelWeights& weights, const TransformerSpec& spec);
+
+}  // namespace tensormill

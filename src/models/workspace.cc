@@ -1,0 +1,89 @@
+#include "models/workspace.h"
+
+#include <algorithm>
+
+#include "ops/linear.h"
+
+namespace tensormill {
+namespace {
+
+// Hands out aligned pieces of one memory; without memory it only counts.
+class Arena {
+ public:
+  explicit Arena(std::byte* base) : base_(base) {}
+
+  void* take(int64_t count, DType type) {
+    constexpr size_t kAlign = 64;
+    void* piece = base_ == nullptr ? nullptr : base_ + used_;
+    const size_t bytes = static_cast<size_t>(count) * dtype_size(type);
+    used_ += (bytes + kAlign - 1) / kAlign * kAlign;
+    return piece;
+  }
+  float* floats(int64_t count) { return static_cast<float*>(take(count, DType::kF32)); }
+  size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  size_t used_ = 0;
+};
+
+Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
+  const int64_t rows = sizes.limits.rows, logit_rows = sizes.limits.logit_rows;
+  Workspace::Arrays a;
+  a.residual = arena.floats(rows * sizes.width);
+  a.normed = arena.take(rows * sizes.width, sizes.input);
+  a.qkv = arena.floats(rows * sizes.qkv);
+  a.queries = arena.floats(rows * sizes.queries);
+  a.attended = arena.take(rows * sizes.queries, sizes.input);
+  a.mlp = arena.take(rows * sizes.mlp, sizes.input);
+  for (float*& partial : a.partial) partial = arena.floats(rows * sizes.width);
+  a.hidden = arena.floats(rows * sizes.width);
+  a.logit_residual = arena.floats(logit_rows * sizes.width);
+  a.logit_normed = arena.take(logit_rows * sizes.width, sizes.input);
+  a.logits = arena.floats(logit_rows * sizes.vocabulary);
+  for (const int32_t dim : sizes.ropes) a.cos_sin.push_back(arena.floats(rows * dim));
+  a.attention_scratch = arena.take(static_cast<int64_t>(sizes.attention_scratch), DType::kU8);
+  return a;
+}
+
+}  // namespace
+
+WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
+                               const KernelTable& kernels, const StepLimits& limits) {
+  const StackSpec& stack = spec.stacks.front();
+  WorkspaceSizes sizes;
+  sizes.limits = limits;
+  sizes.width = stack.width;
+  sizes.vocabulary = stack.embedding.vocabulary;
+  sizes.input = linear_input(format);
+  for (const RopeSpec& rope : distinct_ropes(spec)) sizes.ropes.push_back(rope.dim);
+  for (const std::vector<BranchSpec>& kind : stack.kinds) {
+    for (const BranchSpec& branch : kind) {
+      if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
+        const int32_t queries = attention->query_rows();
+        sizes.queries = std::max(sizes.queries, queries);
+        sizes.qkv = std::max(sizes.qkv, queries + 2 * attention->kv_rows());
+        sizes.attention_scratch = std::max(
+            sizes.attention_scratch, kernels.attention_scratch(limits.rows, attention->heads,
+                                                               attention->dim, limits.max_keys));
+      } else {
+        sizes.mlp = std::max(sizes.mlp, std::get<MlpSpec>(branch.body).width);
+      }
+    }
+  }
+  return sizes;
+}
+
+size_t workspace_bytes(const WorkspaceSizes& sizes) {
+  Arena arena(nullptr);
+  lay_out(sizes, arena);
+  return arena.used();
+}
+
+Workspace::Workspace(const WorkspaceSizes& sizes)
+    : limits_(sizes.limits), memory_(workspace_bytes(sizes), "activations") {
+  Arena arena(memory_.as<std::byte>());
+  arrays_ = lay_out(sizes, arena);
+}
+
+}  // namespace tensormill

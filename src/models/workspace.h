@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/model.h"
+#include "models/spec.h"
+#include "tensor/tensor.h"
+
+namespace tensormill {
+
+struct WorkspaceSizes {
+  StepLimits limits;
+  int32_t width = 0, vocabulary = 0;
+  int32_t qkv = 0, queries = 0, mlp = 0;  // the widest of all layers
+  std::vector<int32_t> ropes;             // dimensions of each rope
+  size_t attention_scratch = 0;           // bytes
+  DType input = DType::kF32;              // type of the inputs of products
+};
+
+WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
+                               const KernelTable& kernels, const StepLimits& limits);
+
+// Bytes of a Workspace of these sizes.
+size_t workspace_bytes(const WorkspaceSizes& sizes);
+
+// Activations of one step, all in one piece of memory, sized once for StepLimits.
+class Workspace {
+ public:
+  explicit Workspace(const WorkspaceSizes& sizes);
+
+  const StepLimits& limits() const { return limits_; }
+
+  // Where everything lies.
+  struct Arrays {
+    float* residual = nullptr;        // [rows, width]
+    void* normed = nullptr;           // [rows, width], input type
+    float* qkv = nullptr;             // [rows, qkv]
+    float* queries = nullptr;         // [rows, queries]
+    void* attended = nullptr;         // [rows, queries], input type
+    void* mlp = nullptr;              // [rows, mlp], input type
+    float* partial[2] = {};           // [rows, width]
+    float* hidden = nullptr;          // [rows, width]
+    float* logit_residual = nullptr;  // [logit_rows, width]
+    void* logit_normed = nullptr;     // [logit_rows, width], input type
+    float* logits = nullptr;          // [logit_rows, vocabulary]
+    std::vector<float*> cos_sin;      // each [rows, dim]
+    void* attention_scratch = nullptr;
+  };
+  const Arrays& arrays() const { return arrays_; }
+
+ private:
+  StepLimits limits_;
+  Buffer memory_;
+  Arrays arrays_;
+};
+
+}  // namespace tensormill

@@ -1,0 +1,42 @@
+#include "nn/linear.h"
+
+namespace tensormill {
+
+void Linear::allocate(WeightFormat format) {
+  format_ = format;
+  weight_ = Buffer(packed_bytes(format, spec_.outputs, spec_.inner), "weights");
+  if (spec_.bias) {
+    bias_ = Buffer(static_cast<size_t>(spec_.outputs) * sizeof(float), "biases");
+  }
+  packed_ = packed();
+}
+
+void Linear::move_bias_to(Linear& other) {
+  if (!spec_.bias) return;
+  if (!other.spec_.bias) {
+    other.bias_ = Buffer(bias_.size(), "biases");
+    other.spec_.bias = true;
+  }
+  for (int32_t i = 0; i < spec_.outputs; ++i) other.bias()[i] += bias()[i];
+  bias_ = Buffer();
+  spec_.bias = false;
+}
+
+int64_t Linear::bytes(WeightFormat format) const {
+  const int64_t bias = spec_.bias ? int64_t{spec_.outputs} * int64_t{sizeof(float)} : 0;
+  return static_cast<int64_t>(packed_bytes(format, spec_.outputs, spec_.inner)) + bias;
+}
+
+LinearArgs Linear::args(const Rows& in, const Rows& out, Live live) const {
+  LinearArgs args{};
+  args.weight = &packed_;
+  args.bias = spec_.split == Split::kInputs ? nullptr : bias();
+  args.act = spec_.activation;
+  args.gated = spec_.gated;
+  args.in = in;
+  args.out = out;
+  args.live = live;
+  return args;
+}
+
+}  // namespace tensormill

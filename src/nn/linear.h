@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/table.h"
+#include "tensor/tensor.h"
+
+namespace tensormill {
+
+// How a product is divided over ranks. kInputs leaves a partial sum: the residual step that reads
+// it adds the bias, once.
+enum class Split : uint8_t { kOutputs, kInputs, kVocabulary };
+
+struct LinearSpec {
+  int32_t outputs = 0, inner = 0;
+  Split split = Split::kOutputs;
+  bool bias = false;
+  Activation activation = Activation::kNone;
+  bool gated = false;  // outputs are pairs (gate_i, up_i)
+};
+
+// A weight [outputs, inner], packed once for the kernels, and its bias. Launches nothing.
+class Linear {
+ public:
+  Linear() = default;
+  explicit Linear(const LinearSpec& spec) : spec_(spec) {}
+  Linear(Linear&&) noexcept = default;
+  Linear& operator=(Linear&&) noexcept = default;
+
+  // Memory for weight and bias, zeroed. Errors: kOutOfMemory.
+  void allocate(WeightFormat format);
+  // Adds this bias to the other's, which has as many outputs and is allocated, and forgets it.
+  void move_bias_to(Linear& other);
+  // Bytes that allocate() takes.
+  int64_t bytes(WeightFormat format) const;
+
+  const LinearSpec& spec() const { return spec_; }
+  void* weight() const { return weight_.data(); }
+  float* bias() const { return bias_.as<float>(); }  // [outputs] or null
+  Packed packed() const { return {weight_.data(), format_, spec_.outputs, spec_.inner}; }
+
+  // in: [rows, inner]; out: [rows, outputs], half as wide where gated. The Linear must stay where
+  // it is while the arguments are in use.
+  LinearArgs args(const Rows& in, const Rows& out, Live live) const;
+
+ private:
+  LinearSpec spec_;
+  WeightFormat format_ = WeightFormat::kF32;
+  Buffer weight_, bias_;
+  Packed packed_{};
+};
+
+}  // namespace tensormill

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "kernels/table.h"
+
+namespace tensormill {
+
+// Softmax attention of ragged query rows over the paged cache; output f32, bf16 or f16. Ask
+// kernels.runs(args) at load. Errors: kInternal for sizes, pointers or types that contradict each
+// other.
+void attention(const KernelTable& kernels, const AttentionArgs& args, Stream stream);
+
+}  // namespace tensormill

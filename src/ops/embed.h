@@ -1,0 +1,12 @@
+#pragma once
+
+#include "kernels/table.h"
+
+namespace tensormill {
+
+// residual[row] = scale * table[tokens[row]] (+ position_table[positions[row] + position_offset]),
+// f32. Tokens and positions are trusted to lie inside their tables. Errors: kInternal for sizes,
+// pointers or types that contradict each other.
+void embed(const KernelTable& kernels, const EmbedArgs& args, Stream stream);
+
+}  // namespace tensormill

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sampling/params.h"
+#include "sampling/processors.h"
+
+namespace tensormill {
+
+// One row of logits and what its request asks of it.
+struct SampleRow {
+  const SamplingParams* params = nullptr;  // validated
+  std::span<const float> logits;           // [vocabulary]
+  std::span<const int32_t> tokens;         // prompt and output, in the vocabulary
+  size_t prompt_tokens = 0;
+  std::span<const int32_t> banned;  // EOS before min_new_tokens
+  int32_t top_log_probs = 0;
+};
+
+enum class SampleStatus : uint8_t {
+  kOk,
+  kNotFinite,    // a logit is NaN or +infinity
+  kNothingLeft,  // every token is banned
+};
+
+struct SampledToken {
+  SampleStatus status = SampleStatus::kOk;
+  int32_t token = -1;
+  float log_prob = 0;  // of the distribution that the token was drawn from
+};
+
+// Chooses tokens; holds the scratch memory of one thread and allocates none later (if `top` has
+// room). A row's result depends on the row alone.
+class Sampler {
+ public:
+  explicit Sampler(int32_t vocabulary);
+
+  // top: filled with the row's top_log_probs best tokens of the same distribution, best first
+  // (fewer where filters left fewer).
+  SampledToken sample(const SampleRow& row, std::vector<TopToken>& top);
+
+ private:
+  std::span<const float> process(const SampleRow& row);
+  SampledToken pick_best(const SampleRow& row, std::span<const float> logits,
+                         std::vector<TopToken>& top) const;
+  SampledToken draw(const SampleRow& row, std::span<const float> logits,
+                    std::vector<TopToken>& top);
+
+  std::vector<float> logits_;    // [vocabulary]
+  std::vector<int32_t> counts_;  // [vocabulary], zeros between calls
+  std::vector<Candidate> candidates_;
+  FilterScratch scratch_;
+};
+
+}  // namespace tensormill

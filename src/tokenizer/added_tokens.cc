@@ -1,0 +1,136 @@
+#include "tokenizer/added_tokens.h"
+
+#include <algorithm>
+
+#include "base/utf8.h"
+#include "tokenizer/unicode.h"
+
+namespace tensormill {
+namespace {
+
+const Regex& word_character() {
+  static const Regex regex("\\w", RegexFlavour::kRust, "added tokens");
+  return regex;
+}
+
+// The place of the code point before `end`.
+size_t previous(std::string_view text, size_t end) {
+  do {
+    --end;
+  } while (end > 0 && is_utf8_continuation(text[end]));
+  return end;
+}
+
+size_t skip_space_backwards(std::string_view text, size_t end) {
+  while (end > 0) {
+    size_t begin = previous(text, end);
+    const size_t start = begin;
+    if (!is_white_space(next_code_point(text, begin))) break;
+    end = start;
+  }
+  return end;
+}
+
+size_t skip_space(std::string_view text, size_t begin) {
+  while (begin < text.size()) {
+    size_t end = begin;
+    if (!is_white_space(next_code_point(text, end))) break;
+    begin = end;
+  }
+  return begin;
+}
+
+bool stands_alone(std::string_view text, size_t begin, size_t end) {
+  if (begin > 0 && word_character().matches_at_start(text.substr(previous(text, begin)))) {
+    return false;
+  }
+  return end == text.size() || !word_character().matches_at_start(text.substr(end));
+}
+
+}  // namespace
+
+AddedToken read_added_token(const JsonNode& node) {
+  AddedToken token;
+  token.content = node.at("content").text();
+  token.special = node.flag_or("special", false);
+  token.single_word = node.flag_or("single_word", false);
+  token.lstrip = node.flag_or("lstrip", false);
+  token.rstrip = node.flag_or("rstrip", false);
+  token.normalized = node.flag_or("normalized", !token.special);
+  return token;
+}
+
+void AddedTokens::add(const AddedToken& token, const TokenModel& model) {
+  if (token.content.empty()) return;
+  auto known = id_of(token.content);
+  if (!known) known = model.id_of(token.content);
+  const int32_t id = known.value_or(std::max(id_bound_, model.size()));
+  ids_[token.content] = id;
+  tokens_[id] = token;
+  id_bound_ = std::max(id_bound_, id + 1);
+  if (token.special) specials_.insert(token.content);
+}
+
+void AddedTokens::finish(const Normalizer* normalizer) {
+  verbatim_ = TextTrie();
+  normalized_ = TextTrie();
+  for (const auto& [id, token] : tokens_) {
+    if (!token.normalized) {
+      verbatim_.add(token.content, id);
+      continue;
+    }
+    Normalized text(token.content, 0);
+    if (normalizer != nullptr) normalizer->apply(text);
+    normalized_.add(text.text(), id);
+  }
+}
+
+void AddedTokens::split(PreTokenized& text, const Normalizer* normalizer) const {
+  if (!verbatim_.empty()) {
+    text.split(
+        [&](const Piece& piece, std::vector<Piece>& out) { split_piece(piece, verbatim_, out); });
+  }
+  if (normalizer == nullptr && normalized_.empty()) return;
+  text.split([&](const Piece& given, std::vector<Piece>& out) {
+    Piece piece = given;
+    if (normalizer != nullptr) {
+      Normalized changed = PreTokenized::open(given);
+      normalizer->apply(changed);
+      const bool same = changed.identity() && given.spans == nullptr;
+      if (!same) piece = text.keep(std::move(changed));
+    }
+    split_piece(piece, normalized_, out);
+  });
+}
+
+void AddedTokens::split_piece(const Piece& piece, const TextTrie& trie,
+                              std::vector<Piece>& out) const {
+  const std::string_view text = piece.text;
+  size_t done = 0;
+  for (auto found = trie.find(text, 0); found.id >= 0; found = trie.find(text, found.end)) {
+    const AddedToken& token = tokens_.at(found.id);
+    size_t begin = found.begin, end = found.end;
+    if (token.single_word && !stands_alone(text, begin, end)) continue;
+    if (token.lstrip) begin = std::max(done, skip_space_backwards(text, begin));
+    if (token.rstrip) end = skip_space(text, end);
+    if (begin < done) begin = done;
+    if (done < begin) out.push_back(slice(piece, done, begin));
+    out.push_back(slice(piece, begin, end));
+    out.back().token = found.id;
+    done = end;
+  }
+  if (done < text.size()) out.push_back(slice(piece, done, text.size()));
+}
+
+std::optional<int32_t> AddedTokens::id_of(std::string_view content) const {
+  const auto found = ids_.find(std::string(content));
+  if (found == ids_.end()) return std::nullopt;
+  return found->second;
+}
+
+const AddedToken* AddedTokens::token(int32_t id) const {
+  const auto found = tokens_.find(id);
+  return found == tokens_.end() ? nullptr : &found->second;
+}
+
+}  // namespace tensormill

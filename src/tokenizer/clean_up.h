@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tensormill {
+
+// What clean_up_tokenization_spaces does to decoded text: no space before . ? ! , and English
+// contractions, none around a single quote.
+std::string clean_up_spaces(std::string_view text);
+
+// A place in the text so that cleaning up the two parts apart is the same as cleaning up the
+// whole, whatever still follows. As far right as can be told.
+size_t clean_up_border(std::string_view text);
+
+}  // namespace tensormill

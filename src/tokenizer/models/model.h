@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/json_node.h"
+
+namespace tensormill {
+
+// Ids of a vocabulary are below this, whatever a file says.
+inline constexpr int64_t kMaxTokenId = (int64_t{1} << 24) - 1;
+
+struct ModelToken {
+  int32_t id;
+  uint32_t bytes;  // of the piece; a piece's tokens follow each other
+};
+
+// What a model writes to while it tokenizes: caches, queues. One thread at a time.
+class ModelScratch {
+ public:
+  virtual ~ModelScratch() = default;
+};
+
+// Turns a piece of text into tokens of the vocabulary. Immutable and thread-safe.
+class TokenModel {
+ public:
+  virtual ~TokenModel() = default;
+
+  virtual std::unique_ptr<ModelScratch> make_scratch() const = 0;
+  // Appends the tokens of `piece`; with byte_level its bytes stand for characters of the byte
+  // alphabet, and token lengths count the piece's bytes all the same.
+  virtual void tokenize(std::string_view piece, bool byte_level, ModelScratch& scratch,
+                        std::vector<ModelToken>& out) const = 0;
+
+  virtual int32_t size() const = 0;      // how many tokens there are
+  virtual int32_t id_bound() const = 0;  // the largest id + 1
+  virtual std::optional<int32_t> id_of(std::string_view token) const = 0;
+  virtual std::string_view token(int32_t id) const = 0;  // "" where unused
+};
+
+// From tokenizer.json's "model".
+std::unique_ptr<TokenModel> make_model(const JsonNode& node);
+
+// One function for each file of models/.
+std::unique_ptr<TokenModel> make_bpe(const JsonNode& node);
+
+}  // namespace tensormill

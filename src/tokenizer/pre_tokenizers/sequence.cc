@@ -1,0 +1,28 @@
+#include "tokenizer/pre_tokenizers/pre_tokenizer.h"
+
+namespace tensormill {
+namespace {
+
+class Sequence : public PreTokenizer {
+ public:
+  explicit Sequence(const JsonNode& node) {
+    for (const JsonNode& item : node.at("pretokenizers").items()) {
+      parts_.push_back(make_pre_tokenizer(item));
+    }
+  }
+
+  void apply(PreTokenized& text) const override {
+    for (const auto& part : parts_) part->apply(text);
+  }
+
+ private:
+  std::vector<std::unique_ptr<PreTokenizer>> parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<PreTokenizer> make_pre_tokenizer_sequence(const JsonNode& node) {
+  return std::make_unique<Sequence>(node);
+}
+
+}  // namespace tensormill

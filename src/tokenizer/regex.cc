@@ -1,0 +1,150 @@
+#include "tokenizer/regex.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+namespace tensormill {
+namespace {
+
+constexpr uint32_t kMatchLimit = 50'000'000, kDepthLimit = 10'000, kHeapLimitKiB = 32 * 1024;
+constexpr size_t kStackBytes = 32 * 1024, kMaxStackBytes = 8 * 1024 * 1024;
+constexpr uint32_t kMaxPatternBytes = 1 << 16;
+
+struct Deleter {
+  void operator()(pcre2_code* p) const { pcre2_code_free(p); }
+  void operator()(pcre2_compile_context* p) const { pcre2_compile_context_free(p); }
+  void operator()(pcre2_match_context* p) const { pcre2_match_context_free(p); }
+  void operator()(pcre2_match_data* p) const { pcre2_match_data_free(p); }
+  void operator()(pcre2_jit_stack* p) const { pcre2_jit_stack_free(p); }
+};
+template <class T>
+using Owned = std::unique_ptr<T, Deleter>;
+
+// What a match writes to. One a thread, made at its first match.
+struct MatchState {
+  Owned<pcre2_match_data> data{pcre2_match_data_create(1, nullptr)};
+  Owned<pcre2_match_context> context{pcre2_match_context_create(nullptr)};
+  Owned<pcre2_jit_stack> stack{pcre2_jit_stack_create(kStackBytes, kMaxStackBytes, nullptr)};
+
+  MatchState() {
+    if (!data || !context || !stack) {
+      throw_error(ErrorKind::kOutOfMemory, "regular expressions: no memory for a match");
+    }
+    pcre2_set_match_limit(context.get(), kMatchLimit);
+    pcre2_set_depth_limit(context.get(), kDepthLimit);
+    pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
+    pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+  }
+};
+
+MatchState& match_state() {
+  static thread_local MatchState state;
+  return state;
+}
+
+std::string message_of(int error) {
+  PCRE2_UCHAR buffer[200];
+  if (pcre2_get_error_message(error, buffer, sizeof buffer) < 0) return "unknown error";
+  return reinterpret_cast<const char*>(buffer);
+}
+
+}  // namespace
+
+struct Regex::Code {
+  Owned<pcre2_code> code;
+  bool jit = false;
+  std::string pattern, origin;
+
+  // False when there is no match from `start` on; `text` must be valid UTF-8.
+  bool match(std::string_view text, size_t start, uint32_t options, size_t& begin,
+             size_t& end) const {
+    MatchState& state = match_state();
+    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+    const int result =
+        jit && options == 0
+            ? pcre2_jit_match(code.get(), subject, text.size(), start, 0, state.data.get(),
+                              state.context.get())
+            : pcre2_match(code.get(), subject, text.size(), start, options | PCRE2_NO_UTF_CHECK,
+                          state.data.get(), state.context.get());
+    if (result == PCRE2_ERROR_NOMATCH) return false;
+    if (result < 0) {
+      throw_error(ErrorKind::kBadRequest,
+                  "the text can't be split by the tokenizer's regular expression {} ({}): {}",
+                  pattern, origin, message_of(result));
+    }
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(state.data.get());
+    begin = range[0];
+    end = range[1];
+    return true;
+  }
+};
+
+Regex::Regex(std::string_view pattern, RegexFlavour flavour, std::string_view origin)
+    : code_(std::make_unique<Code>()) {
+  if (pattern.size() > kMaxPatternBytes) {
+    throw_error(ErrorKind::kArtifactInvalid, "{}: a regular expression of {} bytes, at most {}",
+                origin, pattern.size(), kMaxPatternBytes);
+  }
+  code_->pattern = pattern;
+  code_->origin = origin;
+  const std::string translated = translate_regex(pattern, flavour, origin);
+  Owned<pcre2_compile_context> context(pcre2_compile_context_create(nullptr));
+  if (!context) throw_error(ErrorKind::kOutOfMemory, "{}: no memory to compile", origin);
+  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
+  int error = 0;
+  PCRE2_SIZE column = 0;
+  code_->code.reset(pcre2_compile(
+      reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE,
+      &error, &column, context.get()));
+  if (!code_->code) {
+    throw_error(ErrorKind::kArtifactInvalid, "{}: regular expression \"{}\": {} (column {} of {})",
+                origin, pattern, message_of(error), column, translated);
+  }
+  code_->jit = pcre2_jit_compile(code_->code.get(), PCRE2_JIT_COMPLETE) == 0;
+}
+
+Regex::~Regex() = default;
+Regex::Regex(Regex&&) noexcept = default;
+Regex& Regex::operator=(Regex&&) noexcept = default;
+
+void Regex::find_all(std::string_view text, ByteRanges& out) const {
+  out.clear();
+  size_t at = 0, begin = 0, end = 0;
+  while (at <= text.size() && code_->match(text, at, 0, begin, end)) {
+    const bool empty = begin == end;
+    if (!empty || out.empty() || out.back().second != begin) out.emplace_back(begin, end);
+    at = end;
+    if (empty) at += end < text.size() ? utf8_length(text[end]) : 1;
+  }
+}
+
+bool Regex::matches_at_start(std::string_view text) const {
+  size_t begin = 0, end = 0;
+  return code_->match(text, 0, PCRE2_ANCHORED, begin, end);
+}
+
+Pattern::Pattern(const JsonNode& node) {
+  if (const auto literal = node.find("String")) {
+    literal_ = literal->text();
+    if (literal_.empty()) regex_ = std::make_shared<Regex>("", RegexFlavour::kOniguruma, "");
+  } else if (const auto regex = node.find("Regex")) {
+    regex_ = std::make_shared<Regex>(regex->text(), RegexFlavour::kOniguruma, regex->where());
+  } else {
+    node.fail("expected {\"String\": ...} or {\"Regex\": ...}");
+  }
+}
+
+void Pattern::find_all(std::string_view text, ByteRanges& out) const {
+  if (regex_) return regex_->find_all(text, out);
+  out.clear();
+  for (size_t at = text.find(literal_); at != std::string_view::npos;
+       at = text.find(literal_, at + literal_.size())) {
+    out.emplace_back(at, at + literal_.size());
+  }
+}
+
+}  // namespace tensormill

@@ -1,0 +1,206 @@
+#include "engine/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+namespace tensormill {
+namespace {
+
+std::unique_ptr<Sequence> sequence(int32_t prompt, int32_t first_token = 0) {
+  auto result = std::make_unique<Sequence>();
+  result->tokens.resize(static_cast<size_t>(prompt));
+  std::iota(result->tokens.begin(), result->tokens.end(), first_token);
+  result->prompt = prompt;
+  return result;
+}
+
+struct Bench {
+  explicit Bench(int32_t blocks, SchedulerOptions options = {})
+      : pool(blocks), scheduler(pool, options) {}
+
+  Sequence& add(int32_t prompt, int32_t first_token) {
+    all.push_back(sequence(prompt, first_token));
+    scheduler.add(all.back().get());
+    return *all.back();
+  }
+  // One step; every sequence that samples gets a token.
+  std::map<const Sequence*, int32_t> step() {
+    std::map<const Sequence*, int32_t> counts;
+    const std::span<const StepItem> items = scheduler.plan();
+    for (const StepItem& item : items) counts[item.sequence] = item.count;
+    scheduler.complete();
+    for (const StepItem& item : items) {
+      if (item.samples) item.sequence->tokens.push_back(9000 + next++);
+    }
+    return counts;
+  }
+
+  BlockPool pool;
+  Scheduler scheduler;
+  std::vector<std::unique_ptr<Sequence>> all;
+  int32_t next = 0;
+};
+
+TEST(Scheduler, MixesDecodeTokensAndPromptChunks) {
+  Bench s(64, {.max_sequences = 4, .token_budget = 10});
+  Sequence& a = s.add(7, 0);
+  Sequence& b = s.add(25, 1000);
+  auto counts = s.step();
+  EXPECT_EQ(counts[&a], 7);
+  EXPECT_EQ(counts[&b], 3);
+  counts = s.step();
+  EXPECT_EQ(counts[&a], 1);
+  EXPECT_EQ(counts[&b], 9);
+  counts = s.step();
+  EXPECT_EQ(counts[&b], 9);
+  counts = s.step();
+  EXPECT_EQ(counts[&b], 4);
+  counts = s.step();
+  EXPECT_EQ(counts[&a], 1);
+  EXPECT_EQ(counts[&b], 1);
+  EXPECT_EQ(a.tokens.size(), 7u + 5);
+  EXPECT_EQ(b.tokens.size(), 25u + 2);
+}
+
+TEST(Scheduler, AdmitsInOrderUpToMaxSequences) {
+  Bench s(64, {.max_sequences = 2, .token_budget = 100});
+  Sequence& a = s.add(5, 0);
+  Sequence& b = s.add(5, 100);
+  Sequence& c = s.add(5, 200);
+  s.step();
+  EXPECT_TRUE(a.started && b.started);
+  EXPECT_FALSE(c.started);
+  s.scheduler.remove(&a);
+  auto counts = s.step();
+  EXPECT_EQ(counts[&b], 1);
+  EXPECT_EQ(counts[&c], 5);
+}
+
+TEST(Scheduler, WholePromptsWhereTheModelForbidsChunks) {
+  Bench s(
+      64,
+      {.max_sequences = 4, .token_budget = 10, .max_tokens = 40, .rules = {false, false, false}});
+  Sequence& a = s.add(8, 0);
+  Sequence& b = s.add(30, 100);  // longer than the budget: alone
+  Sequence& c = s.add(4, 200);
+  auto counts = s.step();
+  EXPECT_EQ(counts.size(), 1u);
+  EXPECT_EQ(counts[&a], 8);
+  counts = s.step();
+  EXPECT_EQ(counts[&a], 1);
+  EXPECT_EQ(counts[&b], 30);
+  EXPECT_FALSE(c.started);
+  counts = s.step();
+  EXPECT_EQ(counts[&c], 4);
+  EXPECT_GE(s.scheduler.row_limit(), 40 + 4);
+}
+
+TEST(Scheduler, SharesFullBlocksOfEqualBeginnings) {
+  Bench s(64, {.max_sequences = 4, .token_budget = 200});
+  Sequence& a = s.add(3 * kBlockTokens + 5, 0);
+  s.step();
+  Sequence& b = s.add(2 * kBlockTokens + 9, 0);  // two blocks of the same tokens
+  auto counts = s.step();
+  EXPECT_EQ(counts[&b], 9);
+  EXPECT_EQ(b.blocks[0], a.blocks[0]);
+  EXPECT_EQ(b.blocks[1], a.blocks[1]);
+  EXPECT_NE(b.blocks[2], a.blocks[2]);
+  EXPECT_EQ(s.scheduler.shared_tokens(), 2 * kBlockTokens);
+  // All of it is known, but the last token is computed all the same.
+  Sequence& c = s.add(3 * kBlockTokens, 0);
+  counts = s.step();
+  EXPECT_EQ(counts[&c], kBlockTokens);
+}
+
+TEST(Scheduler, SharesNothingWhereItMayNot) {
+  for (const bool by_rule : {true, false}) {
+    SchedulerOptions options{.max_sequences = 4, .token_budget = 400};
+    (by_rule ? options.rules.shares_prefix : options.prefix_sharing) = false;
+    Bench s(64, options);
+    s.add(100, 0);
+    s.step();
+    Sequence& b = s.add(100, 0);
+    EXPECT_EQ(s.step()[&b], 100);
+  }
+  // Under dynamic rope, prompts of another length have other keys.
+  Bench s(64, {.max_sequences = 4, .token_budget = 400, .dynamic_rope = true});
+  s.add(100, 0);
+  s.step();
+  Sequence& b = s.add(110, 0);
+  EXPECT_EQ(s.step()[&b], 110);
+  Sequence& c = s.add(100, 0);
+  EXPECT_EQ(s.step()[&c], 100 - 3 * kBlockTokens);
+}
+
+TEST(Scheduler, PreemptsTheYoungestAndComputesItAgain) {
+  // Three sequences of one block each in four blocks, so that one can grow.
+  Bench s(4, {.max_sequences = 3, .token_budget = 400, .prefix_sharing = false});
+  Sequence& a = s.add(31, 0);
+  Sequence& b = s.add(31, 100);
+  Sequence& c = s.add(31, 200);
+  s.step();
+  EXPECT_TRUE(c.started);
+  s.step();  // their 32nd token
+  auto counts = s.step();
+  EXPECT_EQ(counts[&a], 1);
+  EXPECT_EQ(counts[&b], 1);  // took c's block
+  EXPECT_EQ(counts.count(&c), 0u);
+  EXPECT_EQ(s.scheduler.preemptions(), 1);
+  EXPECT_EQ(s.scheduler.waiting().front(), &c);
+  EXPECT_TRUE(c.blocks.empty());
+  Sequence& d = s.add(5, 300);
+  s.step();
+  EXPECT_FALSE(d.started);  // comes after c
+  s.scheduler.remove(&a);
+  counts = s.step();
+  EXPECT_EQ(counts[&c], 33);  // prompt and its two tokens
+}
+
+// Many sequences through too few blocks: each step is within limits, no block has two writers, the
+// oldest always moves on, and all end with all blocks back.
+TEST(Scheduler, EverySequenceEndsUnderPressure) {
+  for (const bool chunks : {true, false}) {
+    Bench s(12, {.max_sequences = 6,
+                 .token_budget = 16,
+                 .max_tokens = 200,
+                 .rules = {chunks, chunks, true}});
+    std::vector<Sequence*> left;
+    for (int32_t i = 0; i < 40; ++i) left.push_back(&s.add(1 + i * 37 % 150, i % 5 * 100));
+    std::map<Sequence*, size_t> target;
+    for (Sequence* q : left) target[q] = q->tokens.size() + 1 + q->tokens.size() % 49;
+    int steps = 0;
+    for (; !left.empty() && steps < 20000; ++steps) {
+      const auto items = s.scheduler.plan();
+      ASSERT_FALSE(items.empty());
+      ASSERT_EQ(s.scheduler.running().front(), items.front().sequence);
+      int32_t rows = 0;
+      for (const StepItem& item : items) {
+        rows += item.count;
+        ASSERT_GT(item.count, 0);
+        ASSERT_LE(item.first + item.count,
+                  kBlockTokens * static_cast<int32_t>(item.sequence->blocks.size()));
+        ASSERT_TRUE(chunks || item.samples);
+      }
+      ASSERT_LE(rows, s.scheduler.row_limit());
+      const std::vector<StepItem> copy(items.begin(), items.end());
+      s.scheduler.complete();
+      for (const StepItem& item : copy) {
+        if (!item.samples) continue;
+        item.sequence->tokens.push_back(7);
+        if (item.sequence->tokens.size() < target[item.sequence]) continue;
+        s.scheduler.remove(item.sequence);
+        std::erase(left, item.sequence);
+      }
+    }
+    EXPECT_TRUE(left.empty());
+    EXPECT_GT(s.scheduler.preemptions(), 0);
+    EXPECT_EQ(s.pool.free(), 12);
+  }
+}
+
+}  // namespace
+}  // namespace tensormill

@@ -1,0 +1,261 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "fixture.h"
+#include "tensor/tensor.h"
+
+namespace tensormill::testing {
+namespace {
+
+DType weight_type(WeightFormat format) {
+  return format == WeightFormat::kF32   ? DType::kF32
+         : format == WeightFormat::kF16 ? DType::kF16
+                                        : DType::kBF16;
+}
+DType input_type(WeightFormat format) {
+  return format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32;
+}
+
+const WeightFormat kFormats[] = {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16};
+
+// A weight in its packed form and as plain values.
+struct Weight {
+  Values values;
+  Buffer bytes;
+  Packed packed;
+
+  Weight(const KernelTable& kernels, WeightFormat format, int outputs, int inner, Random& random,
+         ThreadTeam* team = nullptr)
+      : values(weight_type(format), random.normals(static_cast<size_t>(outputs) * inner)),
+        bytes(packed_bytes(format, outputs, inner), "weight"),
+        packed{bytes.data(), format, outputs, inner} {
+    const PackSource source{values.data(), values.type, false, outputs, inner, nullptr, 0, outputs};
+    kernels.pack({source, bytes.data(), format, outputs, inner}, cpu_stream(team));
+  }
+};
+
+double reference(Activation act, double x) {
+  switch (act) {
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return x > 0 ? x : 0;
+    case Activation::kGelu:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::kGeluTanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
+    case Activation::kSilu:
+      return x / (1 + std::exp(-x));
+    case Activation::kTanh:
+      return std::tanh(x);
+  }
+  return 0;
+}
+
+std::vector<uint8_t> run(const KernelTable& kernels, LinearArgs args, int rows, DType out_type,
+                         ThreadTeam* team) {
+  const int width = args.gated ? args.weight->outputs / 2 : args.weight->outputs;
+  std::vector<uint8_t> out(static_cast<size_t>(rows) * width * dtype_size(out_type) + 1, 0xee);
+  args.out = {out.data(), out_type, width};
+  args.live = {&rows, rows};
+  kernels.linear(args, cpu_stream(team));
+  EXPECT_EQ(out.back(), 0xee) << "written past the end";
+  out.pop_back();
+  return out;
+}
+
+TEST(Linear, MatchesDoublePrecision) {
+  const struct {
+    int rows, outputs, inner;
+  } kShapes[] = {{1, 64, 64},   {3, 70, 33},    {5, 20, 1},      {7, 130, 513},
+                 {2, 48, 1025}, {1, 576, 1536}, {13, 200, 2049}, {100, 66, 96}};
+  ThreadTeam team(2);
+  for (const KernelTable* kernels : levels()) {
+    for (const WeightFormat format : kFormats) {
+      for (const auto& shape : kShapes) {
+        SCOPED_TRACE(fmt::format("{} format {} {} x {} x {}", kernels->name, int(format),
+                                 shape.rows, shape.outputs, shape.inner));
+        Random random(7);
+        Weight weight(*kernels, format, shape.outputs, shape.inner, random, &team);
+        const size_t inputs = static_cast<size_t>(shape.rows) * shape.inner;
+        Values in(input_type(format), random.normals(inputs));
+        const auto bias = random.normals(static_cast<size_t>(shape.outputs));
+        const auto addend = random.normals(static_cast<size_t>(shape.rows) * shape.outputs);
+        LinearArgs args{};
+        args.weight = &weight.packed;
+        args.bias = bias.data();
+        args.addend = addend.data();
+        args.in = {in.data(), in.type, shape.inner};
+        const auto out =
+            read_values(DType::kF32, run(*kernels, args, shape.rows, DType::kF32, &team).data(),
+                        static_cast<size_t>(shape.rows) * shape.outputs);
+        for (int r = 0; r < shape.rows; ++r) {
+          for (int o = 0; o < shape.outputs; ++o) {
+            double sum = double{bias[o]} + addend[size_t(r) * shape.outputs + o], size = 1;
+            for (int k = 0; k < shape.inner; ++k) {
+              const double product = double{in.exact[size_t(r) * shape.inner + k]} *
+                                     weight.values.exact[size_t(o) * shape.inner + k];
+              sum += product;
+              size += std::fabs(product);
+            }
+            ASSERT_NEAR(out[size_t(r) * shape.outputs + o], sum, 1e-6 * size) << r << "," << o;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Linear, EveryActivationAndOutputType) {
+  const Activation kAll[] = {Activation::kNone,     Activation::kRelu,      Activation::kGelu,
+                             Activation::kGeluTanh, Activation::kQuickGelu, Activation::kSilu,
+                             Activation::kTanh};
+  constexpr int kRows = 5, kOutputs = 66, kInner = 20;
+  for (const KernelTable* kernels : levels()) {
+    Random random(11);
+    Weight weight(*kernels, WeightFormat::kF32, kOutputs, kInner, random);
+    Values in(DType::kF32, random.normals(kRows * kInner));
+    for (const Activation act : kAll) {
+      for (const bool gated : {false, true}) {
+        for (const DType type : kFloats) {
+          SCOPED_TRACE(fmt::format("{} act {} gated {} {}", kernels->name, int(act), gated,
+                                   dtype_name(type)));
+          LinearArgs args{};
+          args.weight = &weight.packed;
+          args.in = {in.data(), in.type, kInner};
+          const auto plain = run(*kernels, args, kRows, DType::kF32, nullptr);
+          const auto sums = read_values(DType::kF32, plain.data(), kRows * kOutputs);
+          args.act = act;
+          args.gated = gated;
+          const int width = gated ? kOutputs / 2 : kOutputs;
+          const auto bytes = run(*kernels, args, kRows, type, nullptr);
+          const auto out = read_values(type, bytes.data(), static_cast<size_t>(kRows) * width);
+          for (int i = 0; i < kRows * width; ++i) {
+            const double expected =
+                gated ? reference(act, sums[2 * i]) * sums[2 * i + 1] : reference(act, sums[i]);
+            const double scale =
+                gated ? (1 + std::fabs(sums[2 * i])) * (1 + std::fabs(sums[2 * i + 1]))
+                      : 1 + std::fabs(sums[i]);
+            const double slack = rounding(type, expected) + 2e-7 * scale;
+            ASSERT_NEAR(out[i], expected, slack) << "at " << i << " of " << sums[i];
+          }
+        }
+      }
+    }
+  }
+}
+
+// A row's bits depend neither on how many rows come along nor on the threads.
+TEST(Linear, RowsKeepTheirBits) {
+  constexpr int kMost = 512, kOutputs = 196, kInner = 1100;
+  for (const KernelTable* kernels : levels()) {
+    for (const WeightFormat format : kFormats) {
+      Random random(3);
+      Weight weight(*kernels, format, kOutputs, kInner, random);
+      Values in(input_type(format), random.normals(size_t{kMost} * kInner));
+      LinearArgs args{};
+      args.weight = &weight.packed;
+      args.in = {in.data(), in.type, kInner};
+      std::vector<uint8_t> alone;
+      const size_t row_bytes = kInner * dtype_size(in.type);
+      for (int r = 0; r < kMost; ++r) {
+        args.in.x = in.bytes.data() + r * row_bytes;
+        const auto row = run(*kernels, args, 1, DType::kF32, nullptr);
+        alone.insert(alone.end(), row.begin(), row.end());
+      }
+      args.in.x = in.data();
+      for (const int threads : {1, 2, 3, 4}) {
+        ThreadTeam team(threads);
+        for (int rows = 1; rows <= kMost;
+             rows = rows < 64 ? rows + (threads == 1 ? 1 : 7) : rows * 8) {
+          const auto together = run(*kernels, args, rows, DType::kF32, &team);
+          ASSERT_EQ(std::memcmp(together.data(), alone.data(), together.size()), 0)
+              << kernels->name << " format " << int(format) << " rows " << rows << " threads "
+              << threads;
+        }
+      }
+    }
+  }
+}
+
+// One output is the sum of segments, each a chain in ascending order: the order table.h promises.
+TEST(Linear, KeepsTheOrderOfSums) {
+  for (const int inner : {300, 1000, 2500}) {
+    for (const KernelTable* kernels : levels()) {
+      Random random(5);
+      Weight weight(*kernels, WeightFormat::kF32, 65, inner, random);
+      Values in(DType::kF32, random.normals(static_cast<size_t>(inner)));
+      LinearArgs args{};
+      args.weight = &weight.packed;
+      args.in = {in.data(), in.type, inner};
+      const auto out =
+          read_values(DType::kF32, run(*kernels, args, 1, DType::kF32, nullptr).data(), 65);
+      const bool fused = std::string(kernels->name) != "portable";
+      const int segment = inner <= kSegment ? kShortSegment : kSegment;
+      for (int o = 0; o < 65; ++o) {
+        float total = 0;
+        for (int begin = 0; begin < inner; begin += segment) {
+          float sum = 0;
+          for (int k = begin; k < std::min(inner, begin + segment); ++k) {
+            const float x = in.exact[k], w = weight.values.exact[size_t(o) * inner + k];
+            volatile float product = w * x;  // not to be contracted
+            sum = fused ? std::fma(w, x, sum) : product + sum;
+          }
+          total = begin == 0 ? sum : total + sum;
+        }
+        ASSERT_EQ(out[o], total) << kernels->name << " inner " << inner << " output " << o;
+      }
+    }
+  }
+}
+
+TEST(Linear, PacksPartsInAnyOrder) {
+  constexpr int kInner = 37;
+  for (const KernelTable* kernels : levels()) {
+    for (const WeightFormat format : kFormats) {
+      for (const DType stored : kFloats) {
+        Random random(9);
+        // gate and up, interleaved, and after them a transposed matrix in reverse order
+        Values gate(stored, random.normals(50 * kInner)), up(stored, random.normals(50 * kInner));
+        Values tail(stored, random.normals(kInner * 9));
+        const int outputs = 109;
+        Buffer bytes(packed_bytes(format, outputs, kInner), "weight");
+        std::memset(bytes.data(), 0x55, bytes.size());
+        std::vector<int32_t> gate_map(100, -1), up_map(100, -1), tail_map(9);
+        for (int i = 0; i < 50; ++i) gate_map[2 * i] = up_map[2 * i + 1] = i;
+        for (int i = 0; i < 9; ++i) tail_map[i] = 8 - i;
+        ThreadTeam team(3);
+        const auto pack = [&](PackSource source) {
+          kernels->pack({source, bytes.data(), format, outputs, kInner}, cpu_stream(&team));
+        };
+        pack({gate.data(), stored, false, 50, kInner, gate_map.data(), 0, 100});
+        pack({up.data(), stored, false, 50, kInner, up_map.data(), 0, 100});
+        pack({tail.data(), stored, true, 9, kInner, tail_map.data(), 100, 9});
+        const DType type = weight_type(format);
+        const int pair = format == WeightFormat::kBF16 ? 2 : 1,
+                  depth = (kInner + pair - 1) / pair * pair;
+        const auto packed = read_values(type, bytes.data(), bytes.size() / dtype_size(type));
+        for (int row = 0; row < 128; ++row) {
+          for (int k = 0; k < depth; ++k) {
+            float source = 0;
+            if (k < kInner && row < 100) {
+              source = (row % 2 == 0 ? gate : up).exact[size_t(row / 2) * kInner + k];
+            } else if (k < kInner && row < outputs) {
+              source = tail.exact[size_t(k) * 9 + (108 - row)];
+            }
+            const float expected = Values(type, {source}).exact[0];
+            const size_t at =
+                (size_t(row / 64) * depth + k / pair * pair) * 64 + row % 64 * pair + k % pair;
+            ASSERT_EQ(packed[at], expected) << kernels->name << " row " << row << " k " << k;
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tensormill::testing

@@ -1,0 +1,264 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "fixture.h"
+
+namespace tensormill::testing {
+namespace {
+
+struct NormValues {
+  std::vector<float> weight, shift;
+  Norm norm{};
+};
+
+NormValues make_norm(NormKind kind, int width, Random& random) {
+  NormValues made;
+  made.weight = random.normals(static_cast<size_t>(width));
+  made.shift = random.normals(static_cast<size_t>(width));
+  made.norm = {kind, made.weight.data(), kind == NormKind::kLayer ? made.shift.data() : nullptr,
+               1e-5f};
+  return made;
+}
+
+std::vector<double> apply(const NormValues& n, std::vector<double> x) {
+  if (n.norm.kind == NormKind::kNone) return x;
+  double mean = 0, square = 0;
+  const auto count = static_cast<double>(x.size());
+  if (n.norm.kind == NormKind::kLayer) {
+    for (const double v : x) mean += v / count;
+  }
+  for (const double v : x) square += (v - mean) * (v - mean) / count;
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = (x[i] - mean) / std::sqrt(square + n.norm.eps) * n.weight[i];
+    if (n.norm.shift != nullptr) x[i] += n.shift[i];
+  }
+  return x;
+}
+
+struct ResidualCase {
+  int width, partials;
+  NormKind out, in;
+  DType type;
+  bool keep_y;
+};
+
+void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTeam* team) {
+  const int rows = 5;
+  Random random(13);
+  const size_t size = static_cast<size_t>(rows) * c.width;
+  const auto before = random.normals(size);
+  auto residual = before;
+  const auto bias = random.normals(static_cast<size_t>(c.width));
+  const NormValues out = make_norm(c.out, c.width, random), in = make_norm(c.in, c.width, random);
+  ResidualArgs args{};
+  std::vector<std::vector<float>> partials;
+  for (int p = 0; p < c.partials; ++p) partials.push_back(random.normals(size));
+  for (int p = 0; p < c.partials; ++p) args.partial[p] = partials[size_t(p)].data();
+  args.partials = c.partials;
+  args.bias = bias.data();
+  args.out = out.norm;
+  args.in = in.norm;
+  args.residual = residual.data();
+  args.carry = 1.25f;
+  args.branch = 0.75f;
+  args.keep_y = c.keep_y;
+  const int stride = c.width + 3;
+  std::vector<uint8_t> y(static_cast<size_t>(rows) * stride * dtype_size(c.type), 0xee);
+  args.y = {y.data(), c.type, stride};
+  args.width = c.width;
+  args.live = {&rows, rows};
+  kernels.residual(args, cpu_stream(team));
+  const auto values = read_values(c.type, y.data(), y.size() / dtype_size(c.type));
+  for (int row = 0; row < rows; ++row) {
+    const size_t at = static_cast<size_t>(row) * c.width;
+    std::vector<double> r(before.begin() + ptrdiff_t(at), before.begin() + ptrdiff_t(at) + c.width);
+    if (c.partials > 0) {
+      std::vector<double> s(bias.begin(), bias.end());
+      for (const auto& partial : partials) {
+        for (int i = 0; i < c.width; ++i) s[i] += partial[at + i];
+      }
+      s = apply(out, s);
+      for (int i = 0; i < c.width; ++i) r[i] = 1.25 * r[i] + 0.75 * s[i];
+    }
+    const auto want = apply(in, r);
+    for (int i = 0; i < c.width; ++i) {
+      ASSERT_NEAR(values[size_t(row) * stride + i], want[i], rounding(c.type, want[i]) + 1e-5);
+      ASSERT_NEAR(residual[at + i], c.keep_y ? want[i] : r[i], 1e-5);
+    }
+    ASSERT_EQ(y[(size_t(row) * stride + c.width) * dtype_size(c.type)], 0xee) << "past the row";
+  }
+}
+
+TEST(Residual, MatchesDoublePrecision) {
+  ThreadTeam team(2);
+  const NormKind kKinds[] = {NormKind::kNone, NormKind::kLayer, NormKind::kRms};
+  for (const KernelTable* kernels : levels()) {
+    for (const int width : {1, 20, 33, 200, 576}) {
+      for (const NormKind out : kKinds) {
+        for (const NormKind in : kKinds) {
+          for (const DType type : kFloats) {
+            for (const int partials : {0, 1, 3}) {
+              SCOPED_TRACE(fmt::format("{} width {} norms {} {} {} partials {}", kernels->name,
+                                       width, int(out), int(in), dtype_name(type), partials));
+              // A row of one value under LayerNorm is all rounding: there is nothing to compare.
+              if (width == 1 && (out == NormKind::kLayer || in == NormKind::kLayer)) continue;
+              check_residual(*kernels, {width, partials, out, in, type, partials == 3}, &team);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Residual, FusedWithProductsHasTheSameBits) {
+  constexpr int kRows = 9, kWidth = 72;
+  ThreadTeam team(2);
+  for (const KernelTable* kernels : levels()) {
+    Random random(41);
+    const NormValues in = make_norm(NormKind::kRms, kWidth, random);
+    const auto start = random.normals(kRows * kWidth), partial = random.normals(kRows * kWidth);
+    const auto source = random.normals(150 * kWidth);
+    std::vector<uint16_t> packed(packed_bytes(WeightFormat::kBF16, 150, kWidth) / 2);
+    kernels->pack({{source.data(), DType::kF32, false, 150, kWidth, nullptr, 0, 150},
+                   packed.data(),
+                   WeightFormat::kBF16,
+                   150,
+                   kWidth},
+                  cpu_stream(&team));
+    const Packed weight{packed.data(), WeightFormat::kBF16, 150, kWidth};
+    const int rows = kRows;
+    const auto run = [&](bool fused) {
+      auto residual = start;
+      std::vector<uint16_t> y(kRows * kWidth);
+      std::vector<float> out(2 * kRows * 150);
+      ResidualArgs norm{};
+      norm.partial[0] = partial.data();
+      norm.partials = 1;
+      norm.in = in.norm;
+      norm.residual = residual.data();
+      norm.carry = norm.branch = 1;
+      norm.y = {y.data(), DType::kBF16, kWidth};
+      norm.width = kWidth;
+      norm.live = {&rows, rows};
+      LinearArgs products[2] = {};
+      for (int i = 0; i < 2; ++i) {
+        products[i].weight = &weight;
+        products[i].act = i == 0 ? Activation::kNone : Activation::kSilu;
+        products[i].in = norm.y;
+        products[i].out = {out.data() + i * kRows * 150, DType::kF32, 150};
+        products[i].live = norm.live;
+      }
+      if (fused) {
+        kernels->norm_linear(norm, products, 2, cpu_stream(&team));
+      } else {
+        kernels->residual(norm, cpu_stream(nullptr));
+        for (const LinearArgs& product : products) kernels->linear(product, cpu_stream(nullptr));
+      }
+      out.insert(out.end(), residual.begin(), residual.end());
+      return out;
+    };
+    const auto fused = run(true), composed = run(false);
+    ASSERT_EQ(std::memcmp(fused.data(), composed.data(), fused.size() * 4), 0) << kernels->name;
+  }
+}
+
+TEST(Embed, TokensAndPositions) {
+  constexpr int kVocabulary = 11, kPositions = 7, kWidth = 21;
+  ThreadTeam team(2);
+  for (const KernelTable* kernels : levels()) {
+    for (const DType type : kFloats) {
+      Random random(2);
+      Values table(type, random.normals(kVocabulary * kWidth));
+      Values positions(type, random.normals(kPositions * kWidth));
+      const std::vector<int32_t> tokens = {10, 0, 3, 3, 7}, places = {0, 1, 2, 3, 4};
+      const int rows = 5;
+      for (const bool learned : {false, true}) {
+        std::vector<float> out(rows * kWidth);
+        EmbedArgs args{tokens.data(),
+                       places.data(),
+                       table.data(),
+                       type,
+                       learned ? positions.data() : nullptr,
+                       2,
+                       1.5f,
+                       out.data(),
+                       kWidth,
+                       {&rows, rows}};
+        kernels->embed(args, cpu_stream(&team));
+        for (int r = 0; r < rows; ++r) {
+          for (int i = 0; i < kWidth; ++i) {
+            double want = 1.5 * table.exact[size_t(tokens[r] * kWidth + i)];
+            if (learned) want += positions.exact[size_t((places[r] + 2) * kWidth + i)];
+            ASSERT_NEAR(out[r * kWidth + i], want, 1e-6) << kernels->name;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Rope, AnglesAreF32Products) {
+  constexpr int kDim = 10, kRows = 20;
+  const KernelTable* kernels = cpu_kernels("portable");
+  ThreadTeam team(2);
+  std::vector<float> inv_freq, out(kRows * kDim);
+  for (int i = 0; i < kDim; i += 2) inv_freq.push_back(1.0f / std::pow(10000.0f, float(i) / kDim));
+  std::vector<int32_t> positions, lengths;
+  for (int r = 0; r < kRows; ++r) {
+    positions.push_back(r * 977);
+    lengths.push_back(r % 2 == 0 ? 2048 : 2048 + 100 * r);
+  }
+  const int rows = kRows;
+  for (const bool dynamic : {false, true}) {
+    kernels->rope({positions.data(),
+                   dynamic ? lengths.data() : nullptr,
+                   inv_freq.data(),
+                   kDim,
+                   1.5f,
+                   10000.0f,
+                   2.0f,
+                   2048,
+                   out.data(),
+                   {&rows, rows}},
+                  cpu_stream(&team));
+    for (int r = 0; r < kRows; ++r) {
+      for (int i = 0; i < kDim / 2; ++i) {
+        float f = inv_freq[i];
+        if (dynamic && lengths[r] > 2048) {
+          const double base = 1e4 * std::pow(2.0 * lengths[r] / 2048 - 1.0, kDim / (kDim - 2.0));
+          f = 1.0f / std::pow(float(base), float(2 * i) / kDim);
+        }
+        const float angle = float(positions[r]) * f;
+        ASSERT_NEAR(out[r * kDim + i], 1.5 * std::cos(double{angle}), 3e-7);
+        ASSERT_NEAR(out[r * kDim + kDim / 2 + i], 1.5 * std::sin(double{angle}), 3e-7);
+      }
+    }
+  }
+}
+
+TEST(Gather, CopiesRows) {
+  constexpr int kWidth = 5;
+  ThreadTeam team(3);
+  Random random(1);
+  const auto from = random.normals(40 * kWidth);
+  std::vector<int32_t> rows;
+  for (int i = 0; i < 60; ++i) rows.push_back(random.below(40));
+  std::vector<float> to(60 * kWidth);
+  const int count = 60;
+  cpu_kernels("auto")->gather(from.data(), rows.data(), to.data(), kWidth, {&count, count},
+                              cpu_stream(&team));
+  for (int i = 0; i < 60 * kWidth; ++i) {
+    ASSERT_EQ(to[i], from[size_t(rows[i / kWidth] * kWidth + i % kWidth)]);
+  }
+}
+
+TEST(Levels, AutoIsTheBestAndUnknownIsNull) {
+  EXPECT_STREQ(cpu_kernels("auto")->name, cpu_features().levels.back().c_str());
+  EXPECT_EQ(cpu_kernels("pentium"), nullptr);
+  EXPECT_NE(cpu_kernels("portable"), nullptr);
+}
+
+}  // namespace
+}  // namespace tensormill::testing

@@ -1,0 +1,111 @@
+// A sequence's results are the same bits alone and in company, whole and in chunks, on any threads.
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+#include <span>
+
+#include "fixture.h"
+#include "kernels/cpu_stream.h"
+#include "models/host_batch.h"
+#include "models/workspace.h"
+#include "nn/kv_cache.h"
+
+namespace tensormill {
+namespace {
+
+// One sequence as the steps of a test run it.
+struct Running {
+  std::vector<int32_t> tokens;  // prompt, then tokens that "were generated"
+  int32_t prompt = 0;
+  std::vector<int32_t> blocks;
+  int32_t done = 0;
+  std::vector<float> logits;  // [done, vocabulary]
+};
+
+std::vector<Running> make_sequences(const Variant& variant) {
+  std::vector<Running> sequences;
+  int32_t block = 0;
+  for (const std::vector<int32_t>& prompt : variant.prompts) {
+    Running& sequence = sequences.emplace_back();
+    sequence.tokens = prompt;
+    sequence.prompt = static_cast<int32_t>(prompt.size());
+    sequence.tokens.insert(sequence.tokens.end(), variant.greedy.begin(),
+                           variant.greedy.begin() + 12);
+    // Blocks of different sequences alternate, so that a wrong table shows.
+    for (size_t b = 0; b * kBlockTokens < sequence.tokens.size(); ++b) {
+      sequence.blocks.push_back(static_cast<int32_t>(variant.prompts.size()) * block++ % 61);
+    }
+  }
+  return sequences;
+}
+
+// Runs the sequences until all their tokens are done. Step i of sequence s takes chunk(s, i) prompt
+// tokens; after the prompt one token a step.
+template <class Chunk>
+void run(const Model& model, std::span<Running> sequences, Chunk&& chunk) {
+  const auto cache = model.make_cache(61);
+  const auto workspace = model.make_workspace({1024, 8, 1024, 512});
+  const auto vocabulary = static_cast<size_t>(model.info().vocabulary);
+  HostBatch batch;
+  for (int step = 0;; ++step) {
+    batch.clear();
+    std::vector<std::pair<Running*, int32_t>> taken;
+    for (size_t s = 0; s < sequences.size(); ++s) {
+      Running& sequence = sequences[s];
+      const auto total = static_cast<int32_t>(sequence.tokens.size());
+      const int32_t left = sequence.prompt - sequence.done;
+      const int32_t count = left > 0 ? std::min(left, chunk(s, step)) : 1;
+      if (sequence.done == total || count == 0) continue;
+      batch.add(std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.done),
+                                                   static_cast<size_t>(count)),
+                sequence.done, sequence.prompt, sequence.blocks, HostBatch::Logits::kAll);
+      taken.emplace_back(&sequence, count);
+    }
+    if (taken.empty()) return;
+    const float* logits = forward(model, batch.batch(), *cache, *workspace).logits;
+    for (auto& [sequence, count] : taken) {
+      const float* end = logits + static_cast<size_t>(count) * vocabulary;
+      sequence->logits.insert(sequence->logits.end(), logits, end);
+      sequence->done += count;
+      logits = end;
+    }
+  }
+}
+
+class Ragged : public testing::TestWithParam<Variant> {};
+
+TEST_P(Ragged, SameBitsInAnyCompany) {
+  for (const WeightFormat format :
+       {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16}) {
+    const auto model = GetParam().load(load_options(format));
+    std::vector<Running> alone = make_sequences(GetParam());
+    for (Running& sequence : alone) {
+      run(*model, {&sequence, 1}, [](size_t, int) { return 1 << 20; });
+    }
+    ThreadTeam team(3);
+    LoadOptions options = load_options(format);
+    options.stream = cpu_stream(&team);
+    const auto threaded = GetParam().load(options);
+    std::vector<Running> together = make_sequences(GetParam());
+    run(*threaded, together,
+        [](size_t s, int step) { return static_cast<int32_t>(s * 13 + step * 7 + 1) % 40 + 1; });
+    for (size_t s = 0; s < alone.size(); ++s) {
+      ASSERT_EQ(alone[s].logits.size(), together[s].logits.size());
+      EXPECT_EQ(std::memcmp(alone[s].logits.data(), together[s].logits.data(),
+                            alone[s].logits.size() * sizeof(float)),
+                0)
+          << "sequence " << s;
+    }
+  }
+}
+
+std::string test_name(const testing::TestParamInfo<Variant>& info) {
+  return info.param.family + "_" + info.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Ragged, testing::ValuesIn(variants()), test_name);
+
+}  // namespace
+}  // namespace tensormill

@@ -1,0 +1,85 @@
+"""tests/golden/models/llama, by transformers 4.57: python make_llama.py OUT"""
+
+import sys
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from common import MARGIN, Fixtures, build, changed, edited, randomize
+
+SCALES = [("norm", (1.0, 0.3)), (".bias", (0.0, 0.4)), ("embed_tokens", (0.0, 1.0)),
+          ("q_proj", (0.0, 0.35)), ("k_proj", (0.0, 0.35)), ("lm_head", (0.0, 0.4)), ("", (0.0, 0.3))]
+
+
+def per_head(order, heads, dim):
+    def edit(tensor):
+        return tensor.view(heads, dim, -1)[:, order].reshape(tensor.shape)
+    return edit
+
+
+def swap_heads(heads, dim):
+    return lambda tensor: tensor.view(heads, dim, -1).flip(0).reshape(tensor.shape)
+
+
+def common_toggles(config, state):
+    dim, heads, kv_heads = config.head_dim, config.num_attention_heads, config.num_key_value_heads
+    pairs = torch.arange(dim).view(2, -1).t().reshape(-1)
+    neighbours = edited(edited(state, "q_proj.weight", per_head(pairs, heads, dim)),
+                        "k_proj.weight", per_head(pairs, kv_heads, dim))
+    other_groups = edited(edited(state, "k_proj.weight", swap_heads(kv_heads, dim)),
+                          "v_proj.weight", swap_heads(kv_heads, dim))
+    return {
+        "neighbours": (config, neighbours, MARGIN),
+        "groups": (config, other_groups, MARGIN),
+        "eps": (changed(config, rms_norm_eps=1e-6), state, MARGIN),
+        "theta": (changed(config, rope_theta=500.0), state, MARGIN),
+        "activation": (changed(config, hidden_act="gelu"), state, MARGIN),
+    }
+
+
+def main(out):
+    fixtures = Fixtures(out, LlamaForCausalLM)
+    shape = dict(vocab_size=97, hidden_size=36, intermediate_size=50, num_hidden_layers=2,
+                 num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=512,
+                 rms_norm_eps=0.2, rope_theta=10000.0, tie_word_embeddings=False)
+
+    grouped = LlamaConfig(**shape, eos_token_id=[2, 5])
+    model = randomize(build(LlamaForCausalLM, grouped), 1, SCALES)
+    state = model.state_dict()
+    fixtures.write_weights("grouped", model)
+    fixtures.add("grouped", grouped, model, "grouped", common_toggles(grouped, state), 11)
+    scalings = {
+        "linear": {"rope_type": "linear", "factor": 2.5},
+        "dynamic": {"type": "dynamic", "factor": 3.0},
+        "llama3": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                   "original_max_position_embeddings": 256},
+    }
+    for seed, (name, scaling) in enumerate(scalings.items(), 12):
+        config = LlamaConfig(**{**shape, "max_position_embeddings": 24 if name == "dynamic" else 512},
+                             rope_scaling=scaling)
+        toggles = {"scaling": (changed(config, rope_scaling=None), state, MARGIN),
+                   "factor": (changed(config, rope_scaling={**scaling, "factor": 1.5}), state, MARGIN)}
+        if name == "llama3":
+            toggles["blend"] = (changed(config, rope_scaling={**scaling, "high_freq_factor": 1.5}), state,
+                                MARGIN)
+        fixtures.add(name, config, model, "grouped", toggles, seed)
+
+    biased = LlamaConfig(**{**shape, "num_key_value_heads": 6}, head_dim=10, attention_bias=True,
+                         mlp_bias=True, hidden_act="gelu_pytorch_tanh")
+    model = randomize(build(LlamaForCausalLM, biased), 2, SCALES)
+    state = model.state_dict()
+    fixtures.write_weights("biased", model)
+    # A constant added to all keys moves no score but by rope: the key's bias matters too.
+    toggles = {f"{part} bias": (biased, edited(state, f"{part}_proj.bias", torch.zeros_like), MARGIN)
+               for part in ("q", "k", "v", "o", "gate", "up", "down")}
+    toggles["head order"] = (biased, edited(state, "q_proj.weight", swap_heads(6, 10)), MARGIN)
+    fixtures.add("biased", biased, model, "biased", toggles, 15)
+
+    tied = LlamaConfig(**{**shape, "tie_word_embeddings": True, "num_key_value_heads": 1})
+    model = randomize(build(LlamaForCausalLM, tied), 3, SCALES)
+    fixtures.write_weights("tied", model)
+    fixtures.add("tied", tied, model, "tied", {}, 16)
+    fixtures.finish()
+
+
+main(sys.argv[1])
