@@ -137,7 +137,8 @@ class StreamFormatter final : public OpenAiFormatter {
   std::string chunk(size_t index, std::string_view delta, std::string_view logprobs,
                     std::string_view finish) const {
     return fmt::format(
-        R"(data: {}"choices": [{{"index": {}, "delta": {}, "logprobs": {}, "finish_reason": {}}}]{}}})"
+        R"(data: {}"choices": [{{"index": {}, "delta": {}, "logprobs": {}, )"
+        R"("finish_reason": {}}}]{}}})"
         "\n\n",
         head("chat.completion.chunk"), index, delta, logprobs, finish,
         style_.usage ? ", \"usage\": null" : "");
@@ -146,7 +147,8 @@ class StreamFormatter final : public OpenAiFormatter {
   std::string failure(const TokenEvent& event) {
     failed_ = true;
     return fmt::format(
-        R"(data: {{"error": {{"message": {}, "type": "server_error", "param": null, "code": null}}}})"
+        R"(data: {{"error": {{"message": {}, "type": "server_error", )"
+        R"("param": null, "code": null}}}})"
         "\n\n",
         json_quoted(failure_text(event)));
   }

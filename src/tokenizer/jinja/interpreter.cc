@@ -210,7 +210,6 @@ class Interpreter final : public Runtime {
     LoopState state;
     state.depth = checked_depth(depth);
     state.items = std::make_shared<const std::vector<Value>>(std::move(items));
-    state.nesting = ++loops_;
     for (size_t i = 0; i < state.items->size(); ++i) {
       state.index = i;
       push_scope(outer);
@@ -218,7 +217,6 @@ class Interpreter final : public Runtime {
       scope_->set("loop", Value(Value::Data(std::make_shared<const LoopState>(state))));
       if (execute(stmt.body, out) == Flow::kBreak) break;
     }
-    --loops_;
     return Flow::kOn;
   }
 
@@ -286,10 +284,8 @@ class Interpreter final : public Runtime {
                                          fmt::format("parameter '{}' was not provided", name)));
       }
     }
-    const int loops = std::exchange(loops_, 0);
     std::string out;
     execute(definition.body, out);
-    loops_ = loops;
     return out;
   }
 
@@ -546,7 +542,7 @@ class Interpreter final : public Runtime {
   std::vector<std::shared_ptr<Namespace>> namespaces_;
   std::vector<ScopePtr> captured_;
   size_t used_ = 0;
-  int depth_ = 0, loops_ = 0, line_ = 1;
+  int depth_ = 0, line_ = 1;
 };
 
 }  // namespace

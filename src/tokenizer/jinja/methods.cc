@@ -51,7 +51,7 @@ Value split_blanks(std::string_view text, int64_t limit, bool from_right) {
   for (text = strip(text, !from_right, from_right); !text.empty();
        text = strip(text, !from_right, from_right)) {
     if (limit >= 0 && static_cast<int64_t>(out.size()) == limit) {
-      out.emplace_back(strip(text, true, true));
+      out.emplace_back(text);
       break;
     }
     size_t cut = from_right ? 0 : text.size();
@@ -253,8 +253,8 @@ Value loop_attribute(const LoopState& loop, std::string_view name) {
   if (name == "first") return loop.index == 0;
   if (name == "last") return loop.index + 1 == size;
   if (name == "length") return static_cast<int64_t>(size);
-  if (name == "depth") return static_cast<int64_t>(loop.nesting);
-  if (name == "depth0") return static_cast<int64_t>(loop.nesting - 1);
+  if (name == "depth") return int64_t{1};  // counts recursion, which there is none of
+  if (name == "depth0") return int64_t{0};
   if (name == "previtem") {
     return loop.index > 0 ? (*loop.items)[loop.index - 1]
                           : Value::undefined("there is no previous item");

@@ -125,7 +125,6 @@ struct Method {
 struct LoopState {
   std::shared_ptr<const std::vector<Value>> items;
   size_t index = 0;
-  int nesting = 1;
   int depth = 1;
 };
 
