@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/spin.h"
+
 namespace tensormill {
 namespace {
 
@@ -13,14 +15,6 @@ namespace {
 // server's cores alone.
 constexpr auto kSpin = std::chrono::microseconds(200);
 constexpr int kLooksPerClock = 64;
-
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 // Spins until `value` differs from `old`, then parks. C++20's atomic wait is a futex here.
 template <class T>
@@ -30,7 +24,7 @@ T await_change(const std::atomic<T>& value, T old) {
     for (int i = 0; i < kLooksPerClock; ++i) {
       const T now = value.load(std::memory_order_acquire);
       if (now != old) return now;
-      relax();
+      spin_pause();
     }
   } while (std::chrono::steady_clock::now() < deadline);
   T now;
