@@ -3,9 +3,11 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "base/spin.h"
 
 namespace tensormill {
@@ -51,6 +53,12 @@ struct ThreadTeam::State {
     round.notify_all();
   }
 
+  void finish() {
+    stop = true;
+    start();
+    for (std::thread& worker : workers) worker.join();
+  }
+
   void work(int thread) {
     uint32_t seen = 0;
     while (true) {
@@ -68,15 +76,22 @@ struct ThreadTeam::State {
 };
 
 ThreadTeam::ThreadTeam(int threads) : state_(std::make_unique<State>()) {
+  if (threads < 1 || threads > kMaxThreads) {
+    throw_error(ErrorKind::kConfigInvalid, "threads: {}, expected 1 to {}", threads, kMaxThreads);
+  }
   State* state = state_.get();
   state->workers.reserve(static_cast<size_t>(threads));
-  for (int t = 1; t < threads; ++t) state->workers.emplace_back([state, t] { state->work(t); });
+  try {
+    for (int t = 1; t < threads; ++t) state->workers.emplace_back([state, t] { state->work(t); });
+  } catch (const std::system_error& error) {
+    state->finish();
+    throw_error(ErrorKind::kOverloaded, "threads: {} could not be started: {}", threads,
+                error.what());
+  }
 }
 
 ThreadTeam::~ThreadTeam() {
-  state_->stop = true;
-  state_->start();
-  for (std::thread& worker : state_->workers) worker.join();
+  state_->finish();
 }
 
 int ThreadTeam::size() const {
