@@ -37,8 +37,7 @@ ConfigReader::ConfigReader(const Json& object, std::string file, std::string pre
       prefix_(std::move(prefix)),
       state_(std::move(state)) {
   if (!object.is_object()) {
-    throw_error(ErrorKind::kArtifactInvalid, "{}: {} expected a JSON object", file_,
-                prefix_.empty() ? "the file" : prefix_);
+    throw_error(ErrorKind::kArtifactInvalid, "{}: expected a JSON object", file_);
   }
   for (const auto& known : state_->objects) {
     if (known.first == object_) return;
