@@ -136,21 +136,19 @@ class StreamFormatter final : public OpenAiFormatter {
  private:
   std::string chunk(size_t index, std::string_view delta, std::string_view logprobs,
                     std::string_view finish) const {
-    return fmt::format(
-        R"(data: {}"choices": [{{"index": {}, "delta": {}, "logprobs": {}, )"
-        R"("finish_reason": {}}}]{}}})"
-        "\n\n",
-        head("chat.completion.chunk"), index, delta, logprobs, finish,
-        style_.usage ? ", \"usage\": null" : "");
+    return fmt::format(R"(data: {}"choices": [{{"index": {}, "delta": {}, "logprobs": {}, )"
+                       R"("finish_reason": {}}}]{}}})"
+                       "\n\n",
+                       head("chat.completion.chunk"), index, delta, logprobs, finish,
+                       style_.usage ? ", \"usage\": null" : "");
   }
 
   std::string failure(const TokenEvent& event) {
     failed_ = true;
-    return fmt::format(
-        R"(data: {{"error": {{"message": {}, "type": "server_error", )"
-        R"("param": null, "code": null}}}})"
-        "\n\n",
-        json_quoted(failure_text(event)));
+    return fmt::format(R"(data: {{"error": {{"message": {}, "type": "server_error", )"
+                       R"("param": null, "code": null}}}})"
+                       "\n\n",
+                       json_quoted(failure_text(event)));
   }
 
   bool failed_ = false;

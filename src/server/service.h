@@ -44,7 +44,7 @@ class Service {
   ModelRegistry models_;
   Metrics metrics_;
   std::atomic<bool> draining_{false};
-  std::vector<ListenerRole> roles_;  // of the listeners, complete before the first request
+  std::vector<ListenerRole> roles_;   // of the listeners, complete before the first request
   std::vector<ModelHandle> startup_;  // not loaded yet
   // What uses others stands below them.
   std::unique_ptr<HttpServer> http_;

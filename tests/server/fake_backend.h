@@ -96,6 +96,7 @@ class FakeBackend : public InferenceBackend {
     while (!stop_) {
       while (!waiting_.empty() && running_.size() < script_.slots) {
         running_.push_back(waiting_.front());
+        running_.back().sink->admitted(running_.back().id);
         waiting_.pop_front();
       }
       step(waiting_, true);
