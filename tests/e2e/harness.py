@@ -156,14 +156,14 @@ class Client:
 class Server:
     """`tensormill serve` on a port of its own, with its log in a file."""
 
-    def __init__(self, folder, *arguments, env=None, wait=True):
+    def __init__(self, folder, *arguments, env=None, wait=True, any_port=True):
         self.folder = folder
         self.log_path = tempfile.mktemp(suffix=".log", dir=folder)
         kept = {key: value for key, value in os.environ.items()
                 if not re.match("SERVING_|OPTION_|HF_|MODEL_|PREDICT_|TENSOR", key)}
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--port", "0", "--threads", "1", *arguments],
+                [BINARY, "serve", *(["--port", "0"] if any_port else []), "--threads", "1", *arguments],
                 stdout=log, stderr=subprocess.STDOUT, env={**kept, **(env or {})}, cwd=folder)
         self.port = self.wait_for_port() if wait else None
 
@@ -220,6 +220,7 @@ class ServerCase(unittest.TestCase):
 
     models = {"m": ROLLING}
     arguments = ()
+    any_port = True  # False: `env` tells the address
     env = {"SERVING_PROMETHEUS": "true"}
 
     @classmethod
@@ -229,7 +230,7 @@ class ServerCase(unittest.TestCase):
         for name, properties in cls.models.items():
             write_model(os.path.join(cls.folder, name), properties)
         cls.server = Server(cls.folder, *[f"{name}={name}" for name in cls.models], *cls.arguments,
-                            env=cls.env)
+                            env=cls.env, any_port=cls.any_port)
 
     @classmethod
     def tearDownClass(cls):
