@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -53,6 +54,9 @@ class FakeTokenizer : public Tokenizer {
     }
     return text;
   }
+  std::unique_ptr<IncrementalDecoder> start_decoding(bool skip_special) const override {
+    return std::make_unique<Stream>(*this, skip_special);
+  }
   int32_t vocabulary_size() const override { return kSize; }
   std::optional<int32_t> id_of(std::string_view text) const override {
     for (int32_t id = 0; id < kSize; ++id) {
@@ -73,6 +77,27 @@ class FakeTokenizer : public Tokenizer {
   std::string special(std::string_view name) const override {
     return name == "eos_token" ? "</s>" : name == "bos_token" ? "<s>" : "";
   }
+
+ private:
+  // Holds the sign's first half back until the next token tells.
+  class Stream : public IncrementalDecoder {
+   public:
+    Stream(const FakeTokenizer& tokenizer, bool skip_special)
+        : tokenizer_(tokenizer), skip_special_(skip_special) {}
+    void push(int32_t id, std::string& out) override {
+      held_.push_back(id);
+      if (id != kSignHead) finish(out);
+    }
+    void finish(std::string& out) override {
+      out += tokenizer_.decode(held_, skip_special_);
+      held_.clear();
+    }
+
+   private:
+    const FakeTokenizer& tokenizer_;
+    bool skip_special_;
+    std::vector<int32_t> held_;
+  };
 };
 
 inline ModelInfo fake_info() {
