@@ -72,10 +72,13 @@ class LifecycleTest(unittest.TestCase):
 
     def test_a_configuration_that_is_wrong(self):
         self.write("m", {**ROLLING, "option.dtype": "float16"})
+        with open(os.path.join(self.folder, "https.properties"), "w") as file:
+            file.write("inference_address=https://127.0.0.1:8443\n")
         for arguments, message in ((["-f", "nowhere.properties"], "nowhere.properties"),
                                    (["-m", "m=nowhere"], "nowhere"),
                                    (["m=m"], "float16"),
                                    (["--port", "x"], "x"),
+                                   (["-f", "https.properties"], "https"),
                                    (["--nonsense"], "--nonsense")):
             run = subprocess.run([BINARY, "serve", *arguments], cwd=self.folder, timeout=PATIENCE,
                                  capture_output=True, text=True)

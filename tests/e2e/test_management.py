@@ -48,6 +48,9 @@ class ManagementTest(ServerCase):
         self.assertEqual(len(self.server.get("/models?limit=-3").json["models"]), 2)
         self.assert_error(self.server.get("/models?limit=x"), 500, "NumberFormatException",
                           'For input string: "x"')
+        for target in ("/workflows", "/workflows?url=x"):
+            self.assertEqual(self.server.call("POST", target).status, 400)
+        self.assertEqual(self.server.get("/").status, 404)
         self.assertEqual(self.server.get("/workflows").json,
                          {"workflows": [{"workflowName": "a"}, {"workflowName": "b"}]})
 

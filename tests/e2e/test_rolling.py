@@ -137,6 +137,15 @@ class RollingTest(ServerCase):
         reply = self.invoke({"inputs": "x" * 120001})
         self.assert_rolling_error(reply, re.compile("^Request: `x+` failed due to: .*max_tokens"))
 
+    def test_errors_with_a_status_of_their_own(self):
+        reply = self.server.post("/models", {"model_name": "strict", "url": "rb",
+                                             "option.error_status": "true"})
+        self.assertEqual(reply.status, 200, reply.text)
+        self.addCleanup(self.server.call, "DELETE", "/models/strict")
+        reply = self.server.post("/predictions/strict", "{")
+        self.assertEqual((reply.status, reply.reason, reply.json["code"]),
+                         (424, "prediction failure", 424))
+
     def test_a_list_of_inputs_gives_a_list(self):
         alone = [self.invoke({"inputs": text, "parameters": {"max_new_tokens": 5}}).json
                  for text in ("first", "second")]
