@@ -222,11 +222,18 @@ struct Answer {
   std::vector<std::string> pieces, token_texts;
   std::string text, error;
   FinishReason finish = FinishReason::kNone;
-  int ends = 0;
+  int ends = 0, admissions = 0;
+  bool admitted_first = false;  // before any event
 };
 
 class CollectingSink : public EventSink {
  public:
+  void admitted(uint64_t request) override {
+    const std::lock_guard lock(mutex_);
+    Answer& answer = answers_[request];
+    ++answer.admissions;
+    answer.admitted_first = answer.pieces.empty();
+  }
   void deliver(std::span<TokenEvent> events) override {
     const std::lock_guard lock(mutex_);
     ++deliveries;
