@@ -65,6 +65,9 @@ Json parse_header(std::string_view text, const std::string& origin) {
   } catch (const Json::parse_error& error) {
     throw_error(ErrorKind::kArtifactInvalid, "{}: header is no valid JSON at byte {}", origin,
                 kLengthBytes + error.byte);
+  } catch (const Json::out_of_range&) {
+    throw_error(ErrorKind::kArtifactInvalid, "{}: the header has a number beyond a double's range",
+                origin);
   }
 }
 

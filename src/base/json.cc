@@ -37,6 +37,9 @@ Json parse_json(std::string_view text, std::string_view origin) {
   } catch (const Json::parse_error& error) {
     throw_error(ErrorKind::kArtifactInvalid, "{}: no valid JSON at {}", origin,
                 place(text, error.byte));
+  } catch (const Json::out_of_range&) {
+    throw_error(ErrorKind::kArtifactInvalid, "{}: a number in it is beyond a double's range",
+                origin);
   }
 }
 

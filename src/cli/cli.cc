@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <exception>
 #include <string_view>
 #include <utility>
@@ -30,6 +31,11 @@ const std::vector<Command> kCommands = {
     {"doctor", "what this machine offers and what will be used", declare_doctor},
 };
 
+bool is_command(std::string_view name) {
+  return std::any_of(kCommands.begin(), kCommands.end(),
+                     [&](const Command& command) { return command.name == name; });
+}
+
 }  // namespace
 
 int run_cli(int argc, char** argv) {
@@ -43,10 +49,10 @@ int run_cli(int argc, char** argv) {
   }
   const bool serving = argc > 1 && std::string_view(argv[1]) == "serve";
   try {
-    if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
-      throw CLI::ParseError(
-          std::string("no subcommand ") + argv[1] + "; tensormill --help lists them",
-          CLI::ExitCodes::InvalidError);
+    const std::string_view first = argc > 1 ? argv[1] : "-";
+    if (!first.starts_with('-') && !is_command(first)) {
+      throw CLI::ParseError(fmt::format("no subcommand {}; expected one of those of --help", first),
+                            CLI::ExitCodes::InvalidError);
     }
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

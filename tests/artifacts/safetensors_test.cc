@@ -49,6 +49,7 @@ TEST(Safetensors, RefusesBrokenHeaders) {
   expect_bad(raw<uint64_t>(UINT64_MAX) + "{}", {"header of 18446744073709551615 bytes"});
   expect_bad(safetensors("{\"a\":", 0), {"no valid JSON"});
   expect_bad(safetensors("[]", 0), {"expected a JSON object"});
+  expect_bad(safetensors(R"({"a": 1e999})", 0), {"beyond a double's range"});
   expect_bad(safetensors("{\"a\":[[[[[[1]]]]]]}", 0), {"nested deeper"});
   expect_bad(safetensors(R"({"a":{"dtype":"I8","shape":[1],"data_offsets":[0,1]},)"
                          R"("a":{"dtype":"I8","shape":[1],"data_offsets":[0,1]}})",

@@ -176,6 +176,8 @@ TEST(BadInput, Config) {
   expect_bad_model(folder, {"config.json: hidden_size is missing, expected a whole number"});
   folder.write("config.json", R"({"model_type":)");
   expect_bad_model(folder, {"config.json: no valid JSON at line 1"});
+  folder.write("config.json", R"({"rope_theta": 1e999})");
+  expect_bad_model(folder, {"config.json: a number in it is beyond"});
   folder.write("config.json", "[]");
   expect_bad_model(folder, {"config.json: expected a JSON object"});
   folder.remove("config.json");
