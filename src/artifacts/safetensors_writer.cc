@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -107,7 +108,12 @@ void SafetensorsWriter::finish() {
   errno = 0;
   stream_.close();
   check();
-  std::filesystem::rename(partial_, file_);
+  std::error_code failure;
+  std::filesystem::rename(partial_, file_, failure);
+  if (failure) {
+    throw_error(ErrorKind::kInternal, "{}: could not be written: {}", file_.string(),
+                failure.message());
+  }
   finished_ = true;
 }
 

@@ -94,6 +94,23 @@ class TorchReader {
     return false;
   }
 
+  // What the file would have had called where tensors were expected; empty if nothing.
+  std::string called_instead(const Pickle::Value& value) const {
+    const auto note = [](std::string_view what, std::string_view global) {
+      return fmt::format("; {} is the result of \"{}\", which is never called", what, global);
+    };
+    if (value.kind == Kind::kInert) return note("this file", value.text);
+    if (value.kind != Kind::kDict) return "";
+    for (size_t i = 0; i + 1 < value.items.size(); i += 2) {
+      const Pickle::Value& key = pickle_.at(value.items[i]);
+      const Pickle::Value& item = pickle_.at(value.items[i + 1]);
+      if (key.kind == Kind::kString && item.kind == Kind::kInert) {
+        return note(fmt::format("\"{}\"", key.text), item.text);
+      }
+    }
+    return "";
+  }
+
   // The dictionary that holds the tensors: the top one, or the one that a trainer wrapped.
   const Pickle::Value& state_dict() const {
     const Pickle::Value* dict = &pickle_.at(pickle_.root);
@@ -115,8 +132,8 @@ class TorchReader {
     }
     throw_error(ErrorKind::kArtifactInvalid,
                 "{}: expected a dictionary of tensors, or one under \"state_dict\", \"model\" or "
-                "\"module\"",
-                origin_);
+                "\"module\"{}",
+                origin_, called_instead(*dict));
   }
 
   std::span<const std::byte> storage_bytes(const std::string& name,

@@ -3,8 +3,12 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
+
+#include "base/error.h"
+#include "base/spin.h"
 
 namespace tensormill {
 namespace {
@@ -14,14 +18,6 @@ namespace {
 constexpr auto kSpin = std::chrono::microseconds(200);
 constexpr int kLooksPerClock = 64;
 
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
 // Spins until `value` differs from `old`, then parks. C++20's atomic wait is a futex here.
 template <class T>
 T await_change(const std::atomic<T>& value, T old) {
@@ -30,7 +26,7 @@ T await_change(const std::atomic<T>& value, T old) {
     for (int i = 0; i < kLooksPerClock; ++i) {
       const T now = value.load(std::memory_order_acquire);
       if (now != old) return now;
-      relax();
+      spin_pause();
     }
   } while (std::chrono::steady_clock::now() < deadline);
   T now;
@@ -57,6 +53,12 @@ struct ThreadTeam::State {
     round.notify_all();
   }
 
+  void finish() {
+    stop = true;
+    start();
+    for (std::thread& worker : workers) worker.join();
+  }
+
   void work(int thread) {
     uint32_t seen = 0;
     while (true) {
@@ -74,15 +76,22 @@ struct ThreadTeam::State {
 };
 
 ThreadTeam::ThreadTeam(int threads) : state_(std::make_unique<State>()) {
+  if (threads < 1 || threads > kMaxThreads) {
+    throw_error(ErrorKind::kConfigInvalid, "threads: {}, expected 1 to {}", threads, kMaxThreads);
+  }
   State* state = state_.get();
   state->workers.reserve(static_cast<size_t>(threads));
-  for (int t = 1; t < threads; ++t) state->workers.emplace_back([state, t] { state->work(t); });
+  try {
+    for (int t = 1; t < threads; ++t) state->workers.emplace_back([state, t] { state->work(t); });
+  } catch (const std::system_error& error) {
+    state->finish();
+    throw_error(ErrorKind::kOverloaded, "threads: {} could not be started: {}", threads,
+                error.what());
+  }
 }
 
 ThreadTeam::~ThreadTeam() {
-  state_->stop = true;
-  state_->start();
-  for (std::thread& worker : state_->workers) worker.join();
+  state_->finish();
 }
 
 int ThreadTeam::size() const {

@@ -10,8 +10,11 @@ namespace tensormill {
 class ThreadTeam {
  public:
   using Job = void (*)(void* context, int thread);
+  static constexpr int kMaxThreads = 4096;
 
-  explicit ThreadTeam(int threads);  // threads >= 1, the caller included
+  // `threads` counts the caller. Errors: kConfigInvalid unless from 1 to kMaxThreads; kOverloaded
+  // when the system starts no more.
+  explicit ThreadTeam(int threads);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;

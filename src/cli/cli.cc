@@ -43,6 +43,11 @@ int run_cli(int argc, char** argv) {
   }
   const bool serving = argc > 1 && std::string_view(argv[1]) == "serve";
   try {
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
+      throw CLI::ParseError(
+          std::string("no subcommand ") + argv[1] + "; tensormill --help lists them",
+          CLI::ExitCodes::InvalidError);
+    }
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);

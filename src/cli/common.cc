@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "base/log.h"
+#include "base/thread_team.h"
 #include "cli/command.h"
 
 namespace tensormill {
@@ -8,7 +9,7 @@ void CommonOptions::declare(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu or cuda[:i]")->capture_default_str();
   app.add_option("--dtype", dtype, "f32, f16, bf16 or their long names (default: as stored)");
   app.add_option("--threads", threads, "CPU threads; 0: the physical cores this process may use")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, ThreadTeam::kMaxThreads))
       ->capture_default_str();
   app.add_option("--cpu-level", cpu_level, "instruction set of the CPU kernels, for tests")
       ->capture_default_str();

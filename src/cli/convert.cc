@@ -4,6 +4,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <system_error>
 
 #include "artifacts/float_types.h"
 #include "artifacts/gguf.h"
@@ -61,8 +62,13 @@ class StagedFolder {
       throw_error(ErrorKind::kBadRequest, "{}: is there already; expected a new or empty folder",
                   out_.string());
     }
-    fs::remove_all(staged_);
-    fs::create_directories(staged_);
+    std::error_code failure;
+    fs::remove_all(staged_, failure);
+    if (!failure) fs::create_directories(staged_, failure);
+    if (failure) {
+      throw_error(ErrorKind::kBadRequest, "{}: the folder could not be made: {}", out_.string(),
+                  failure.message());
+    }
   }
   ~StagedFolder() {
     std::error_code ignored;

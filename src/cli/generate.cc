@@ -17,6 +17,7 @@
 #include "cli/load_model.h"
 #include "tasks/load_model.h"
 #include "tasks/text_generation.h"
+#include "tokenizer/chat_template.h"
 
 namespace tensormill {
 namespace {
@@ -118,6 +119,7 @@ TextRequest text_request(const GenerateOptions& options, const LoadedText& loade
   request.prompt = options.prompt;
   if (options.chat) {
     if (!loaded.chat_template) {
+      load_chat_template(options.model);  // says what is wrong with one that is there
       throw_error(ErrorKind::kBadRequest, "--chat: {} has no chat template", options.model);
     }
     const OrderedJson variables = {

@@ -19,7 +19,9 @@ namespace {
 constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
 
 [[noreturn]] void not_allowed(const Setting& setting, std::string_view label) {
-  throw_error(ErrorKind::kConfigInvalid, "{}: expected {}", label, describe_allowed(setting));
+  const bool open = setting.type == SettingType::kInteger && setting.allowed.ends_with("..");
+  throw_error(ErrorKind::kConfigInvalid, "{}: expected {}{}", label, describe_allowed(setting),
+              open ? fmt::format(" to {}", kLargest) : "");
 }
 
 template <class T>

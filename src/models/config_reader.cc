@@ -37,8 +37,7 @@ ConfigReader::ConfigReader(const Json& object, std::string file, std::string pre
       prefix_(std::move(prefix)),
       state_(std::move(state)) {
   if (!object.is_object()) {
-    throw_error(ErrorKind::kArtifactInvalid, "{}: {} expected a JSON object", file_,
-                prefix_.empty() ? "the file" : prefix_);
+    throw_error(ErrorKind::kArtifactInvalid, "{}: expected a JSON object", file_);
   }
   for (const auto& known : state_->objects) {
     if (known.first == object_) return;
@@ -150,6 +149,7 @@ void ConfigReader::finish() const {
   std::vector<std::string> unread;
   for (const auto& [object, prefix] : state_->objects) {
     for (const auto& item : object->items()) {
+      if (item.value().is_null()) continue;
       std::string name = prefix + item.key();
       if (!state_->read.contains(name)) unread.push_back(std::move(name));
     }

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "models/common_config.h"
 #include "models/weight_format.h"
@@ -40,6 +41,10 @@ WeightFormat read_usual_format(ConfigReader& config) {
 }  // namespace
 
 Description describe_model(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) {
+    throw_error(ErrorKind::kNotFound, "{}: no such folder, expected one with config.json",
+                folder.string());
+  }
   Description description;
   description.file = (folder / "config.json").string();
   const Json json = read_json_file(description.file);

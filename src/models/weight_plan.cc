@@ -201,9 +201,16 @@ std::set<std::string, std::less<>> buffer_names(const FamilyModel& model) {
   return names;
 }
 
+// Of each kind of trouble: a wrong config.json puts every tensor of a large model on the list.
+constexpr size_t kMaxNamed = 8;
+
 void append(std::string& message, const char* title, const std::vector<std::string>& items) {
   if (items.empty()) return;
-  message += fmt::format("{}{}: {}", message.empty() ? "" : "; ", title, fmt::join(items, ", "));
+  const size_t shown = std::min(items.size(), kMaxNamed);
+  message +=
+      fmt::format("{}{}: {}", message.empty() ? "" : "; ", title,
+                  fmt::join(items.begin(), items.begin() + static_cast<ptrdiff_t>(shown), ", "));
+  if (shown < items.size()) message += fmt::format(" and {} more", items.size() - shown);
 }
 
 }  // namespace

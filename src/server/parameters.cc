@@ -65,7 +65,8 @@ std::optional<int64_t> Parameters::integer(std::string_view name, int64_t low, i
   if (!value) return std::nullopt;
   const std::optional<int64_t> number = whole(*value);
   if (number && *number >= low && *number <= high) return number;
-  if (high == std::numeric_limits<int64_t>::max() || high == kMaxTokenCount)
+  const bool above = value->is_number() && value->get<double>() > static_cast<double>(high);
+  if (!above && (high == std::numeric_limits<int64_t>::max() || high == kMaxTokenCount))
     fail(name, fmt::format("an integer of at least {}", low));
   fail(name, fmt::format("an integer from {} to {}", low, high));
 }
@@ -78,7 +79,8 @@ std::optional<double> Parameters::number(std::string_view name, double low, doub
     const auto number = value->get<double>();
     if ((low_open ? number > low : number >= low) && number <= high) return number;
   }
-  if (std::isinf(high) || high > 1e30)
+  const bool above = value->is_number() && value->get<double>() > high;
+  if (!above && (std::isinf(high) || high > 1e30))
     fail(name, fmt::format("a number {} {}", low_open ? "above" : "of at least", plain(low)));
   fail(name, low_open ? fmt::format("a number above {} and up to {}", plain(low), plain(high))
                       : fmt::format("a number from {} to {}", plain(low), plain(high)));

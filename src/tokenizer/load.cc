@@ -81,6 +81,9 @@ PipelineParts load_parts(const fs::path& folder, TokenizerConfig& config) {
     return load_vocab_and_merges(folder, config);
   }
   if (fs::exists(model)) return load_sentencepiece(model, config);
+  if (!fs::is_directory(folder)) {
+    throw_error(ErrorKind::kNotFound, "{}: no such folder", folder.string());
+  }
   throw_error(ErrorKind::kNotFound,
               "{}: no tokenizer.json, no vocab.json with merges.txt, no tokenizer.model",
               folder.string());

@@ -105,7 +105,7 @@ inline ModelInfo fake_info() {
   info.model_type = "fake";
   info.vocabulary = FakeTokenizer::kSize;
   info.max_positions = 4096;
-  info.eos_ids = {FakeTokenizer::kEos};
+  info.eos_ids.push_back(FakeTokenizer::kEos);
   info.cache_bytes_per_token = 16;
   info.rules = {true, true, true};
   return info;

@@ -67,7 +67,9 @@ void Bpe::add_merges(const Merges& merges, const std::string& origin) {
     throw_error(ErrorKind::kArtifactInvalid, "{}: too many merges", origin);
   }
   for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto& [left, right] = merges[rank];
+    // Named one by one: Clang 14 captures no structured bindings.
+    const auto& left = merges[rank].first;
+    const auto& right = merges[rank].second;
     const auto id_of = [&](std::string_view token) {
       const auto id = vocabulary_.id_of(token);
       if (!id) {
