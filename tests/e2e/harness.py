@@ -16,7 +16,7 @@ PATIENCE = 30  # seconds that anything may take on a busy machine
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 256,
-    "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1,
+    "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 1,
     "num_key_value_heads": 1, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5,
     "hidden_act": "silu", "tie_word_embeddings": True, "torch_dtype": "float32",
     "bos_token_id": None, "eos_token_id": None,

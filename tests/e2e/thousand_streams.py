@@ -5,7 +5,7 @@ Starts `tensormill serve` on a tiny model twice. First all streams are opened be
 holds the only slot, and the server's memory is measured; then they get their tokens in turn. The
 second time all run in one batch. Either way each must be complete.
 
-usage: thousand_streams.py TENSORMILL [--streams 1000] [--tokens 300] [--most-kib 64]
+usage: thousand_streams.py TENSORMILL [--streams 1000] [--tokens 100] [--most-kib 64]
 Needs Python's standard library alone, and a file descriptor for each stream.
 """
 
@@ -25,7 +25,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--streams", type=int, default=1000)
-    parser.add_argument("--tokens", type=int, default=300)
+    parser.add_argument("--tokens", type=int, default=100)
     parser.add_argument("--most-kib", type=float, default=64, help="memory that a stream may take")
     return parser.parse_args()
 
