@@ -184,18 +184,21 @@ void print_table(const OrderedJson& result) {
 
 int run_bench(const BenchOptions& options) {
   const Clock::time_point begin = Clock::now();
-  choose_kernels(options.common);
+  const ModelChoices choices =
+      choose_model(options.common, options.random_weights, {"option.kv_cache_mb"});
+  choose_kernels(choices.common);
   LoadTextOptions load;
   load.folder = options.model;
-  load.format = choose_format(options.common);
-  load.random_weights = options.random_weights;
-  load.threads = options.common.threads;
-  load.cpu_level = options.common.cpu_level;
+  load.format = choose_format(choices.common);
+  load.random_weights = choices.random_weights;
+  load.threads = choices.common.threads;
+  load.cpu_level = choices.common.cpu_level;
   load.engine.max_sequences =
       *std::max_element(options.concurrency.begin(), options.concurrency.end());
   load.engine.max_tokens = options.prompt_tokens + options.new_tokens;
   load.engine.step_token_budget = options.step_tokens;
   load.engine.prefix_sharing = false;
+  load.engine.cache_bytes = choices.settings.integer("option.kv_cache_mb") << 20;
   const std::unique_ptr<LoadedText> loaded = load_text(load);
   const ModelInfo& info = loaded->model->info();
   OrderedJson result = {

@@ -27,7 +27,8 @@ void CommonOptions::declare(CLI::App& app) {
            }
          },
          "a model setting, for example -o option.max_tokens=2048 (may be given again)")
-      ->type_name("KEY=VALUE");
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);  // what follows is a model, not another setting
   app.parse_complete_callback([this] { setup_logging(log_level.c_str()); });
 }
 

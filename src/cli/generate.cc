@@ -147,13 +147,17 @@ TextRequest text_request(const GenerateOptions& options, const LoadedText& loade
 
 int run_generate(const GenerateOptions& options) {
   const Clock::time_point begin = Clock::now();
-  choose_kernels(options.common);
+  const ModelChoices choices = choose_model(
+      options.common, options.random_weights,
+      {"option.kv_cache_mb", "option.max_rolling_batch_prefill_tokens", "option.max_tokens"});
+  const Settings& settings = choices.settings;
+  choose_kernels(choices.common);
   LoadTextOptions load;
   load.folder = options.model;
-  load.format = choose_format(options.common);
-  load.random_weights = options.random_weights;
-  load.threads = options.common.threads;
-  load.cpu_level = options.common.cpu_level;
+  load.format = choose_format(choices.common);
+  load.random_weights = choices.random_weights;
+  load.threads = choices.common.threads;
+  load.cpu_level = choices.common.cpu_level;
   const std::unique_ptr<LoadedText> loaded = load_text_parts(load);
   TextRequest request = text_request(options, *loaded);
   TerminalSink sink(!options.json);
@@ -166,6 +170,12 @@ int run_generate(const GenerateOptions& options) {
   const size_t prompt = loaded->tokenizer->encode(request.prompt, request.add_special).ids.size();
   engine.max_tokens = static_cast<int32_t>(std::clamp<int64_t>(
       static_cast<int64_t>(prompt) + options.max_new_tokens, 2, std::max(2, info.max_positions)));
+  if (settings.is_set("option.max_tokens")) {
+    engine.max_tokens = static_cast<int32_t>(settings.integer("option.max_tokens"));
+  }
+  engine.step_token_budget =
+      static_cast<int32_t>(settings.integer("option.max_rolling_batch_prefill_tokens"));
+  engine.cache_bytes = settings.integer("option.kv_cache_mb") << 20;
   start_engine(*loaded, engine);
   const Clock::time_point start = Clock::now();
 

@@ -98,7 +98,8 @@ void print_limits(const ModelInfo& info) {
 
 int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   const Description description = describe_model(folder);
-  const KernelTable& kernels = choose_kernels(options);
+  const CommonOptions common = choose_model(options, false).common;
+  const KernelTable& kernels = choose_kernels(common);
   const ModelInfo& info = description.info;
   const ModelWeights shapes = lay_out(description.model.spec);
   WeightFormat format = description.usual_format;

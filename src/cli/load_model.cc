@@ -1,11 +1,49 @@
 #include "cli/load_model.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "kernels/cpu_stream.h"
 #include "models/weight_format.h"
 
 namespace tensormill {
+
+ModelChoices choose_model(const CommonOptions& options, bool random_weights,
+                          std::initializer_list<std::string_view> also) {
+  std::vector<std::string_view> known = {"option.cpu_level", "option.device", "option.dtype",
+                                         "option.random_weights", "option.threads"};
+  known.insert(known.end(), also);
+  ModelChoices choices;
+  choices.common = options;
+  for (const auto& [key, value] : options.options) {
+    const Setting* setting = find_setting(SettingScope::kModel, key);
+    const bool acts = setting == nullptr || setting->effect == SettingEffect::kActs;
+    if (acts && std::find(known.begin(), known.end(), key) == known.end()) {
+      throw_error(ErrorKind::kBadRequest, "-o {}: this command reads {}", key,
+                  fmt::join(known, ", "));
+    }
+    // The table knows the container's spellings of types; the others are checked by choose_format.
+    const bool other_dtype = key == "option.dtype" && parse_weight_format(value).has_value();
+    if (!other_dtype) choices.settings.set(key, value, "-o");
+    if (key == "option.dtype" && options.dtype.empty()) choices.common.dtype = value;
+  }
+  const CommonOptions defaults;
+  const Settings& settings = choices.settings;
+  if (options.device == defaults.device) choices.common.device = settings.text("option.device");
+  if (options.cpu_level == defaults.cpu_level) {
+    choices.common.cpu_level = settings.text("option.cpu_level");
+  }
+  if (options.threads == defaults.threads) {
+    choices.common.threads = static_cast<int>(settings.integer("option.threads"));
+  }
+  choices.random_weights = random_weights || settings.flag("option.random_weights");
+  return choices;
+}
 
 const KernelTable& choose_kernels(const CommonOptions& options) {
   if (options.device != "auto" && options.device != "cpu") {
@@ -22,13 +60,7 @@ const KernelTable& choose_kernels(const CommonOptions& options) {
 }
 
 std::optional<WeightFormat> choose_format(const CommonOptions& options) {
-  std::string name = options.dtype;
-  for (const auto& [key, value] : options.options) {
-    if (key != "option.dtype") {
-      throw_error(ErrorKind::kBadRequest, "-o {}: only option.dtype matters to this command", key);
-    }
-    if (name.empty()) name = value;
-  }
+  const std::string& name = options.dtype;
   if (name.empty() || name == "auto") return std::nullopt;
   const std::optional<WeightFormat> format = parse_weight_format(name);
   if (!format) {
@@ -37,13 +69,15 @@ std::optional<WeightFormat> choose_format(const CommonOptions& options) {
   return format;
 }
 
-LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions& options,
+LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions& given,
                        bool random_weights) {
+  const ModelChoices choices = choose_model(given, random_weights);
+  const CommonOptions& options = choices.common;
   LoadedModel loaded;
   LoadOptions load;
   load.kernels = &choose_kernels(options);
   load.format = choose_format(options);
-  load.random_weights = random_weights;
+  load.random_weights = choices.random_weights;
   const int threads = options.threads > 0 ? options.threads : usable_cores();
   loaded.team = std::make_unique<ThreadTeam>(threads);
   load.stream = cpu_stream(loaded.team.get());

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
+#include <string_view>
 
 #include "base/thread_team.h"
 #include "cli/command.h"
+#include "config/settings.h"
 #include "models/model.h"
 
 namespace tensormill {
@@ -15,10 +18,24 @@ struct LoadedModel {
   std::unique_ptr<Model> model;
 };
 
+// What the command line says of the model: -o option.*, checked by the table of settings, and
+// flags, which win.
+struct ModelChoices {
+  CommonOptions common;  // with -o's device, dtype, threads and cpu_level
+  bool random_weights = false;
+  Settings settings{SettingScope::kModel};
+};
+
+// `also`: settings that this command reads besides those of every command. Errors: kBadRequest for
+// -o of a setting that acts elsewhere only, kConfigInvalid for a bad value, kUnsupported for what
+// this build refuses.
+ModelChoices choose_model(const CommonOptions& options, bool random_weights,
+                          std::initializer_list<std::string_view> also = {});
+
 // Where the model runs: --device, --cpu-level, --threads. Errors: kUnsupported, kBadRequest.
 const KernelTable& choose_kernels(const CommonOptions& options);
 
-// The weight format of --dtype or -o option.dtype; none: as stored. Any other -o is an error here.
+// The weight format of --dtype; none: as stored. Errors: kBadRequest.
 std::optional<WeightFormat> choose_format(const CommonOptions& options);
 
 LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions& options,

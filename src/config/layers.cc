@@ -84,7 +84,9 @@ void put_server_variables(Layers& layers, const Variables& variables) {
   for (const auto& [name, variable] : variables) {
     if (name.starts_with(kServing)) {
       layers.put(lower(name.substr(kServing.size())), variable.value, variable.source);
-    } else if (is_variable_name(name) && find_setting(SettingScope::kServer, name)) {
+    } else if (const Setting* row = find_setting(SettingScope::kServer, name);
+               is_variable_name(name) && row && row->key == name) {
+      // By exact name: "TF_*" would pick up what other programs were told.
       layers.put(name, variable.value, variable.source);
     }
   }

@@ -77,7 +77,7 @@ constexpr Setting kRows[] = {
     {"features", kServer, kText, "", "", kNoEffect, kNoOtherEngine},
     {"prometheus", kServer, kFlag, "false", "", kActs, "GET /server/metrics answers"},
     {"cache_batch", kServer, kInteger, "1", "1..", kRefused,
-     "calls that are answered later (x-synchronous) aren't built yet"},
+     "results of calls that are answered later are kept item by item; x-max-items bounds a page"},
     {"cache_multitenant", kServer, kText, "", "", kNoEffect, kNoCache},
     {"memory_cache_capacity", kServer, kText, "", "", kNoEffect, kNoCache},
     {"ddb_cache", kServer, kText, "", "", kNoEffect, kNoCache},

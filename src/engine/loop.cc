@@ -150,7 +150,9 @@ void EngineLoop::step() {
   const std::span<const StepItem> items = scheduler_.plan();
   for (const StepItem& item : items) {
     auto& request = static_cast<ActiveRequest&>(*item.sequence);
-    if (std::exchange(request.counted_waiting, false)) pending_.fetch_sub(1);
+    if (!std::exchange(request.counted_waiting, false)) continue;
+    pending_.fetch_sub(1);
+    request.request.sink->admitted(request.id);
   }
   try {
     if (items.empty()) throw Error(ErrorKind::kInternal, "no sequence can be computed");

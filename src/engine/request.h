@@ -31,6 +31,8 @@ class EventSink {
  public:
   virtual ~EventSink() = default;
   virtual void deliver(std::span<TokenEvent> events) = 0;
+  // The request left the queue: its first step begins. As deliver(), and before its first event.
+  virtual void admitted(uint64_t /*request*/) {}
 };
 
 struct GenerationRequest {

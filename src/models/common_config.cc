@@ -47,6 +47,7 @@ void read_scaling(ConfigReader& scaling, RopeSpec& rope, int32_t max_positions) 
   if (type == "linear") {
     rope.scaling = RopeScaling::kLinear;
     rope.factor = scaling.number("factor", 1, kMaxFactor);
+    scaling.without_effect({"original_max_position_embeddings"});
   } else if (type == "dynamic") {
     rope.scaling = RopeScaling::kDynamic;
     rope.factor = scaling.number("factor", 1, kMaxFactor);
@@ -62,8 +63,8 @@ void read_scaling(ConfigReader& scaling, RopeSpec& rope, int32_t max_positions) 
 
 }  // namespace
 
-Activation read_activation(ConfigReader& config, std::string_view key) {
-  const std::string name = config.text(key);
+Activation read_activation(ConfigReader& config, std::string_view key, const char* usual) {
+  const std::string name = config.text(key, usual);
   std::string known;
   for (const auto& [text, activation] : kActivations) {
     if (text == name) return activation;
@@ -126,6 +127,12 @@ void read_common_keys(ConfigReader& config) {
       "auto_map",
       "torch_dtype",
       "dtype",
+      "base_model_tp_plan",
+      "base_model_pp_plan",
+      "custom_pipelines",
+      "custom_pipeline",
+      "model_max_length",
+      "max_sequence_length",
       "transformers_version",
       "transformers.js_config",
       "_name_or_path",
@@ -142,10 +149,16 @@ void read_common_keys(ConfigReader& config) {
       "attention_dropout",
       "hidden_dropout",
       "classifier_dropout",
+      "attention_probs_dropout_prob",
+      "hidden_dropout_prob",
       "gradient_checkpointing",
       "torchscript",
       "use_bfloat16",
       "return_dict",
+      "use_return_dict",
+      "is_composition",
+      "xla_device",
+      "loss_type",
       "return_dict_in_generate",
       "output_attentions",
       "output_hidden_states",
@@ -157,6 +170,7 @@ void read_common_keys(ConfigReader& config) {
       "id2label",
       "label2id",
       "num_labels",
+      "_num_labels",
       "tokenizer_class",
       "is_decoder",
       "cross_attention_hidden_size",
@@ -165,6 +179,9 @@ void read_common_keys(ConfigReader& config) {
       "pruned_heads",
       "tf_legacy_loss",
       "sep_token_id",
+      "unk_token_id",
+      "cls_token_id",
+      "mask_token_id",
       "decoder_start_token_id",
       "prefix",
   });
@@ -173,6 +190,7 @@ void read_common_keys(ConfigReader& config) {
       "max_length",
       "max_new_tokens",
       "min_length",
+      "min_new_tokens",
       "do_sample",
       "early_stopping",
       "num_beams",
@@ -191,6 +209,9 @@ void read_common_keys(ConfigReader& config) {
       "forced_bos_token_id",
       "forced_eos_token_id",
       "remove_invalid_values",
+      "forced_decoder_ids",
+      "renormalize_logits",
+      "penalty_alpha",
       "suppress_tokens",
       "begin_suppress_tokens",
       "exponential_decay_length_penalty",

@@ -10,8 +10,9 @@ inline constexpr int64_t kMaxVocabulary = int64_t{1} << 23, kMaxWidth = int64_t{
                          kMaxInnerWidth = int64_t{1} << 19, kMaxLayers = 1024, kMaxHeads = 1024,
                          kMaxPositions = int64_t{1} << 30;
 
-// "gelu_new" and so on. Errors: kUnsupported listing what is known.
-Activation read_activation(ConfigReader& config, std::string_view key);
+// "gelu_new" and so on; `usual`: what files without the key mean. Errors: kUnsupported listing what
+// is known.
+Activation read_activation(ConfigReader& config, std::string_view key, const char* usual);
 
 // width / heads, where that is whole. Errors: kArtifactInvalid naming both keys.
 int32_t even_head_dim(const ConfigReader& config, std::string_view width_key, int32_t width,

@@ -149,6 +149,7 @@ void ConfigReader::finish() const {
   std::vector<std::string> unread;
   for (const auto& [object, prefix] : state_->objects) {
     for (const auto& item : object->items()) {
+      if (item.value().is_null()) continue;
       std::string name = prefix + item.key();
       if (!state_->read.contains(name)) unread.push_back(std::move(name));
     }

@@ -35,7 +35,8 @@ class ConfigReader {
 
   // Marks keys as read that change nothing in what is computed.
   void without_effect(std::initializer_list<std::string_view> keys);
-  // Errors: kArtifactInvalid naming every key, here and in objects below, that nobody read.
+  // Errors: kArtifactInvalid naming every key, here and in objects below, that has a value and that
+  // nobody read.
   void finish() const;
 
   [[noreturn]] void fail(std::string_view key, std::string_view expected) const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "server/server_json.h"
 
 namespace tensormill {
@@ -67,13 +68,26 @@ void Call::aim(ModelHandle model, Dialect dialect) {
   dialect_ = dialect;
 }
 
+SubmittedText Call::submit_one(TextRequest request) {
+  if (dialect_ != Dialect::kLmiRolling) return model_->backend->submit(std::move(request));
+  constexpr size_t kShown = 1000;
+  std::string shown = request.prompt.substr(0, kShown);
+  shown.resize(shown.size() - incomplete_utf8_tail(shown));
+  try {
+    return model_->backend->submit(std::move(request));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kBadRequest) throw;
+    throw Error(error.kind(), fmt::format("Request: `{}` failed due to: {}", shown, error.what()));
+  }
+}
+
 void Call::submit() {
   try {
     submitted_.reserve(parsed_.requests.size());
     for (TextRequest& request : parsed_.requests) {
       if (cancelled_) break;
       request.generation.sink = this;
-      submitted_.push_back(model_->backend->submit(std::move(request)));
+      submitted_.push_back(submit_one(std::move(request)));
     }
   } catch (...) {
     submit_error_ = std::current_exception();
@@ -116,10 +130,9 @@ void Call::on_event(TokenEvent& event) {
 
 void Call::process(TokenEvent& event) {
   last_event_ = Clock::now();
-  if (!first_event_) {
-    first_event_ = model_->last_admission = last_event_;
+  if (admitted_ > 0 && !std::exchange(first_event_seen_, true)) {
     environment_.metrics->queue_time(model_->config.name,
-                                     duration_cast<microseconds>(last_event_ - began_));
+                                     duration_cast<microseconds>(first_admission_.load() - began_));
   }
   const bool last = event.finish != FinishReason::kNone;
   if (last) ++ended_;
@@ -242,15 +255,24 @@ void Call::client_left() {
   done(499);
 }
 
+void Call::admitted(uint64_t) {
+  const auto now = Clock::now();
+  model_->last_admission = last_admission_ = now;
+  if (admitted_ == 0) first_admission_ = now;
+  ++admitted_;
+}
+
 void Call::check_timeouts(Clock::time_point now) {
-  if (replied_ || !submitted_done_) return;
+  // What waits in the queue has no deadline here: see time_out_waiting().
+  if (replied_ || !submitted_done_ || admitted_ <= ended_) return;
   const bool dynamic = dialect_ == Dialect::kLmiDynamic && !parsed_.formatter->chunked();
   if (dynamic) {
-    if (first_event_ && now - *first_event_ >= predict_timeout(*model_)) {
+    if (now - first_admission_.load() >= predict_timeout(*model_)) {
       fail(std::make_exception_ptr(
           ApiError(503, "WlmException", "java.util.concurrent.TimeoutException")));
     }
-  } else if (now - last_event_ >= environment_.chunked_read_timeout) {
+  } else if (now - std::max(last_event_, last_admission_.load()) >=
+             environment_.chunked_read_timeout) {
     fail(std::make_exception_ptr(
         ApiError(503, "WlmException",
                  fmt::format("No token within {} seconds (chunked_read_timeout)",

@@ -68,9 +68,10 @@ class Call : public EventSink {
   void on_event(TokenEvent& event);
 
   void deliver(std::span<TokenEvent> events) override { environment_.inbox->push(*this, events); }
+  void admitted(uint64_t request) override;
 
-  // I/O thread. Whether it waits for its first token, and since when.
-  bool waits_for_slot() const { return submitted_done_ && !replied_ && !first_event_; }
+  // I/O thread. Whether all its requests are still queued, and since when.
+  bool waits_for_slot() const { return submitted_done_ && !replied_ && admitted_ == 0; }
   Clock::time_point submitted_at() const { return submitted_at_; }
   const ModelHandle& model() const { return model_; }
   Dialect dialect() const { return dialect_; }
@@ -79,6 +80,7 @@ class Call : public EventSink {
   void time_out_waiting();  // no slot within predict_timeout
 
  private:
+  SubmittedText submit_one(TextRequest request);
   bool finished() const { return submitted_done_ && ended_ == submitted_.size() && replied_; }
   void fail(std::exception_ptr error);
   void cancel_all();
@@ -102,7 +104,10 @@ class Call : public EventSink {
   size_t ended_ = 0;
   bool submitted_done_ = false, streaming_ = false, replied_ = false;
   Clock::time_point began_ = Clock::now(), submitted_at_ = began_, last_event_ = began_;
-  std::optional<Clock::time_point> first_event_;
+  bool first_event_seen_ = false;
+  // Written by the engine's thread.
+  std::atomic<size_t> admitted_{0};  // requests that left the queue
+  std::atomic<Clock::time_point> first_admission_{}, last_admission_{};
 };
 
 }  // namespace tensormill

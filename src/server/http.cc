@@ -140,12 +140,21 @@ struct HttpServer::Impl {
       if (error) return;
       schedule_tick();
       for (const auto& job : tick_jobs) job();
+      check_half_closed();
       if (++ticks % 10 != 0) return;
       const auto now = Clock::now();
       const std::vector<std::shared_ptr<Connection>> all(hub.connections.begin(),
                                                          hub.connections.end());
       for (const auto& connection : all) connection->check_deadline(now);
     });
+  }
+
+  void check_half_closed() {
+    const auto open = std::exchange(hub.half_closed, {});
+    for (const auto& weak : open) {
+      const auto connection = weak.lock();
+      if (connection && connection->still_there()) hub.half_closed.push_back(weak);
+    }
   }
 
   void accept(Listener& listener) {

@@ -1,5 +1,6 @@
 #include "server/http_connection.h"
 
+#include <poll.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/buffer.hpp>
@@ -22,6 +23,15 @@ constexpr size_t kMaxPipelined = size_t{256} << 10;  // input kept while a reply
 constexpr size_t kMaxUnsent = size_t{256} << 10;     // before the next pipelined request runs
 constexpr size_t kKeptCapacity = size_t{16} << 10;   // buffers above this are given back
 constexpr std::chrono::seconds kLinger{3};
+
+// "http://host/path" -> "/path", as clients of proxies send it.
+std::string origin_form(std::string_view target) {
+  if (target.substr(0, 7) == "http://") {
+    target.remove_prefix(std::min(target.find('/', 7), target.size()));
+    if (target.empty()) return "/";
+  }
+  return std::string(target);
+}
 
 void shrink(std::string& buffer) {
   if (buffer.capacity() > kKeptCapacity) std::string().swap(buffer);
@@ -98,6 +108,9 @@ class Exchange : public HttpExchange {
     if (connection_) gone_ = std::move(gone);
   }
 
+  // Whether a "100 Continue" may go before the reply.
+  bool interim_allowed() const { return chunks_ && !head_sent_; }
+
   // The client left. The callback may drop the last reference to this.
   void gone() {
     if (!connection_) return;
@@ -161,15 +174,38 @@ void Connection::close() {
   if (const auto exchange = std::exchange(current_, nullptr)) exchange->gone();
 }
 
+// The client sends no more. It may have gone, or only closed its side and wait for its replies.
 void Connection::peer_left() {
-  // A client that only half-closed still gets the replies that are already written.
-  if (state_ == State::kReading && write_pending_) {
-    peer_left_ = close_after_write_ = true;
-    state_ = State::kLingering;
-    deadline_ = Clock::time_point::max();
-    return;
+  peer_left_ = true;
+  if (state_ == State::kReplying) {
+    hub_.half_closed.push_back(weak_from_this());
+  } else if (state_ == State::kReading && write_pending_) {
+    close_when_written();
+  } else {
+    close();
   }
-  close();
+}
+
+// A client that has gone answers what it is sent with a reset. Before a reply's first byte that is
+// an interim reply, which says nothing and which every client skips.
+bool Connection::still_there() {
+  if (state_ != State::kReplying) return false;
+  pollfd descriptor{socket_.native_handle(), 0, 0};
+  if (::poll(&descriptor, 1, 0) > 0) {
+    close();
+    return false;
+  }
+  if (!current_->interim_allowed() || std::exchange(probed_, true)) return true;
+  out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+  flush();
+  return true;
+}
+
+void Connection::close_when_written() {
+  close_after_write_ = true;
+  state_ = State::kLingering;
+  deadline_ = Clock::time_point::max();  // until it is written: write_deadline_
+  flush();
 }
 
 void Connection::check_deadline(Clock::time_point now) {
@@ -180,7 +216,8 @@ void Connection::check_deadline(Clock::time_point now) {
 }
 
 void Connection::wait_readable() {
-  if (wait_pending_ || state_ == State::kClosed || in_.size() >= kMaxPipelined) return;
+  if (wait_pending_ || peer_left_ || state_ == State::kClosed || in_.size() >= kMaxPipelined)
+    return;
   wait_pending_ = true;
   socket_.async_wait(StreamSocket::wait_read, [self = shared_from_this()](ErrorCode error) {
     self->wait_pending_ = false;
@@ -194,7 +231,8 @@ void Connection::on_readable() {
   ErrorCode error;
   const size_t bytes = socket_.read_some(asio::buffer(hub_.scratch), error);
   if (error == asio::error::would_block || error == asio::error::try_again) return wait_readable();
-  if (error) return peer_left();
+  if (error == asio::error::eof) return peer_left();
+  if (error) return close();
   if (state_ != State::kLingering) in_.append(hub_.scratch, 0, bytes);
   if (state_ == State::kReading) {
     if (parser_) {
@@ -302,7 +340,7 @@ void Connection::dispatch() {
   const bool keep_alive = message.keep_alive(), chunks = message.version() >= 11;
   auto request = std::make_shared<HttpRequest>();
   request->method = message.method_string();
-  request->target = message.target();
+  request->target = origin_form({message.target().data(), message.target().size()});
   const size_t question = std::min(request->target.find('?'), request->target.size());
   request->path = percent_decoded(std::string_view(request->target).substr(0, question), false);
   if (question < request->target.size()) {
@@ -315,6 +353,7 @@ void Connection::dispatch() {
   request->listener = listener_;
   state_ = State::kReplying;
   current_ = std::make_shared<Exchange>(shared_from_this(), *request, keep_alive, chunks);
+  if (peer_left_) hub_.half_closed.push_back(weak_from_this());
   // A copy: the reply may end, and the next request begin, before the handler returns.
   const std::shared_ptr<Exchange> exchange = current_;
   hub_.handler(std::move(request), exchange);
@@ -325,15 +364,11 @@ void Connection::end_reply(bool keep_alive) {
   parser_.reset();
   if (state_ == State::kClosed) return;
   deadline_ = Clock::now() + hub_.options.keep_alive;
-  if (!keep_alive) {
-    close_after_write_ = true;
-    state_ = State::kLingering;
-    deadline_ = Clock::time_point::max();  // until it is written: write_deadline_
-    flush();
-    return;
-  }
+  if (!keep_alive) return close_when_written();
   state_ = State::kReading;
+  probed_ = false;
   process_input();
+  if (peer_left_ && state_ == State::kReading) return close_when_written();
   wait_readable();
 }
 

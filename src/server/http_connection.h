@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "server/http.h"
 
@@ -26,6 +27,7 @@ struct ConnectionHub {
   HttpOptions options;
   HttpServer::Handler handler;
   std::unordered_set<std::shared_ptr<Connection>> connections;
+  std::vector<std::weak_ptr<Connection>> half_closed;  // a reply is under way
   std::string scratch;  // input lands here first: an idle connection holds no buffer
   std::atomic<size_t> open_exchanges{0};
 };
@@ -38,6 +40,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void start();
   void check_deadline(Clock::time_point now);
+  // For a client that closed its side: whether it is worth asking again.
+  bool still_there();
   void close();
 
  private:
@@ -57,6 +61,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void refuse(int status, std::string_view message);  // 400 and 408 by the connection itself
   void refuse_bare(int status);
   void end_reply(bool keep_alive);
+  void close_when_written();
   void flush();
   void on_written(boost::beast::error_code error, size_t bytes);
   void linger();
@@ -67,7 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int listener_;
   State state_ = State::kReading;
   bool wait_pending_ = false, write_pending_ = false, close_after_write_ = false;
-  bool processing_ = false, peer_left_ = false;
+  bool processing_ = false, peer_left_ = false, probed_ = false;
   std::string in_, out_, writing_;
   size_t written_ = 0;
   std::unique_ptr<Parser> parser_;

@@ -175,7 +175,7 @@ void Inference::time_out_waiting(const std::vector<std::shared_ptr<Call>>& calls
   }
   for (const auto& [model, call] : heads) {
     const std::chrono::seconds limit(model->config.settings.integer("option.predict_timeout"));
-    if (now - std::max(model->last_admission, call->submitted_at()) < limit) continue;
+    if (now - std::max(model->last_admission.load(), call->submitted_at()) < limit) continue;
     model->last_admission = now;
     call->time_out_waiting();
   }

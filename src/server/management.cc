@@ -323,10 +323,10 @@ void Management::logging(const HttpRequest& request, HttpExchange& exchange) {
   for (const char c : name) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   const auto parsed = spdlog::level::from_str(lower);
   if (parsed == spdlog::level::off && lower != "off") {
-    throw ApiError(400, "BadRequestException",
-                   fmt::format("level {}: expected trace, debug, info, warn, error or off", name));
+    spdlog::warn("logging level {} is unknown: the level stays", header_safe(name));
+  } else {
+    spdlog::set_level(parsed);
   }
-  spdlog::set_level(parsed);
   reply_status(exchange, 200, "OK");
 }
 

@@ -25,8 +25,8 @@ struct ServedModel {
   std::atomic<int> min_workers{1}, max_workers{1};
   std::map<std::string, std::string> adapters;  // name -> source
 
-  // When the engine last began a waiting call. The I/O thread's.
-  std::chrono::steady_clock::time_point last_admission;
+  // When the engine last took a request from its queue.
+  std::atomic<std::chrono::steady_clock::time_point> last_admission{};
 
   bool has_workers() const { return max_workers > 0; }
 };

@@ -1,8 +1,12 @@
 #include "server/registration.h"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <charconv>
 
 #include "base/json.h"
+#include "server/server_json.h"
 
 namespace tensormill {
 namespace {
@@ -24,6 +28,19 @@ HeaderList body_fields(const HttpRequest& request) {
     fields.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
   }
   return fields;
+}
+
+// The fields become one item "name:version:engine:device=url".
+void check_field(std::string_view key, std::string_view value) {
+  constexpr size_t kMaxLength = 256;
+  const auto odd = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ||
+           std::string_view(":=[]").find(c) != std::string_view::npos;
+  };
+  if (value.size() <= kMaxLength && std::none_of(value.begin(), value.end(), odd)) return;
+  throw ApiError(400, "BadRequestException",
+                 fmt::format("{}: expected at most {} bytes without control characters and : = [ ]",
+                             key, kMaxLength));
 }
 
 }  // namespace
@@ -49,6 +66,8 @@ Registration read_registration(const HttpRequest& request) {
   };
   const std::string url = text("url");
   if (url.empty()) throw ApiError(400, "BadRequestException", "Parameter url is required.");
+  for (const char* key : {"model_name", "model_version", "engine", "device"})
+    check_field(key, text(key));
   Registration registration;
   registration.item = fmt::format("{}:{}:{}:{}={}", text("model_name"), text("model_version"),
                                   text("engine"), text("device"), url);
@@ -69,7 +88,8 @@ Registration read_registration(const HttpRequest& request) {
 
 ApiError load_error(const Error& error) {
   if (error.kind() == ErrorKind::kOutOfMemory) {
-    return {507, "EngineException", fmt::format("OOM: {}", error.what())};
+    spdlog::error("out of memory: {}", error.what());
+    return api_error(error);
   }
   return {500, "EngineException",
           fmt::format("Failed to initialize model: prediction failure: {}", error.what())};

@@ -36,7 +36,8 @@ struct ListenerRole {
   bool inference = true, management = true;
 };
 
-// From the decoded path alone; kUnknown where the listener doesn't serve it.
+// From the path as it was sent, so that a name may hold a "%2F"; kUnknown where the listener
+// doesn't serve it.
 Route find_route(std::string_view path, ListenerRole role);
 
 }  // namespace tensormill

@@ -50,7 +50,7 @@ ApiError api_error(const Error& error) {
     case ErrorKind::kTimeout:
       return {503, "WlmException", error.what()};
     case ErrorKind::kOutOfMemory:
-      return {507, "EngineException", error.what()};
+      return {507, "EngineException", "OOM"};  // the text that multi-model platforms look for
     case ErrorKind::kUnsupported:
     case ErrorKind::kArtifactInvalid:
     case ErrorKind::kConfigInvalid:

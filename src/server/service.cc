@@ -110,7 +110,9 @@ void Service::drain() {
 
 void Service::handle(const std::shared_ptr<const HttpRequest>& request,
                      const std::shared_ptr<HttpExchange>& exchange) {
-  const Route route = find_route(request->path, roles_.at(static_cast<size_t>(request->listener)));
+  const std::string_view path =
+      std::string_view(request->target).substr(0, request->target.find('?'));
+  const Route route = find_route(path, roles_.at(static_cast<size_t>(request->listener)));
   try {
     if (request->method == "OPTIONS") return options(*request, exchange, route);
     switch (route.endpoint) {

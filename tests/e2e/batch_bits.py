@@ -119,7 +119,7 @@ def run(options, extra):
         counters = metrics(port)
         tokens = sum(len(answer) for answer in together if isinstance(answer, list))
         print(f"together: {len(requests)} requests, {tokens} tokens in {seconds:.1f} s")
-        for name in ("MeanDecodeBatch", "Preemptions_total", "PrefillChunks_total"):
+        for name in ("EngineMeanDecodeBatch", "EnginePreemptions_total", "EngineSharedPrefixTokens_total"):
             if name in counters:
                 print(f"  {name} {counters[name]:g}")
         alone = [call(port, request) for request in requests]
@@ -130,11 +130,11 @@ def run(options, extra):
         print(f"alone: {len(requests) - len(wrong)} of {len(requests)} answers and their "
               "log-probabilities are bit for bit the same")
         failed = bool(wrong)
-        batch = counters.get("MeanDecodeBatch", 0.0)
+        batch = counters.get("EngineMeanDecodeBatch", 0.0)
         if batch < options.min_batch:
             print(f"mean decode batch {batch:g}, expected at least {options.min_batch}")
             failed = True
-        if counters.get("Preemptions_total", 0.0) < 1:
+        if counters.get("EnginePreemptions_total", 0.0) < 1:
             print("no preemption happened: the cache was not small enough for this test")
             failed = True
         return 1 if failed else 0

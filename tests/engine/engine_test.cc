@@ -89,6 +89,8 @@ TEST(Engine, CompanyChunksAndPreemptionDoNotChangeAnswers) {
       SCOPED_TRACE(i);
       const Answer answer = sink.answer(ids[i]);
       EXPECT_EQ(answer.ends, 1);
+      EXPECT_EQ(answer.admissions, 1);  // preempted or not
+      EXPECT_TRUE(answer.admitted_first);
       EXPECT_EQ(answer.finish, FinishReason::kLength);
       expect_same(answer, alone[i]);
     }
@@ -188,6 +190,8 @@ TEST(Engine, DrainLetsRunningOnesFinish) {
   EXPECT_EQ(sink.answer(running).tokens.size(), 50u);
   EXPECT_EQ(sink.answer(waiting).finish, FinishReason::kError);
   EXPECT_EQ(sink.answer(waiting).error, "shutting down");
+  EXPECT_EQ(sink.answer(running).admissions, 1);
+  EXPECT_EQ(sink.answer(waiting).admissions, 0);
   try {
     engine.submit(asked);
     ADD_FAILURE();

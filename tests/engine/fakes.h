@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -53,6 +54,9 @@ class FakeTokenizer : public Tokenizer {
     }
     return text;
   }
+  std::unique_ptr<IncrementalDecoder> start_decoding(bool skip_special) const override {
+    return std::make_unique<Stream>(*this, skip_special);
+  }
   int32_t vocabulary_size() const override { return kSize; }
   std::optional<int32_t> id_of(std::string_view text) const override {
     for (int32_t id = 0; id < kSize; ++id) {
@@ -73,6 +77,27 @@ class FakeTokenizer : public Tokenizer {
   std::string special(std::string_view name) const override {
     return name == "eos_token" ? "</s>" : name == "bos_token" ? "<s>" : "";
   }
+
+ private:
+  // Holds the sign's first half back until the next token tells.
+  class Stream : public IncrementalDecoder {
+   public:
+    Stream(const FakeTokenizer& tokenizer, bool skip_special)
+        : tokenizer_(tokenizer), skip_special_(skip_special) {}
+    void push(int32_t id, std::string& out) override {
+      held_.push_back(id);
+      if (id != kSignHead) finish(out);
+    }
+    void finish(std::string& out) override {
+      out += tokenizer_.decode(held_, skip_special_);
+      held_.clear();
+    }
+
+   private:
+    const FakeTokenizer& tokenizer_;
+    bool skip_special_;
+    std::vector<int32_t> held_;
+  };
 };
 
 inline ModelInfo fake_info() {
@@ -80,7 +105,7 @@ inline ModelInfo fake_info() {
   info.model_type = "fake";
   info.vocabulary = FakeTokenizer::kSize;
   info.max_positions = 4096;
-  info.eos_ids = {FakeTokenizer::kEos};
+  info.eos_ids.push_back(FakeTokenizer::kEos);
   info.cache_bytes_per_token = 16;
   info.rules = {true, true, true};
   return info;
@@ -197,11 +222,18 @@ struct Answer {
   std::vector<std::string> pieces, token_texts;
   std::string text, error;
   FinishReason finish = FinishReason::kNone;
-  int ends = 0;
+  int ends = 0, admissions = 0;
+  bool admitted_first = false;  // before any event
 };
 
 class CollectingSink : public EventSink {
  public:
+  void admitted(uint64_t request) override {
+    const std::lock_guard lock(mutex_);
+    Answer& answer = answers_[request];
+    ++answer.admissions;
+    answer.admitted_first = answer.pieces.empty();
+  }
   void deliver(std::span<TokenEvent> events) override {
     const std::lock_guard lock(mutex_);
     ++deliveries;

@@ -127,13 +127,17 @@ TEST(Scheduler, SharesNothingWhereItMayNot) {
     EXPECT_EQ(s.step()[&b], 100);
   }
   // Under dynamic rope, long prompts of another length have other keys.
-  Bench s(64, {.max_sequences = 4, .token_budget = 400, .dynamic_rope_from = 105});
+  Bench s(64, {.max_sequences = 8, .token_budget = 400, .dynamic_rope_from = 105});
   s.add(110, 0);
   s.step();
-  EXPECT_EQ(s.step()[&s.add(120, 0)], 120);
-  EXPECT_EQ(s.step()[&s.add(110, 0)], 110 - 3 * kBlockTokens);
-  EXPECT_EQ(s.step()[&s.add(100, 0)], 100);
-  EXPECT_EQ(s.step()[&s.add(104, 0)], 104 - 3 * kBlockTokens);
+  const auto computed = [&s](int32_t prompt) {
+    Sequence& sequence = s.add(prompt, 0);
+    return s.step()[&sequence];
+  };
+  EXPECT_EQ(computed(120), 120);
+  EXPECT_EQ(computed(110), 110 - 3 * kBlockTokens);
+  EXPECT_EQ(computed(100), 100);
+  EXPECT_EQ(computed(104), 104 - 3 * kBlockTokens);
 }
 
 TEST(Scheduler, PreemptsTheYoungestAndComputesItAgain) {

@@ -117,6 +117,12 @@ TEST(Config, EveryUnreadKeyIsNamed) {
   EXPECT_THAT(text, HasSubstr("unknown keys: alibi, moe"));
 }
 
+TEST(Config, UnknownKeysThatAreNullAreAbsent) {
+  describe("llama", "grouped", [](Json& config) { config["sliding_window"] = nullptr; });
+  EXPECT_THAT(message("llama", "grouped", [](Json& config) { config["sliding_window"] = 4096; }),
+              HasSubstr("unknown key: sliding_window"));
+}
+
 TEST(Config, UnknownRopeTypeListsWhatIsSupported) {
   const std::string text = message(
       "llama", "linear",

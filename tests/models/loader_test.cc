@@ -197,6 +197,7 @@ TEST(RandomWeights, MoreThanTheMachineHasIsAnErrorBeforeAllocation) {
   const TemporaryFolder folder;
   find_variant("llama", "grouped").make_folder(folder, [](Json& config) {
     config["hidden_size"] = 131064;
+    config["intermediate_size"] = 1 << 19;
     config["num_hidden_layers"] = 1024;
   });
   LoadOptions options = as_stored();

@@ -19,6 +19,7 @@ class FakeBackend : public InferenceBackend {
     size_t slots = 4, queue = 4;
     std::chrono::milliseconds step{1};
     int fail_at = -1;  // this token is an error
+    int prefill = 0;   // steps from admission to the first token
   };
   struct Counts {
     std::atomic<int> submitted{0}, cancelled{0}, finished{0};
@@ -48,7 +49,7 @@ class FakeBackend : public InferenceBackend {
       throw Error(ErrorKind::kOverloaded, "queue full");
     }
     const int32_t tokens = request.max_new_tokens.value_or(30);
-    waiting_.push_back({++last_id_, request.generation.sink, tokens, 0, false});
+    waiting_.push_back({++last_id_, request.generation.sink, tokens, 0, script_.prefill});
     ++counts_->submitted;
     return {last_id_, static_cast<int32_t>(request.prompt.size()), tokens};
   }
@@ -88,6 +89,7 @@ class FakeBackend : public InferenceBackend {
     uint64_t id;
     EventSink* sink;
     int32_t left, done;
+    int prefill;
     bool cancelled = false, shut_down = false;
   };
 
@@ -96,6 +98,7 @@ class FakeBackend : public InferenceBackend {
     while (!stop_) {
       while (!waiting_.empty() && running_.size() < script_.slots) {
         running_.push_back(waiting_.front());
+        running_.back().sink->admitted(running_.back().id);
         waiting_.pop_front();
       }
       step(waiting_, true);
@@ -117,6 +120,10 @@ class FakeBackend : public InferenceBackend {
       } else if (item.shut_down && only_ends) {
         event.finish = FinishReason::kError;
         event.error = "shutting down";
+      } else if (!only_ends && item.prefill > 0) {
+        --item.prefill;
+        kept.push_back(item);
+        continue;
       } else if (!only_ends && item.done == script_.fail_at) {
         event.finish = FinishReason::kError;
         event.error = "boom";

@@ -1,6 +1,7 @@
 #include "server/http.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -32,6 +33,7 @@ class HttpTest : public ::testing::Test {
   void handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
     if (request.path == "/hang") {
       exchange->on_gone([this] { gone_ = true; });
+      hung_ = exchange;
       hanging_ = true;
     } else if (request.path == "/stream") {
       stream(exchange, std::stoi(*find_value(request.query, "n")));
@@ -61,6 +63,7 @@ class HttpTest : public ::testing::Test {
     return flag;
   }
 
+  std::shared_ptr<HttpExchange> hung_;  // the I/O thread's
   std::unique_ptr<HttpServer> server_;
   uint16_t port_ = 0;
   std::atomic<bool> gone_{false}, hanging_{false}, cut_{false};
@@ -220,6 +223,22 @@ TEST_F(HttpTest, TellsWhenTheClientLeaves) {
   }
   EXPECT_TRUE(wait_for(gone_));
   EXPECT_EQ(server_->open_exchanges(), 0u);
+}
+
+TEST_F(HttpTest, AHalfClosedClientIsAskedAndGetsItsReplies) {
+  start();
+  SocketClient client(port_);
+  client.send(get_request("/hang") + post_request("/echo", "pipelined"));
+  ::shutdown(client.fd(), SHUT_WR);
+  ASSERT_TRUE(wait_for(hanging_));
+  EXPECT_EQ(client.read_reply().status(), 100);  // whether it is still there
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_FALSE(gone_);
+  server_->post([this] { hung_->reply({}, "late"); });
+  EXPECT_EQ(client.read_reply().body, "late");
+  EXPECT_EQ(client.read_reply().body, "pipelined");
+  EXPECT_TRUE(client.closed_by_peer());
+  EXPECT_FALSE(gone_);
 }
 
 TEST_F(HttpTest, CutsAStreamThatNobodyReads) {

@@ -30,6 +30,7 @@ TEST(Routes, Management) {
   EXPECT_EQ(endpoint("/models"), Endpoint::kModels);
   EXPECT_EQ(endpoint("/models/"), Endpoint::kModels);
   EXPECT_EQ(find_route("/models/m/v2", {}).version, "v2");
+  EXPECT_EQ(find_route("/models/org%2Fm%20x", {}).model, "org/m x");
   EXPECT_EQ(endpoint("/workflows"), Endpoint::kWorkflows);
   EXPECT_EQ(endpoint("/workflows/m"), Endpoint::kWorkflow);
   EXPECT_EQ(find_route("/models/m/adapters/a", {}).adapter, "a");

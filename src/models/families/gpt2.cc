@@ -33,7 +33,7 @@ FamilyModel describe_gpt2(ConfigReader& config) {
   stack.width = config.integer("n_embd", 1, kMaxWidth);
   stack.embedding.vocabulary = config.integer("vocab_size", 1, kMaxVocabulary);
   stack.embedding.position_rows = spec.max_positions;
-  const NormSpec norm{NormKind::kLayer, config.number("layer_norm_epsilon", 0, 1), true};
+  const NormSpec norm{NormKind::kLayer, config.number("layer_norm_epsilon", 0, 1, 1e-5F), true};
   stack.final_norm = norm;
 
   AttentionSpec attention;
@@ -46,7 +46,7 @@ FamilyModel describe_gpt2(ConfigReader& config) {
 
   MlpSpec mlp;
   mlp.width = config.integer("n_inner", 1, kMaxInnerWidth, 4 * stack.width);
-  mlp.activation = read_activation(config, "activation_function");
+  mlp.activation = read_activation(config, "activation_function", "gelu_new");
   mlp.bias = true;
 
   const int32_t layers = config.integer("n_layer", 1, kMaxLayers);
@@ -64,7 +64,8 @@ FamilyModel describe_gpt2(ConfigReader& config) {
   // reorder_and_upcast_attn asks for the float32 scores that are always computed here.
   config.without_effect({"n_ctx", "resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_type",
                          "summary_use_proj", "summary_activation", "summary_proj_to_labels",
-                         "summary_first_dropout", "reorder_and_upcast_attn"});
+                         "summary_first_dropout", "reorder_and_upcast_attn", "n_special",
+                         "predict_special_tokens"});
   return {std::move(spec), names()};
 }
 

@@ -33,12 +33,12 @@ Names names() {
 
 FamilyModel describe_gpt_neox(ConfigReader& config) {
   TransformerSpec spec;
-  spec.max_positions = config.integer("max_position_embeddings", 1, kMaxPositions);
+  spec.max_positions = config.integer("max_position_embeddings", 1, kMaxPositions, 2048);
   spec.head.tied = config.flag("tie_word_embeddings", false);
   StackSpec stack;
   stack.width = config.integer("hidden_size", 1, kMaxWidth);
   stack.embedding.vocabulary = config.integer("vocab_size", 1, kMaxVocabulary);
-  const NormSpec norm{NormKind::kLayer, config.number("layer_norm_eps", 0, 1), true};
+  const NormSpec norm{NormKind::kLayer, config.number("layer_norm_eps", 0, 1, 1e-5F), true};
   stack.final_norm = norm;
 
   AttentionSpec attention;
@@ -54,7 +54,7 @@ FamilyModel describe_gpt_neox(ConfigReader& config) {
 
   MlpSpec mlp;
   mlp.width = config.integer("intermediate_size", 1, kMaxInnerWidth);
-  mlp.activation = read_activation(config, "hidden_act");
+  mlp.activation = read_activation(config, "hidden_act", "gelu");
   mlp.bias = true;
 
   BranchSpec first, second;

@@ -26,7 +26,7 @@ AttentionSpec read_attention(ConfigReader& config, int32_t width, int32_t max_po
 MlpSpec read_mlp(ConfigReader& config) {
   MlpSpec mlp;
   mlp.width = config.integer("intermediate_size", 1, kMaxInnerWidth);
-  mlp.activation = read_activation(config, "hidden_act");
+  mlp.activation = read_activation(config, "hidden_act", "silu");
   mlp.gated = true;
   mlp.bias = config.flag("mlp_bias", false);
   return mlp;
@@ -53,12 +53,12 @@ Names names() {
 
 FamilyModel describe_llama(ConfigReader& config) {
   TransformerSpec spec;
-  spec.max_positions = config.integer("max_position_embeddings", 1, kMaxPositions);
+  spec.max_positions = config.integer("max_position_embeddings", 1, kMaxPositions, 2048);
   spec.head.tied = config.flag("tie_word_embeddings", false);
   StackSpec stack;
   stack.width = config.integer("hidden_size", 1, kMaxWidth);
   stack.embedding.vocabulary = config.integer("vocab_size", 1, kMaxVocabulary);
-  const NormSpec norm{NormKind::kRms, config.number("rms_norm_eps", 0, 1), false};
+  const NormSpec norm{NormKind::kRms, config.number("rms_norm_eps", 0, 1, 1e-6F), false};
   BranchSpec attention, mlp;
   attention.body = read_attention(config, stack.width, spec.max_positions);
   mlp.body = read_mlp(config);
@@ -67,8 +67,7 @@ FamilyModel describe_llama(ConfigReader& config) {
   stack.layers = uniform_layers(config.integer("num_hidden_layers", 1, kMaxLayers));
   spec.stacks.push_back(std::move(stack));
   // pretraining_tp only splits sums; the last two are notes by makers of small checkpoints.
-  config.without_effect(
-      {"pretraining_tp", "max_sequence_length", "rope_interleaved", "is_llama_config"});
+  config.without_effect({"pretraining_tp", "rope_interleaved", "is_llama_config"});
   return {std::move(spec), names()};
 }
 

@@ -32,7 +32,7 @@ void WordCache::store(std::string_view word, bool byte_level,
   if (word.empty() || word.size() > kWordBytes || tokens.size() > kTokens) return;
   Slot& slot = slots_[slot_of(word)];
   std::copy(word.begin(), word.end(), slot.word.begin());
-  for (size_t i = 0; i < tokens.size(); ++i) {
+  for (size_t i = 0; i < kTokens && i < tokens.size(); ++i) {
     slot.ids[i] = tokens[i].id;
     slot.bytes[i] = static_cast<uint8_t>(tokens[i].bytes);
   }
