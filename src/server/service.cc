@@ -37,9 +37,8 @@ Service::Service(const ServerConfig& config, BackendFactory factory)
     : config_(config), factory_(std::move(factory)) {
   http_ = std::make_unique<HttpServer>(
       http_options(config_.settings),
-      [this](std::shared_ptr<const HttpRequest> request, std::shared_ptr<HttpExchange> exchange) {
-        handle(request, exchange);
-      });
+      [this](const std::shared_ptr<const HttpRequest>& request,
+             const std::shared_ptr<HttpExchange>& exchange) { handle(request, exchange); });
   const auto post = [this](std::function<void()> job) { http_->post(std::move(job)); };
   workers_ = std::make_unique<WorkerPool>(worker_threads());
   inference_ =
