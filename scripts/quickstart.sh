@@ -36,7 +36,7 @@ fi
 
 cat <<TEXT
 
-The server starts on port $port. When it says that it is ready, ask it from another terminal:
+The server starts on port $port. When it says that it listens, ask it from another terminal:
 
   curl -N http://127.0.0.1:$port/v1/chat/completions -H 'content-type: application/json' -d '{"model": "SmolLM2-135M-Instruct", "stream": true, "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
 
