@@ -30,9 +30,10 @@ const void* aligned(const TensorView& view, Buffer& copy) {
 std::vector<int32_t> row_map(const PlannedTensor& tensor, int32_t rows) {
   std::vector<int32_t> map;
   if (tensor.map == nullptr && tensor.step == 1) return map;
-  map.assign(static_cast<size_t>((rows - 1) * tensor.step + 1), -1);
+  const auto step = static_cast<size_t>(tensor.step);
+  map.assign(static_cast<size_t>(rows - 1) * step + 1, -1);
   for (int32_t r = 0; r < rows; ++r) {
-    map[static_cast<size_t>(r * tensor.step)] =
+    map[static_cast<size_t>(r) * step] =
         tensor.map == nullptr ? r : tensor.map(*tensor.attention, r);
   }
   return map;

@@ -4,7 +4,7 @@
 
 namespace tensormill {
 
-KvCache::KvCache(std::vector<CacheLayer> layers, DType type, int32_t blocks)
+KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks)
     : type_(type), blocks_(blocks) {
   size_t bytes = 0;
   for (const CacheLayer& layer : layers) {

@@ -18,7 +18,7 @@ struct CacheLayer {
 class KvCache {
  public:
   // Errors: kOutOfMemory.
-  KvCache(std::vector<CacheLayer> layers, DType type, int32_t blocks);
+  KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks);
 
   int32_t blocks() const { return blocks_; }
   DType type() const { return type_; }

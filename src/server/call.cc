@@ -157,7 +157,7 @@ size_t Call::input_of(uint64_t request) const {
   return inputs_.empty() ? 0 : inputs_.at(request);
 }
 
-void Call::send(std::string bytes) {
+void Call::send(const std::string& bytes) {
   if (bytes.empty() || !parsed_.formatter->chunked()) return;
   if (!streaming_) {
     streaming_ = true;
@@ -176,7 +176,7 @@ void Call::send(std::string bytes) {
 void Call::complete() {
   std::string rest = parsed_.formatter->finish();
   if (parsed_.formatter->chunked()) {
-    send(std::move(rest));
+    send(rest);
     if (replied_) return;
     exchange_->finish();
   } else {

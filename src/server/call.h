@@ -85,7 +85,7 @@ class Call : public EventSink {
   void fail(std::exception_ptr error);
   void cancel_all();
   void process(TokenEvent& event);
-  void send(std::string bytes);
+  void send(const std::string& bytes);
   void complete();
   void reply_failure(const std::exception& error);
   void done(int status);
