@@ -17,7 +17,13 @@ for target in "${targets[@]}"; do
   mkdir -p "$corpus"
   seeds=()
   [ -d "fuzz/seeds/$target" ] && seeds=("fuzz/seeds/$target")
-  echo "-- $target for $seconds s"
-  "build/fuzz/fuzz/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=65536 \
-    -print_final_stats=0 -verbosity=0 -artifact_prefix="build/fuzz/$target-" "$corpus" "${seeds[@]}"
+  log=build/fuzz/$target.log
+  if ! "build/fuzz/fuzz/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+    -max_len=65536 -print_funcs=0 -print_pcs=0 -artifact_prefix="build/fuzz/$target-" \
+    "$corpus" "${seeds[@]}" >"$log" 2>&1; then
+    tail -n 60 "$log"
+    echo "fuzz.sh: $target failed; build/fuzz/$target-* is the input" >&2
+    exit 1
+  fi
+  echo "$target: $(grep -oE 'Done [0-9]+ runs in [0-9]+ second' "$log")s, no failure"
 done

@@ -18,9 +18,11 @@ std::string text(std::string_view value) {
   return raw<uint64_t>(value.size()) + std::string(value);
 }
 
-// A llama file with 2 heads of 16, these further keys and, if not empty, a table of rope factors.
+// A llama file of width 32 with 2 heads or as many as asked for, these further keys and, if not
+// empty, a table of rope factors.
 class LlamaFile {
  public:
+  explicit LlamaFile(uint32_t heads = 2) : heads_(heads) {}
   void add(std::string_view name, uint32_t value) {
     keys_ += text(name) + raw<uint32_t>(4) + raw(value);
     ++count_;
@@ -39,7 +41,7 @@ class LlamaFile {
     add("llama.embedding_length", 32U);
     add("llama.block_count", 2U);
     add("llama.feed_forward_length", 64U);
-    add("llama.attention.head_count", 2U);
+    add("llama.attention.head_count", heads_);
     bytes_ =
         "GGUF" + raw<uint32_t>(3) + raw<uint64_t>(factors.empty() ? 1 : 2) + raw(count_) + keys_;
     const auto tensor = [](std::string_view name, uint64_t size, uint64_t offset, int rank) {
@@ -54,6 +56,7 @@ class LlamaFile {
   }
 
  private:
+  uint32_t heads_;
   std::string keys_, bytes_;
   uint64_t count_ = 0;
 };
@@ -72,8 +75,8 @@ void expect_error(const GgufFile& file, ErrorKind kind, const char* part) {
   }
 }
 
-LlamaFile complete() {
-  LlamaFile file;
+LlamaFile complete(uint32_t heads = 2) {
+  LlamaFile file(heads);
   file.add("llama.attention.layer_norm_rms_epsilon", 1e-5F);
   return file;
 }
@@ -118,6 +121,7 @@ TEST(GgufFamily, RefusesMissingAndAbsurdKeys) {
   LlamaFile odd = complete();
   odd.add("llama.rope.dimension_count", 7U);
   expect_error(odd.read(), ErrorKind::kArtifactInvalid, "expected an even number");
+  expect_error(complete(33).read(), ErrorKind::kArtifactInvalid, "heads of 0 elements");
   LlamaFile experts = complete();
   experts.add("llama.expert_count", 8U);
   expect_error(experts.read(), ErrorKind::kUnsupported, "llama.expert_count");

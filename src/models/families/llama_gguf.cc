@@ -22,10 +22,11 @@ Heads heads(const GgufFile& file) {
   const int64_t keys = file.size("llama.attention.head_count_kv", 1, count, count);
   const int64_t dim = file.size("llama.rope.dimension_count", 1, kMost,
                                 file.size("llama.attention.key_length", 1, kMost, width / count));
-  if (dim % 2 != 0) {
+  if (dim < 2 || dim % 2 != 0) {
     throw_error(ErrorKind::kArtifactInvalid,
-                "{}: key \"llama.rope.dimension_count\": {}, expected an even number",
-                file.origin(), dim);
+                "{}: heads of {} elements (embedding_length {}, head_count {}), expected an even "
+                "number from 2; key \"llama.rope.dimension_count\" may give it",
+                file.origin(), dim, width, count);
   }
   return {count, keys, dim};
 }
