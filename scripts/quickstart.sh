@@ -38,7 +38,7 @@ cat <<TEXT
 
 The server starts on port $port. When it says that it listens, ask it from another terminal:
 
-  curl -N http://127.0.0.1:$port/v1/chat/completions -H 'content-type: application/json' -d '{"model": "SmolLM2-135M-Instruct", "stream": true, "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
+  curl -N http://127.0.0.1:$port/v1/chat/completions -H 'content-type: application/json' -d '{"model": "SmolLM2-135M-Instruct", "stream": true, "temperature": 0, "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
 
 or, as clients of the LMI container do:
 

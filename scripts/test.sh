@@ -24,6 +24,11 @@ if [ -n "${TENSORMILL_TEST_DATA:-}" ] && [ -f "$TENSORMILL_TEST_DATA/tokenizers.
   export TENSORMILL_TEST_DATA
 fi
 
+say "Lint what changed lately (scripts/lint.sh alone looks at everything)"
+mapfile -t recent < <(git log -n 12 --name-only --pretty=format: -- 'src/*.cc' 2>/dev/null | sort -u |
+  while read -r file; do [ -f "$file" ] && echo "$file"; done | head -n 30)
+if [ ${#recent[@]} -gt 0 ]; then scripts/lint.sh "${recent[@]}"; fi
+
 say "Build release"
 cmake --preset release -DBUILD_TESTING=ON >/dev/null
 cmake --build --preset release
