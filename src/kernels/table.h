@@ -55,13 +55,15 @@ struct Norm {
 };
 
 struct EmbedArgs {
-  const int32_t* tokens;     // [rows]
-  const int32_t* positions;  // [rows], only read with position_table
-  const void* table;         // [vocabulary, width] of `type`
+  const int32_t* tokens;  // [rows]
+  const void* table;      // [vocabulary, width] of `type`
   DType type;
-  const void* position_table;  // [*, width] of `type`, or null
-  int32_t position_offset;     // row of position 0
-  float scale;
+  // Tables of learned positions, one for each axis: [*, width] of `type`, or null. The rows'
+  // positions on that axis, [rows], are only read with the table.
+  const void* position_table[2];
+  const int32_t* positions[2];
+  int32_t position_offset;  // row of position 0
+  float scale;              // of the token's row
   float* residual;  // out [rows, width]
   int32_t width;
   Live live;  // rows
@@ -91,60 +93,84 @@ struct Packed {
   int32_t outputs, inner;
 };
 
-// out = act(x W^T + bias + addend). Gated: the weight's outputs are 2n rows in pairs (gate_i, up_i)
-// and out is [rows, n] = act(gate) * up.
+// out = act(x W^T + bias + addend), then times `scale` and capped where those are set. Gated: the
+// weight's outputs are 2n rows in pairs (gate_i, up_i) and out is [rows, n] = act(gate) * up.
 struct LinearArgs {
   const Packed* weight;
   const float* bias;    // [outputs] or null
   const float* addend;  // [rows, outputs] or null
   Activation act;
   bool gated;
+  float scale, softcap;  // 0: none; out = softcap * tanh(scale * out / softcap)
   Rows in, out;
   Live live;  // rows
 };
 
-// Keys and values of one layer in blocks of kBlockTokens tokens. With at = block * block_stride +
-// head * head_stride, element (block, head, token, d) of v is v[at + token * dim + d], and of k
-// k[at + d * kBlockTokens + token]: a query meets many keys at once, in the vector lanes.
-// head_stride is at least kBlockTokens * dim.
+// A layer's keys or values in blocks of kBlockTokens tokens, in elements from one to the next.
+struct KvStrides {
+  int64_t block, head;
+};
+
+// Keys and values of one layer. With at = block * k_stride.block + head * k_stride.head, element
+// (block, head, token, d) of k is k[at + d * kBlockTokens + token]: a query meets many keys at
+// once, in the vector lanes. With v's strides that of v is v[at + token * value_dim + d]. A head's
+// stride is at least kBlockTokens * dim, or value_dim.
 struct KvView {
   void *k, *v;
   DType type;
-  int64_t block_stride, head_stride;
+  KvStrides k_stride, v_stride;
   const int32_t* table;  // [sequences, table_stride]: block ids in the order of tokens
   int32_t table_stride;
 };
 
-// Angles of one step for one rope: cos_sin[row] = cos of dim/2 angles, then their sines, both times
-// `scale`. The angle i of a row is position * f_i, f_i = inv_freq[i], or, where lengths is set and
-// the row's length exceeds original_length (dynamic NTK: Hugging Face modeling_rope_utils.py),
-// base^(-2i/dim) of base = theta * (factor * length / original_length - (factor - 1))^(dim / (dim -
-// 2)).
+// How the angles of a rope depend on a length, and which length. P is the prompt's, L = max(P, slot
+// + 1), both of the row's sequence.
+// kDynamic: where L > original_length the base is theta * (factor * L / original_length - (factor -
+//   1))^(dim / (dim - 2)) (Hugging Face modeling_rope_utils.py).
+// kPowers: where P > original_length it is theta * (2^ceil(log2(P / original_length) + 1) - 1)^(dim
+//   / (dim - 2)) (Qwen's own code).
+// kLong: where L > original_length the frequencies are long_inv_freq.
+enum class RopeLength : uint8_t { kNone, kDynamic, kPowers, kLong };
+
+// Angles of one step for one rope: cos_sin[row] = for each axis the cosines of dim/2 angles, then
+// their sines, all times `scale`. The angle i of a row on an axis is its position there * f_i; f_i
+// = inv_freq[i], or base^(-2i/dim) of the base above.
 struct RopeArgs {
-  const int32_t* positions;  // [rows]
-  const int32_t* lengths;    // [rows] or null
-  const float* inv_freq;     // [dim / 2]
-  int32_t dim;
+  const int32_t* positions[2];  // [rows], one for each axis
+  int32_t axes;                 // 1 or 2
+  RopeLength length;
+  const int32_t *slots, *prompts;  // [rows]: place in the sequence, P; only read with a length
+  const float* inv_freq;           // [dim / 2]
+  const float* long_inv_freq;      // [dim / 2], kLong
+  int32_t dim;                     // values that turn, of one axis
   float scale, theta, factor;
   int32_t original_length;
-  float* cos_sin;  // out [rows, dim]
+  float* cos_sin;  // out [rows, axes * dim]
   Live live;       // rows
 };
 
-// Takes the packed product qkv [rows, (heads + 2 * kv_heads) * dim] apart: optional clip, q/k norm
-// per head, rope on the first rope_dim elements of each head, then q to `q` and keys and values to
-// the cache.
+// What a norm of queries or keys goes over. kHead: each head, one weight [dim] for all of them.
+// kEachHead: each head, weights [heads, dim]. kAllHeads: all heads as one row, weights [heads *
+// dim].
+enum class HeadNorm : uint8_t { kHead, kEachHead, kAllHeads };
+
+// Takes the packed product qkv [rows, (heads + kv_heads) * dim + kv_heads * value_dim] apart:
+// optional clip of all, norm of queries and keys, rope on the first rope_axes * rope_dim elements
+// of each head (each axis turns rope_dim of them), then queries to `q` and keys and values to the
+// cache.
 struct ToCacheArgs {
   const float* qkv;
   int64_t qkv_stride;
-  int32_t heads, kv_heads, dim;
-  float clip;            // 0: none
-  Norm q_norm, k_norm;   // over dim; kNone where there is none
-  const float* cos_sin;  // [rows, rope_dim] or null
-  int32_t rope_dim;
-  bool neighbours;              // rope turns pairs (2i, 2i+1) instead of (i, i + rope_dim/2)
+  int32_t heads, kv_heads, dim, value_dim;
+  float clip;           // 0: none
+  Norm q_norm, k_norm;  // kNone where there is none
+  HeadNorm norm_span;
+  const float* cos_sin;  // [rows, rope_axes * rope_dim] or null
+  int32_t rope_dim, rope_axes;
+  bool neighbours;  // rope turns pairs (2i, 2i+1) instead of (i, i + rope_dim/2)
+  int32_t log_n;    // queries at slots >= log_n are multiplied by log(slot + 1) / log(log_n); 0: none
   const int32_t* row_sequence;  // [rows]: index into the block tables
-  const int32_t* positions;     // [rows]: slot in the cache
+  const int32_t* slots;         // [rows]: place in the sequence and its cache
   float* q;                     // out [rows, heads * dim]
   KvView kv;
   Live live;  // rows
@@ -152,9 +178,14 @@ struct ToCacheArgs {
 
 struct Score {
   float scale, softcap;  // softcap 0: none
-  const float* slopes;   // [heads] ALiBi, or null
+  // [heads] ALiBi or null: += bias_scale * slope * (key - query), places in the sequence. bias_bf16:
+  // += bias_scale * bf16(slope * bf16(key)) instead, as the reference of some families rounds.
+  const float* slopes;
+  float bias_scale;
+  bool bias_bf16;
   bool causal;
-  int32_t window;  // keys seen, the query's own included; 0: all
+  int32_t window;         // keys seen, the query's own included; 0: all
+  const int32_t* prefix;  // [sequences]: all rows see the first so many keys; or null
 };
 
 // Each sequence s has query rows row_begin[s] .. row_begin[s+1]; the last of them sees keys[s]
@@ -164,10 +195,10 @@ struct AttentionArgs {
   int64_t q_stride;
   const int32_t* row_begin;  // [sequences + 1]
   const int32_t* keys;       // [sequences]
-  int32_t heads, kv_heads, dim;
+  int32_t heads, kv_heads, dim, value_dim;
   KvView kv;
   Score score;
-  Rows out;       // [rows, heads * dim]
+  Rows out;       // [rows, heads * value_dim]
   void* scratch;  // attention_scratch() bytes
   Live sequences, rows;
 };
@@ -205,7 +236,7 @@ struct KernelTable {
   void (*pack)(const PackArgs&, Stream);
   bool (*runs)(const AttentionArgs&);  // asked at load with the model's real arguments
   bool (*stores)(WeightFormat);
-  size_t (*attention_scratch)(int32_t rows, int32_t heads, int32_t dim, int32_t max_keys);
+  size_t (*attention_scratch)(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
 };
 
 // Bytes of a packed weight.

@@ -8,21 +8,31 @@
 
 namespace tensormill {
 
-// What a checkpoint's module does. Whether it has a bias or a shift follows from the spec.
+// What a checkpoint's module does. Whether it has a bias or a shift follows from the spec; rows of
+// norms and biases that the spec has not are passed over.
 enum class Role : uint8_t {
   kEmbedding,
-  kPositions,
+  kEmbeddingNorm,
+  kPositions,        // learned, of axis 0
+  kSecondPositions,  // of axis 1
+  kProjectIn,        // from the embedding's width to the stack's
+  kProjectOut,       // and back, before the head
   kFinalNorm,
   kHead,
   kNormIn,
   kNormOut,
+  kNormSum,
   kQuery,
   kKey,
   kValue,
   kQueryKeyValue,
+  kQueryNorm,
+  kKeyNorm,
   kAttentionOut,
   kGate,
   kUp,
+  kGateUp,  // all gate rows, then all up rows
+  kUpGate,  // the reverse
   kDown,
 };
 

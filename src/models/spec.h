@@ -9,11 +9,17 @@
 
 namespace tensormill {
 
+enum class PositionTable : uint8_t { kLearned, kSinusoidal };
+
+// x = norm(project(scale * token's row) + positions' rows)
 struct EmbeddingSpec {
   int32_t vocabulary = 0;
-  int32_t position_rows = 0;    // learned positions, 0: none
+  int32_t width = 0;            // of a token's row, projected to the stack's; 0: that width
+  int32_t position_rows = 0;    // of each axis' table of positions, 0: none
   int32_t position_offset = 0;  // row of position 0
+  PositionTable table = PositionTable::kLearned;
   float scale = 1;
+  NormSpec norm;
 };
 
 // A layer names its kind and the set of weights it uses (layers may share one).
@@ -29,9 +35,13 @@ struct StackSpec {
   NormSpec final_norm;
 };
 
+// logits = cap(scale * (head(project(x)) + bias)); `project` where the embedding's width is not the
+// stack's.
 struct HeadSpec {
   bool tied = false;  // uses the embedding's weights
   bool bias = false;
+  bool unit_rows = false;  // each row of the weight is divided by its length
+  float scale = 1, softcap = 0;  // 0: no cap
 };
 
 // Everything the transformer needs to know of a family: one stack is a decoder.
@@ -39,6 +49,13 @@ struct TransformerSpec {
   std::vector<StackSpec> stacks;
   HeadSpec head;
   int32_t max_positions = 0;
+  int32_t axes = 1;  // of positions
+
+  // Width of the rows that the head reads.
+  int32_t head_width() const {
+    const StackSpec& last = stacks.back();
+    return last.embedding.width > 0 ? last.embedding.width : last.width;
+  }
 };
 
 // Calls f(AttentionSpec) for every attention of every layer, in order.
@@ -65,8 +82,8 @@ std::vector<LayerRef> uniform_layers(int32_t layers);
 // How sequences of this model may be scheduled.
 SequenceRules rules(const TransformerSpec& spec);
 
-// The keys of some tokens depend on the whole prompt's length.
-bool has_dynamic_rope(const TransformerSpec& spec);
+// Prompts longer than this have keys that depend on their length; 0: none do.
+int32_t dynamic_rope_from(const TransformerSpec& spec);
 
 // Trainable values, those of a tied head counted once.
 int64_t count_parameters(const TransformerSpec& spec);

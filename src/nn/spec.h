@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <variant>
+#include <vector>
 
 #include "kernels/table.h"
 
@@ -14,36 +15,64 @@ struct NormSpec {
   NormKind kind = NormKind::kNone;
   float eps = 0;
   bool shift = false;
+  bool weight = true;     // false: the checkpoint has none, it is 1
+  bool one_plus = false;  // the checkpoint stores weight - 1
 };
 
-enum class RopeScaling : uint8_t { kNone, kLinear, kDynamic, kLlama3 };
+enum class RopeScaling : uint8_t { kNone, kLinear, kDynamic, kPowers, kLlama3, kYarn, kLong };
 
+// kDynamic, kPowers and kLong: see RopeLength.
 struct RopeSpec {
-  int32_t dim = 0;  // leading elements of a head that turn, even; 0: no rotary positions
+  int32_t dim = 0;   // elements of a head that turn on one axis, even; 0: no rotary positions
+  int32_t axes = 1;  // the first `dim` elements turn by axis 0, the next by axis 1
   float theta = 0;
   bool neighbours = false;  // turns pairs (2i, 2i+1) instead of (i, i + dim/2)
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1;
-  int32_t original_length = 0;                  // positions seen in training: dynamic and llama3
-  float low_frequency = 0, high_frequency = 0;  // llama3: factors that bound the blend
+  float amplitude = 1;          // of cosines and sines
+  int32_t original_length = 0;  // positions seen in training
+  // llama3: factors that bound the blend. yarn: turns over original_length that do (beta_slow,
+  // beta_fast); `whole`: the bounds are rounded to whole dimensions.
+  float low_frequency = 0, high_frequency = 0;
+  bool whole = true;
+  std::vector<float> short_factors, long_factors;  // kLong: [dim / 2], divide the frequencies
 
   bool operator==(const RopeSpec&) const = default;
 };
 
+// ALiBi: += slope * (key - query).
+struct BiasSpec {
+  std::vector<float> slopes;  // [heads]; empty: no bias
+  bool scaled = false;        // times the scores' scale too
+  bool bf16 = false;          // rounded as Score.bias_bf16 says
+};
+
 struct MaskSpec {
   bool causal = true;
-  int32_t window = 0;  // keys seen, the query's own included; 0: all
+  int32_t window = 0;   // keys seen, the query's own included; 0: all
+  bool prefix = false;  // a part of the prompt, named by the batch, sees itself whole
 };
 
 struct AttentionSpec {
   int32_t heads = 0, kv_heads = 0, dim = 0;
-  float scale = 0;  // of scores, before the mask
+  int32_t value_dim = 0;  // of a head; 0: dim
+  float scale = 0;        // of scores, before bias and mask
+  float softcap = 0;      // scores become softcap * tanh(score / softcap); 0: none
+  float clip = 0;         // queries, keys and values are cut to [-clip, clip]; 0: none
+  NormSpec q_norm, k_norm;
+  HeadNorm norm_span = HeadNorm::kHead;
   bool qkv_bias = false, out_bias = false;
   RopeSpec rope;
+  int32_t log_n = 0;  // see ToCacheArgs
+  BiasSpec bias;
   MaskSpec mask;
 
+  int32_t values() const { return value_dim > 0 ? value_dim : dim; }
   int32_t query_rows() const { return heads * dim; }
-  int32_t kv_rows() const { return kv_heads * dim; }
+  int32_t key_rows() const { return kv_heads * dim; }
+  int32_t value_rows() const { return kv_heads * values(); }
+  int32_t qkv_rows() const { return query_rows() + key_rows() + value_rows(); }
+  int32_t out_inputs() const { return heads * values(); }
 };
 
 struct MlpSpec {
@@ -53,11 +82,12 @@ struct MlpSpec {
   bool bias = false;
 };
 
-// x' = carry * x + scale * out(body(in(x))). Norms stand in slots: `in` before the body, `out`
-// after it, either may be absent.
+// x' = sum(carry * (keep_in ? in(x) : x) + scale * out(body(in(x)))). Norms stand in slots: `in`
+// before the body, `out` after it, `sum` after the addition; each may be absent.
 struct BranchSpec {
   std::variant<AttentionSpec, MlpSpec> body;
-  NormSpec in, out;
+  NormSpec in, out, sum;
+  bool keep_in = false;    // the residual stream goes on from in(x)
   bool with_next = false;  // reads the same x as the next branch, and their outputs are added
   float carry = 1, scale = 1;
 };
