@@ -94,6 +94,7 @@ struct BranchSpec {
   NormSpec in, out, sum;
   bool keep_in = false;    // the residual stream goes on from in(x)
   bool with_next = false;  // reads the same x as the next branch, and their outputs are added
+  bool shares_in = false;  // `in` has the weights of the branch before
   float carry = 1, scale = 1;
 };
 
