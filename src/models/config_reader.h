@@ -32,6 +32,8 @@ class ConfigReader {
   std::string text(std::string_view key, std::optional<std::string> fallback = {});
   // A list of texts; empty where the key is absent.
   std::vector<std::string> texts(std::string_view key);
+  // The value as it stands, for shapes that no other function reads; null: absent.
+  const nlohmann::json* value(std::string_view key) { return find(key); }
   // One whole number or a list of them, negative ones dropped; empty where the key is absent.
   std::vector<int32_t> ids(std::string_view key);
   // An object below this one; its keys are tracked like the others, as "key.inner".

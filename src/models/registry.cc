@@ -13,9 +13,17 @@ namespace {
 
 // In ascending order of model_type.
 constexpr std::array kFamilies{
+    Family{"codegen", describe_codegen},
     Family{"gpt2", describe_gpt2},
+    Family{"gpt_bigcode", describe_gpt_bigcode},
+    Family{"gpt_neo", describe_gpt_neo},
     Family{"gpt_neox", describe_gpt_neox},
+    Family{"gptj", describe_gptj},
     Family{"llama", describe_llama},
+    Family{"openai-gpt", describe_openai_gpt},
+    Family{"opt", describe_opt},
+    Family{"starcoder2", describe_starcoder2},
+    Family{"xglm", describe_xglm},
 };
 
 }  // namespace
