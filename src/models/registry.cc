@@ -13,9 +13,12 @@ namespace {
 
 // In ascending order of model_type.
 constexpr std::array kFamilies{
-    Family{"gpt2", describe_gpt2},
-    Family{"gpt_neox", describe_gpt_neox},
-    Family{"llama", describe_llama},
+    Family{"cohere", describe_cohere},     Family{"gemma", describe_gemma},
+    Family{"gemma2", describe_gemma2},     Family{"gpt2", describe_gpt2},
+    Family{"gpt_neox", describe_gpt_neox}, Family{"granite", describe_granite},
+    Family{"llama", describe_llama},       Family{"olmo2", describe_olmo2},
+    Family{"phi", describe_phi},           Family{"phi3", describe_phi3},
+    Family{"stablelm", describe_stablelm},
 };
 
 }  // namespace
