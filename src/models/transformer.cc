@@ -205,6 +205,7 @@ class Step {
   void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
     const Rows normed{ws_.normed, input_, width_};
     const LinearArgs product = weights.first.args(normed, out, batch_.rows);
+    if (branch.shares_in) return linear(kernels_, product, stream_);
     ResidualArgs args = seam(weights.in.norm(), normed);
     args.keep_y = args.keep_y || branch.keep_in;
     norm_linear(kernels_, args, {&product, 1}, stream_);
