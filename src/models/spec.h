@@ -19,6 +19,7 @@ struct EmbeddingSpec {
   int32_t position_offset = 0;  // row of position 0
   PositionTable table = PositionTable::kLearned;
   float scale = 1;
+  bool scale_rounds = false;  // to the type of the weights
   NormSpec norm;
 };
 
@@ -40,7 +41,7 @@ struct StackSpec {
 struct HeadSpec {
   bool tied = false;  // uses the embedding's weights
   bool bias = false;
-  bool unit_rows = false;  // each row of the weight is divided by its length
+  bool unit_rows = false;        // each row of the weight is divided by its length
   float scale = 1, softcap = 0;  // 0: no cap
 };
 
