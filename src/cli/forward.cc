@@ -36,7 +36,7 @@ std::vector<std::vector<int32_t>> parse_ids(std::string_view text) {
 
 void write(const std::string& file, const ModelInfo& info, const AllRows& all) {
   SafetensorsWriter writer(file, {{"logits", DType::kF32, {all.rows, info.vocabulary}},
-                                  {"hidden", DType::kF32, {all.rows, info.width}}});
+                                  {"hidden", DType::kF32, {all.rows, info.head_width}}});
   for (const SafetensorsWriter::Entry& entry : writer.entries()) {
     const std::vector<float>& values = entry.name == "logits" ? all.logits : all.hidden;
     writer.write(values.data(), values.size() * sizeof(float));

@@ -85,7 +85,7 @@ void print_limits(const ModelInfo& info) {
   std::vector<std::pair<const char*, std::string>> limits;
   if (!info.rules.chunks) limits.emplace_back("prompt chunks", "attention is not causal");
   if (!info.rules.shares_prefix) limits.emplace_back("shared prefixes", "attention is not causal");
-  if (info.dynamic_rope) {
+  if (info.dynamic_rope_from > 0) {
     limits.emplace_back("prefixes shared at any length",
                         "keys depend on the prompt's length beyond the trained one");
   }

@@ -8,7 +8,7 @@ BatchBuilder::BatchBuilder(const StepLimits& limits) {
   const auto rows = static_cast<size_t>(limits.rows);
   const auto sequences = static_cast<size_t>(limits.sequences);
   const auto stride = static_cast<size_t>(Scheduler::blocks_for(limits.max_keys));
-  message_.resize(3 + 4 * rows + (sequences + 1) + 2 * sequences + sequences * stride);
+  message_.resize(3 + 4 * rows + (sequences + 1) + 3 * sequences + sequences * stride);
   int32_t* next = message_.data();
   const auto section = [&next](size_t size) {
     int32_t* begin = next;
@@ -19,20 +19,22 @@ BatchBuilder::BatchBuilder(const StepLimits& limits) {
   sequences_ = section(1);
   logit_rows_ = section(1);
   tokens_ = section(rows);
-  positions_ = section(rows);
+  slots_ = section(rows);
   row_sequence_ = section(rows);
-  rope_lengths_ = section(rows);
+  prompts_ = section(rows);
   row_begin_ = section(sequences + 1);
   keys_ = section(sequences);
+  prefix_ = section(sequences);
   logit_row_ = section(sequences);
   tables_ = section(sequences * stride);
 
   batch_.tokens = tokens_;
-  batch_.positions = positions_;
+  batch_.slots = batch_.positions[0] = slots_;
   batch_.row_sequence = row_sequence_;
-  batch_.rope_lengths = rope_lengths_;
+  batch_.prompts = prompts_;
   batch_.row_begin = row_begin_;
   batch_.keys = keys_;
+  batch_.prefix = prefix_;
   batch_.logit_row = logit_row_;
   batch_.tables = tables_;
   batch_.table_stride = static_cast<int32_t>(stride);
@@ -45,14 +47,15 @@ const RaggedBatch& BatchBuilder::build(std::span<const StepItem> items) {
     const Sequence& s = *item.sequence;
     row_begin_[sequence] = row;
     keys_[sequence] = item.first + item.count;
+    prefix_[sequence] = 0;
     batch_.max_keys = std::max(batch_.max_keys, keys_[sequence]);
     std::copy(s.blocks.begin(), s.blocks.end(),
               tables_ + static_cast<ptrdiff_t>(sequence) * batch_.table_stride);
     for (int32_t i = item.first; i < item.first + item.count; ++i, ++row) {
       tokens_[row] = s.tokens[static_cast<size_t>(i)];
-      positions_[row] = i;
+      slots_[row] = i;
       row_sequence_[row] = sequence;
-      rope_lengths_[row] = std::max(s.prompt, i + 1);
+      prompts_[row] = s.prompt;
     }
     if (item.samples) logit_row_[logit_rows++] = row - 1;
     ++sequence;

@@ -23,7 +23,7 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo
       options.step_token_budget, int64_t{options.max_sequences} * result.max_tokens));
   result.rules = model.rules;
   result.prefix_sharing = options.prefix_sharing;
-  if (model.dynamic_rope) result.dynamic_rope_from = std::max(1, model.max_positions);
+  result.dynamic_rope_from = model.dynamic_rope_from;
   return result;
 }
 

@@ -120,6 +120,18 @@ std::string ConfigReader::text(std::string_view key, std::optional<std::string> 
   return value.get<std::string>();
 }
 
+std::vector<std::string> ConfigReader::texts(std::string_view key) {
+  const Json* value = find(key);
+  if (value == nullptr) return {};
+  if (!value->is_array()) fail(key, "a list of texts");
+  std::vector<std::string> result;
+  for (const Json& item : *value) {
+    if (!item.is_string()) fail(key, "a list of texts");
+    result.push_back(item.get<std::string>());
+  }
+  return result;
+}
+
 std::vector<int32_t> ConfigReader::ids(std::string_view key) {
   constexpr std::string_view kExpected = "a token id or a list of them";
   const Json* value = find(key);

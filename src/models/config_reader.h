@@ -28,6 +28,8 @@ class ConfigReader {
   float number(std::string_view key, double low, double high, std::optional<float> fallback = {});
   bool flag(std::string_view key, std::optional<bool> fallback = {});
   std::string text(std::string_view key, std::optional<std::string> fallback = {});
+  // A list of texts; empty where the key is absent.
+  std::vector<std::string> texts(std::string_view key);
   // One whole number or a list of them, negative ones dropped; empty where the key is absent.
   std::vector<int32_t> ids(std::string_view key);
   // An object below this one; its keys are tracked like the others, as "key.inner".

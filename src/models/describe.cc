@@ -18,10 +18,12 @@ ModelInfo read_info(const TransformerSpec& spec, ConfigReader& config) {
   info.model_type = config.text("model_type");
   info.vocabulary = stack.embedding.vocabulary;
   info.width = stack.width;
+  info.head_width = spec.head_width();
   info.layers = static_cast<int32_t>(stack.layers.size());
   info.max_positions = spec.max_positions;
   info.hard_position_limit = stack.embedding.position_rows > 0;
-  info.dynamic_rope = has_dynamic_rope(spec);
+  info.dynamic_rope_from = dynamic_rope_from(spec);
+  info.axes = spec.axes;
   info.rules = rules(spec);
   info.parameters = count_parameters(spec);
   info.eos_ids = config.ids("eos_token_id");

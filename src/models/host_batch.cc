@@ -18,17 +18,17 @@ void HostBatch::add(std::span<const int32_t> tokens, int32_t begin, int32_t prom
                     std::span<const int32_t> blocks, Logits logits) {
   const auto sequence = static_cast<int32_t>(keys_.size());
   for (size_t i = 0; i < tokens.size(); ++i) {
-    const int32_t position = begin + static_cast<int32_t>(i);
     if (logits == Logits::kAll || (logits == Logits::kLast && i + 1 == tokens.size())) {
       logit_row_.push_back(static_cast<int32_t>(tokens_.size()));
     }
     tokens_.push_back(tokens[i]);
-    positions_.push_back(position);
+    slots_.push_back(begin + static_cast<int32_t>(i));
     row_sequence_.push_back(sequence);
-    rope_lengths_.push_back(std::max(prompt_length, position + 1));
+    prompts_.push_back(prompt_length);
   }
   row_begin_.push_back(static_cast<int32_t>(tokens_.size()));
   keys_.push_back(begin + static_cast<int32_t>(tokens.size()));
+  prefix_.push_back(0);
   blocks_.emplace_back(blocks.begin(), blocks.end());
 }
 
@@ -48,11 +48,12 @@ const RaggedBatch& HostBatch::batch() {
   batch_.logit_rows = {&counts_[2], counts_[2]};
   batch_.max_keys = keys_.empty() ? 0 : *std::max_element(keys_.begin(), keys_.end());
   batch_.tokens = tokens_.data();
-  batch_.positions = positions_.data();
+  batch_.slots = batch_.positions[0] = slots_.data();
   batch_.row_sequence = row_sequence_.data();
-  batch_.rope_lengths = rope_lengths_.data();
+  batch_.prompts = prompts_.data();
   batch_.row_begin = row_begin_.data();
   batch_.keys = keys_.data();
+  batch_.prefix = prefix_.data();
   batch_.logit_row = logit_row_.data();
   batch_.tables = tables_.data();
   batch_.table_stride = static_cast<int32_t>(stride);
@@ -107,7 +108,8 @@ AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>
       const StepOutput out = forward(model, batch.batch(), *cache, *workspace);
       all.logits.insert(all.logits.end(), out.logits,
                         out.logits + int64_t{count} * info.vocabulary);
-      all.hidden.insert(all.hidden.end(), out.hidden, out.hidden + int64_t{count} * info.width);
+      all.hidden.insert(all.hidden.end(), out.hidden,
+                        out.hidden + int64_t{count} * info.head_width);
       all.rows += count;
     }
   }

@@ -23,7 +23,7 @@ class HostBatch {
   const RaggedBatch& batch();
 
  private:
-  std::vector<int32_t> tokens_, positions_, row_sequence_, rope_lengths_, row_begin_{0}, keys_;
+  std::vector<int32_t> tokens_, slots_, row_sequence_, prompts_, row_begin_{0}, keys_, prefix_;
   std::vector<int32_t> logit_row_, tables_;
   std::vector<std::vector<int32_t>> blocks_;
   int32_t counts_[3] = {};  // rows, sequences, logit rows
@@ -34,7 +34,7 @@ class HostBatch {
 struct AllRows {
   int64_t rows = 0;
   std::vector<float> logits;  // [rows, vocabulary]
-  std::vector<float> hidden;  // [rows, width]
+  std::vector<float> hidden;  // [rows, head_width]
 };
 
 // Runs whole sequences without generating, at most `chunk` tokens a step. Errors: kBadRequest for

@@ -1,7 +1,9 @@
 #include "models/loader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "ops/pack.h"
 #include "tensor/convert.h"
@@ -29,6 +31,13 @@ const void* aligned(const TensorView& view, Buffer& copy) {
 // Source row of each packed row from first_row on, -1 for those of another tensor; empty: in order.
 std::vector<int32_t> row_map(const PlannedTensor& tensor, int32_t rows) {
   std::vector<int32_t> map;
+  if (tensor.halves != Halves::kNone) {
+    const bool gate_first = tensor.halves == Halves::kGateUp;
+    for (int32_t r = 0; r < rows; ++r) {
+      map.push_back(r / 2 + ((r % 2 == 0) == gate_first ? 0 : rows / 2));
+    }
+    return map;
+  }
   if (tensor.map == nullptr && tensor.step == 1) return map;
   const auto step = static_cast<size_t>(tensor.step);
   map.assign(static_cast<size_t>(rows - 1) * step + 1, -1);
@@ -52,8 +61,7 @@ class Filler {
       case PlannedTensor::Target::kBias:
         return bias(tensor, data);
       case PlannedTensor::Target::kNorm:
-        return convert(data, tensor.stored->view.type, tensor.buffer->data(), DType::kF32,
-                       tensor.stored->view.elements());
+        return norm(tensor, data);
       case PlannedTensor::Target::kTable:
         return convert(data, tensor.stored->view.type, tensor.buffer->data(), plain_type(format_),
                        tensor.stored->view.elements());
@@ -61,24 +69,51 @@ class Filler {
   }
 
  private:
+  static void norm(const PlannedTensor& tensor, const void* data) {
+    float* to = tensor.buffer->as<float>() + tensor.first_row;
+    const int64_t count = tensor.stored->view.elements();
+    convert(data, tensor.stored->view.type, to, DType::kF32, count);
+    for (int64_t i = 0; i < count; ++i) to[i] += tensor.plus;
+  }
+
   void weight(const PlannedTensor& tensor, const void* data) {
     const LinearSpec& spec = tensor.linear->spec();
     const auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
+    if (tensor.unit_rows) return unit_rows(tensor, data, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
-    PackArgs args{};
-    args.source = {data,
-                   tensor.stored->view.type,
-                   tensor.transposed,
-                   rows,
-                   spec.inner,
-                   map.empty() ? nullptr : map.data(),
-                   tensor.first_row,
-                   map.empty() ? rows : static_cast<int32_t>(map.size())};
-    args.packed = tensor.linear->weight();
-    args.format = format_;
-    args.outputs = spec.outputs;
-    args.inner = spec.inner;
-    pack(context_.kernels, args, context_.stream);
+    pack_rows(*tensor.linear, {data, tensor.stored->view.type, tensor.transposed, rows, spec.inner,
+                               map.empty() ? nullptr : map.data(), tensor.first_row,
+                               map.empty() ? rows : static_cast<int32_t>(map.size())});
+  }
+
+  // Some panels at a time: a vocabulary's rows in float32 would be large.
+  void unit_rows(const PlannedTensor& tensor, const void* data, int32_t rows) {
+    constexpr int32_t kRows = 16 * kPanel;
+    constexpr double kLeast = 1e-12;  // the reference's, for rows of zeros
+    const LinearSpec& spec = tensor.linear->spec();
+    const DType type = tensor.stored->view.type;
+    const auto inner = static_cast<size_t>(spec.inner);
+    std::vector<float> some(kRows * inner);
+    for (int32_t first = 0; first < rows; first += kRows) {
+      const int32_t count = std::min(kRows, rows - first);
+      const size_t at = static_cast<size_t>(first) * inner * dtype_size(type);
+      convert(static_cast<const std::byte*>(data) + at, type, some.data(), DType::kF32,
+              int64_t{count} * spec.inner);
+      for (size_t r = 0; r < static_cast<size_t>(count); ++r) {
+        float* row = &some[r * inner];
+        const double square = std::inner_product(row, row + inner, row, 0.0);
+        const auto length = static_cast<float>(std::max(std::sqrt(square), kLeast));
+        for (size_t i = 0; i < inner; ++i) row[i] /= length;
+      }
+      pack_rows(*tensor.linear,
+                {some.data(), DType::kF32, false, count, spec.inner, nullptr, first, count});
+    }
+  }
+
+  void pack_rows(const Linear& linear, const PackSource& source) {
+    const LinearSpec& spec = linear.spec();
+    pack(context_.kernels, {source, linear.weight(), format_, spec.outputs, spec.inner},
+         context_.stream);
   }
 
   void bias(const PlannedTensor& tensor, const void* data) {
@@ -113,6 +148,25 @@ void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
   }
   if (context.progress) context.progress(kStage, total, total);
   join_parallel_biases(weights, spec);
+}
+
+void fill_computed(ModelWeights& weights, const TransformerSpec& spec) {
+  const StackSpec& stack = spec.stacks.front();
+  if (stack.embedding.table != PositionTable::kSinusoidal) return;
+  constexpr double kBase = 10000;
+  const auto width = static_cast<size_t>(stack.width), half = width / 2;
+  const size_t size = dtype_size(weights.table_type);
+  std::vector<float> row(width);
+  for (size_t r = 0; r < static_cast<size_t>(stack.embedding.position_rows); ++r) {
+    for (size_t i = 0; i < half; ++i) {
+      const double step = half > 1 ? static_cast<double>(i) / static_cast<double>(half - 1) : 0;
+      const auto angle = static_cast<float>(r) * static_cast<float>(std::pow(kBase, -step));
+      row[i] = std::sin(angle);
+      row[half + i] = std::cos(angle);
+    }
+    convert(row.data(), DType::kF32, weights.positions[0].as<std::byte>() + r * width * size,
+            weights.table_type, static_cast<int64_t>(width));
+  }
 }
 
 }  // namespace tensormill

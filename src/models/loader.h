@@ -20,6 +20,10 @@ void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
                   const std::vector<PlannedTensor>& plan, const TensorIndex& checkpoint,
                   const LoadContext& context);
 
+// Fills what no checkpoint holds: sinusoidal positions (row r of width 2n: sin(r * f_i), then
+// cos(r * f_i), f_i = 10000^(-i / (n - 1)); an odd width ends with 0).
+void fill_computed(ModelWeights& weights, const TransformerSpec& spec);
+
 // Fills allocated weights with normal(0, 0.02) from a fixed seed, norms with 1; biases and shifts
 // stay 0.
 void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadContext& context);

@@ -16,7 +16,9 @@ namespace {
 
 void lay_out_ropes(Model::Impl& model) {
   const std::vector<RopeSpec> ropes = distinct_ropes(model.spec);
-  for (const RopeSpec& rope : ropes) model.ropes.push_back({rope, inverse_frequencies(rope)});
+  for (const RopeSpec& rope : ropes) {
+    model.ropes.push_back({rope, inverse_frequencies(rope), long_frequencies(rope)});
+  }
   for (const std::vector<BranchSpec>& kind : model.stack().kinds) {
     std::vector<int32_t>& indices = model.rope_of.emplace_back();
     for (const BranchSpec& branch : kind) {
@@ -82,6 +84,7 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   } else {
     fill_weights(weights, impl->spec, plan, *checkpoint, context);
   }
+  fill_computed(weights, impl->spec);
   impl->weights = std::move(weights);
   impl->info.format = format;
   impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format);

@@ -34,11 +34,13 @@ struct SequenceRules {
 struct ModelInfo {
   std::string model_type;  // config.json's
   int32_t vocabulary = 0, width = 0, layers = 0;
+  int32_t head_width = 0;     // of the rows that the head reads: StepOutput.hidden
   int32_t max_positions = 0;  // config.json's limit
   bool hard_position_limit =
-      false;                  // learned positions: no token beyond max_positions can be computed
-  bool dynamic_rope = false;  // keys depend on the prompt's length: rope_lengths and block hashes
-  std::vector<int32_t> eos_ids;  // generation_config.json, else config.json
+      false;  // learned positions: no token beyond max_positions can be computed
+  int32_t dynamic_rope_from = 0;  // longer prompts' keys depend on their length; 0: none do
+  int32_t axes = 1;               // of positions
+  std::vector<int32_t> eos_ids;   // generation_config.json, else config.json
   int32_t bos_id = -1, pad_id = -1;
   WeightFormat format = WeightFormat::kF32;
   int64_t parameters = 0, weight_bytes = 0;
@@ -79,7 +81,7 @@ class Model {
 // Results of a step, in the workspace, valid until the next step.
 struct StepOutput {
   const float* logits;  // [logit_rows, vocabulary]
-  const float* hidden;  // [rows, width] after the final norm
+  const float* hidden;  // [rows, head_width]: what the head reads
 };
 
 // Runs one step: only enqueues work on the model's stream, allocates nothing.

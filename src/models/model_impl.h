@@ -11,7 +11,8 @@ namespace tensormill {
 // A rope that some layers share: its angles are made once a step.
 struct RopeTable {
   RopeSpec spec;
-  std::vector<float> inv_freq;  // [dim / 2]
+  std::vector<float> inv_freq;       // [dim / 2]
+  std::vector<float> long_inv_freq;  // [dim / 2] or empty
 };
 
 struct Model::Impl {

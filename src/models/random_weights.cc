@@ -107,7 +107,7 @@ void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadC
     std::fill_n(norm.weight.as<float>(), norm.weight.size() / sizeof(float), 1.0F);
   };
   fill(weights.embedding.data(), weights.embedding.size());
-  fill(weights.positions.data(), weights.positions.size());
+  for (const Buffer& positions : weights.positions) fill(positions.data(), positions.size());
   for_each_weight(weights, fill_linear, fill_norm);
 }
 

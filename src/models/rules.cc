@@ -1,19 +1,22 @@
 #include <algorithm>
 
 #include "models/spec.h"
+#include "nn/rope.h"
 
 namespace tensormill {
 namespace {
 
 int64_t norm_parameters(const NormSpec& norm, int32_t width) {
   if (norm.kind == NormKind::kNone) return 0;
-  return norm.shift ? 2 * int64_t{width} : width;
+  return int64_t{norm.weight ? width : 0} + (norm.shift ? width : 0);
 }
 
 int64_t body_parameters(const AttentionSpec& attention, int32_t width) {
-  const int64_t rows = int64_t{attention.query_rows()} + 2 * int64_t{attention.kv_rows()};
-  return rows * width + (attention.qkv_bias ? rows : 0) + int64_t{width} * attention.query_rows() +
-         (attention.out_bias ? width : 0);
+  const int64_t rows = attention.qkv_rows();
+  return rows * width + (attention.qkv_bias ? rows : 0) + int64_t{width} * attention.out_inputs() +
+         (attention.out_bias ? width : 0) +
+         norm_parameters(attention.q_norm, head_norm_width(attention, attention.heads)) +
+         norm_parameters(attention.k_norm, head_norm_width(attention, attention.kv_heads));
 }
 
 int64_t body_parameters(const MlpSpec& mlp, int32_t width) {
@@ -31,7 +34,9 @@ std::vector<LayerRef> uniform_layers(int32_t layers) {
 
 std::vector<CacheLayer> cache_layers(const TransformerSpec& spec) {
   std::vector<CacheLayer> layers;
-  for_each_attention(spec, [&](const AttentionSpec& a) { layers.push_back({a.kv_heads, a.dim}); });
+  for_each_attention(spec, [&](const AttentionSpec& a) {
+    layers.push_back({a.kv_heads, a.dim, a.values()});
+  });
   return layers;
 }
 
@@ -48,37 +53,48 @@ std::vector<RopeSpec> distinct_ropes(const TransformerSpec& spec) {
 // its blocks be shared and its last steps be taken back. A second stack reads all of the first.
 SequenceRules rules(const TransformerSpec& spec) {
   bool causal = spec.stacks.size() == 1;
-  for_each_attention(spec, [&](const AttentionSpec& a) { causal = causal && a.mask.causal; });
+  for_each_attention(
+      spec, [&](const AttentionSpec& a) { causal = causal && a.mask.causal && !a.mask.prefix; });
   return {causal, causal, causal};
 }
 
-bool has_dynamic_rope(const TransformerSpec& spec) {
-  bool dynamic = false;
-  for_each_attention(spec, [&](const AttentionSpec& a) {
-    dynamic = dynamic || (a.rope.dim > 0 && a.rope.scaling == RopeScaling::kDynamic);
-  });
-  return dynamic;
+int32_t dynamic_rope_from(const TransformerSpec& spec) {
+  int32_t from = 0;
+  for (const RopeSpec& rope : distinct_ropes(spec)) {
+    if (rope_length(rope) == RopeLength::kNone) continue;
+    from = from == 0 ? rope.original_length : std::min(from, rope.original_length);
+  }
+  return from;
 }
 
 int64_t count_parameters(const TransformerSpec& spec) {
   int64_t total = 0;
   for (const StackSpec& stack : spec.stacks) {
     const int64_t width = stack.width;
-    total += (int64_t{stack.embedding.vocabulary} + stack.embedding.position_rows) * width;
+    const EmbeddingSpec& embedding = stack.embedding;
+    const int64_t row = embedding.width > 0 ? embedding.width : width;
+    total += int64_t{embedding.vocabulary} * row;
+    if (embedding.width > 0) total += 2 * row * width;
+    if (embedding.table == PositionTable::kLearned) {
+      total += int64_t{embedding.position_rows} * spec.axes * width;
+    }
+    total += norm_parameters(embedding.norm, stack.width);
     total += norm_parameters(stack.final_norm, stack.width);
     std::vector<uint16_t> counted;
     for (const LayerRef& layer : stack.layers) {
       if (std::find(counted.begin(), counted.end(), layer.weights) != counted.end()) continue;
       counted.push_back(layer.weights);
       for (const BranchSpec& branch : stack.kinds[layer.kind]) {
-        total += norm_parameters(branch.in, stack.width) + norm_parameters(branch.out, stack.width);
+        for (const NormSpec* norm : {&branch.in, &branch.out, &branch.sum}) {
+          total += norm_parameters(*norm, stack.width);
+        }
         total += std::visit([&](const auto& body) { return body_parameters(body, stack.width); },
                             branch.body);
       }
     }
   }
   const StackSpec& last = spec.stacks.back();
-  if (!spec.head.tied) total += int64_t{last.embedding.vocabulary} * last.width;
+  if (!spec.head.tied) total += int64_t{last.embedding.vocabulary} * spec.head_width();
   if (spec.head.bias) total += last.embedding.vocabulary;
   return total;
 }

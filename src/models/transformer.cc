@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "models/model_impl.h"
 #include "models/workspace.h"
+#include "nn/rope.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
 #include "ops/gather.h"
@@ -19,7 +20,7 @@ namespace {
 struct Pending {
   const float* partial = nullptr;  // [rows, width]; null: nothing
   const float* bias = nullptr;     // [width]
-  Norm out{};
+  Norm out{}, sum{};
   float carry = 1, scale = 1;
 };
 
@@ -47,29 +48,79 @@ class Step {
  private:
   void embed_tokens() {
     const EmbeddingSpec& spec = model_.stack().embedding;
+    const ModelWeights& weights = model_.weights;
     EmbedArgs args{};
     args.tokens = batch_.tokens;
-    args.positions = batch_.positions;
-    args.table = model_.weights.embedding.data();
-    args.type = model_.weights.table_type;
-    args.position_table = model_.weights.positions.data();
-    args.position_offset = spec.position_offset;
+    args.table = weights.embedding.data();
+    args.type = weights.table_type;
     args.scale = spec.scale;
     args.residual = ws_.residual;
     args.width = width_;
     args.live = batch_.rows;
-    embed(kernels_, args, stream_);
+    if (spec.width > 0) {
+      args.residual = ws_.hidden;
+      args.width = spec.width;
+      embed(kernels_, args, stream_);
+      project_in();
+    } else {
+      place_positions(args);
+      embed(kernels_, args, stream_);
+    }
+    pending_.sum = weights.embedding_norm.norm();
+  }
+
+  void place_positions(EmbedArgs& args) const {
+    for (int axis = 0; axis < model_.spec.axes; ++axis) {
+      args.position_table[axis] = model_.weights.positions[axis].data();
+      args.positions[axis] = batch_.positions[axis];
+    }
+    args.position_offset = model_.stack().embedding.position_offset;
+  }
+
+  // From token rows in ws_.hidden; positions are added after the projection.
+  void project_in() {
+    const ModelWeights& weights = model_.weights;
+    const int32_t narrow = model_.stack().embedding.width;
+    ResidualArgs copy{};
+    copy.residual = ws_.hidden;
+    copy.y = {ws_.normed, input_, narrow};
+    copy.width = narrow;
+    copy.live = batch_.rows;
+    residual(kernels_, copy, stream_);
+    LinearArgs product =
+        weights.project_in.args(copy.y, {ws_.residual, DType::kF32, width_}, batch_.rows);
+    if (weights.positions[0].data() != nullptr) {
+      EmbedArgs places{};  // of the zero row of no token: a row of positions alone
+      places.tokens = batch_.positions[0];
+      places.table = weights.positions[0].as<std::byte>() +
+                     static_cast<size_t>(model_.stack().embedding.position_offset) *
+                         static_cast<size_t>(width_) * dtype_size(weights.table_type);
+      places.type = weights.table_type;
+      places.scale = 1;
+      places.residual = ws_.partial[0];
+      places.width = width_;
+      places.live = batch_.rows;
+      embed(kernels_, places, stream_);
+      product.addend = ws_.partial[0];
+    }
+    linear(kernels_, product, stream_);
   }
 
   void turn_positions() {
     for (size_t i = 0; i < model_.ropes.size(); ++i) {
       const RopeTable& table = model_.ropes[i];
       RopeArgs args{};
-      args.positions = batch_.positions;
-      if (table.spec.scaling == RopeScaling::kDynamic) args.lengths = batch_.rope_lengths;
+      for (int axis = 0; axis < table.spec.axes; ++axis) {
+        args.positions[axis] = batch_.positions[axis];
+      }
+      args.axes = table.spec.axes;
+      args.length = rope_length(table.spec);
+      args.slots = batch_.slots;
+      args.prompts = batch_.prompts;
       args.inv_freq = table.inv_freq.data();
+      args.long_inv_freq = table.long_inv_freq.data();
       args.dim = table.spec.dim;
-      args.scale = 1;
+      args.scale = table.spec.amplitude;
       args.theta = table.spec.theta;
       args.factor = table.spec.factor;
       args.original_length = table.spec.original_length;
@@ -85,34 +136,45 @@ class Step {
     for (size_t b = 0; b < branches.size(); ++b) {
       const bool joins = b > 0 && branches[b - 1].with_next;
       if (const auto* attention = std::get_if<AttentionSpec>(&branches[b].body)) {
-        run_attention(*attention, weights.branches[b], model_.rope_of[layer.kind][b], joins);
+        run_attention(*attention, branches[b], weights.branches[b], model_.rope_of[layer.kind][b],
+                      joins);
       } else {
-        run_mlp(std::get<MlpSpec>(branches[b].body), weights.branches[b], joins);
+        run_mlp(std::get<MlpSpec>(branches[b].body), branches[b], weights.branches[b], joins);
       }
       if (branches[b].with_next) continue;
-      pending_ = {ws_.partial[current_], weights.branches[b].second.bias(),
-                  weights.branches[b].out.norm(), branches[b].carry, branches[b].scale};
+      pending_ = {ws_.partial[current_],
+                  weights.branches[b].second.bias(),
+                  weights.branches[b].out.norm(),
+                  weights.branches[b].sum.norm(),
+                  branches[b].carry,
+                  branches[b].scale};
     }
   }
 
-  void run_attention(const AttentionSpec& spec, const BranchWeights& weights, int32_t rope_index,
-                     bool joins) {
-    const int32_t qkv_width = spec.query_rows() + 2 * spec.kv_rows();
-    read_residual(weights, {ws_.qkv, DType::kF32, qkv_width});
+  void run_attention(const AttentionSpec& spec, const BranchSpec& branch,
+                     const BranchWeights& weights, int32_t rope_index, bool joins) {
+    read_residual(branch, weights, {ws_.qkv, DType::kF32, spec.qkv_rows()});
     const KvView view = cache_.view(attention_index_++, batch_.tables, batch_.table_stride);
     ToCacheArgs store{};
     store.qkv = ws_.qkv;
-    store.qkv_stride = qkv_width;
+    store.qkv_stride = spec.qkv_rows();
     store.heads = spec.heads;
     store.kv_heads = spec.kv_heads;
     store.dim = spec.dim;
+    store.value_dim = spec.values();
+    store.clip = spec.clip;
+    store.q_norm = weights.q_norm.norm();
+    store.k_norm = weights.k_norm.norm();
+    store.norm_span = spec.norm_span;
+    store.log_n = spec.log_n;
     if (rope_index >= 0) {
       store.cos_sin = ws_.cos_sin[static_cast<size_t>(rope_index)];
       store.rope_dim = spec.rope.dim;
+      store.rope_axes = spec.rope.axes;
       store.neighbours = spec.rope.neighbours;
     }
     store.row_sequence = batch_.row_sequence;
-    store.positions = batch_.positions;
+    store.slots = batch_.slots;
     store.q = ws_.queries;
     store.kv = view;
     store.live = batch_.rows;
@@ -123,6 +185,7 @@ class Step {
     args.row_begin = batch_.row_begin;
     args.keys = batch_.keys;
     args.kv = view;
+    if (spec.mask.prefix) args.score.prefix = batch_.prefix;
     args.out.x = ws_.attended;
     args.scratch = ws_.attention_scratch;
     args.sequences = batch_.sequences;
@@ -131,17 +194,20 @@ class Step {
     write_partial(weights.second, args.out, joins);
   }
 
-  void run_mlp(const MlpSpec& spec, const BranchWeights& weights, bool joins) {
+  void run_mlp(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
+               bool joins) {
     const Rows inner{ws_.mlp, input_, spec.width};
-    read_residual(weights, inner);
+    read_residual(branch, weights, inner);
     write_partial(weights.second, inner, joins);
   }
 
   // The seam before a branch: adds what is pending, norms, and runs the branch's first product.
-  void read_residual(const BranchWeights& weights, const Rows& out) {
+  void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
     const Rows normed{ws_.normed, input_, width_};
     const LinearArgs product = weights.first.args(normed, out, batch_.rows);
-    norm_linear(kernels_, seam(weights.in.norm(), normed), {&product, 1}, stream_);
+    ResidualArgs args = seam(weights.in.norm(), normed);
+    args.keep_y = args.keep_y || branch.keep_in;
+    norm_linear(kernels_, args, {&product, 1}, stream_);
   }
 
   // The last product of a branch. Parallel branches add up: each starts from the one before.
@@ -154,7 +220,25 @@ class Step {
     linear(kernels_, args, stream_);
   }
 
-  ResidualArgs seam(const Norm& in, const Rows& y) {
+  // A norm of the sum replaces the residual; where the next branch norms again, in a pass before.
+  ResidualArgs seam(Norm in, const Rows& y) {
+    const Norm sum = pending_.sum;
+    pending_.sum = {};
+    bool replaces = sum.kind != NormKind::kNone;
+    if (replaces && in.kind != NormKind::kNone) {
+      ResidualArgs first = add_pending(sum, {});
+      first.keep_y = true;
+      residual(kernels_, first, stream_);
+      replaces = false;
+    } else if (replaces) {
+      in = sum;
+    }
+    ResidualArgs args = add_pending(in, y);
+    args.keep_y = replaces;
+    return args;
+  }
+
+  ResidualArgs add_pending(const Norm& in, const Rows& y) {
     ResidualArgs args{};
     args.partial[0] = pending_.partial;
     args.partials = pending_.partial == nullptr ? 0 : 1;
@@ -174,7 +258,15 @@ class Step {
   // Hidden rows for all tokens; logits only for the rows that are asked for.
   void finish() {
     const Norm norm = model_.weights.final_norm.norm();
-    residual(kernels_, seam(norm, {ws_.hidden, DType::kF32, width_}), stream_);
+    const bool projects = model_.stack().embedding.width > 0;
+    const Rows hidden{ws_.hidden, DType::kF32, model_.info.head_width};
+    if (projects) {
+      const Rows normed{ws_.normed, input_, width_};
+      const LinearArgs product = model_.weights.project_out.args(normed, hidden, batch_.rows);
+      norm_linear(kernels_, seam(norm, normed), {&product, 1}, stream_);
+    } else {
+      residual(kernels_, seam(norm, hidden), stream_);
+    }
     gather(kernels_, ws_.residual, batch_.logit_row, ws_.logit_residual, width_, batch_.logit_rows,
            stream_);
     const Rows normed{ws_.logit_normed, input_, width_};
@@ -182,8 +274,12 @@ class Step {
     args.residual = ws_.logit_residual;
     args.live = batch_.logit_rows;
     const Rows logits{ws_.logits, DType::kF32, model_.info.vocabulary};
-    const LinearArgs product = model_.weights.head.args(normed, logits, batch_.logit_rows);
+    const Rows projected{ws_.logit_hidden, input_, model_.info.head_width};
+    const Linear& first = projects ? model_.weights.project_out : model_.weights.head;
+    const LinearArgs product = first.args(normed, projects ? projected : logits, batch_.logit_rows);
     norm_linear(kernels_, args, {&product, 1}, stream_);
+    if (!projects) return;
+    linear(kernels_, model_.weights.head.args(projected, logits, batch_.logit_rows), stream_);
   }
 
   const Model::Impl& model_;
@@ -207,13 +303,18 @@ AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format) {
   args.heads = spec.heads;
   args.kv_heads = spec.kv_heads;
   args.dim = spec.dim;
+  args.value_dim = spec.values();
   args.kv.type = plain_type(format);
-  args.kv.head_stride = int64_t{kBlockTokens} * spec.dim;
-  args.kv.block_stride = args.kv.head_stride * spec.kv_heads;
+  args.kv.k_stride = kv_strides(spec.kv_heads, spec.dim);
+  args.kv.v_stride = kv_strides(spec.kv_heads, spec.values());
   args.score.scale = spec.scale;
+  args.score.softcap = spec.softcap;
+  if (!spec.bias.slopes.empty()) args.score.slopes = spec.bias.slopes.data();
+  args.score.bias_scale = spec.bias.scaled ? spec.scale : 1;
+  args.score.bias_bf16 = spec.bias.bf16;
   args.score.causal = spec.mask.causal;
   args.score.window = spec.mask.window;
-  args.out = {nullptr, linear_input(format), spec.query_rows()};
+  args.out = {nullptr, linear_input(format), spec.out_inputs()};
   return args;
 }
 

@@ -11,17 +11,24 @@
 namespace tensormill {
 namespace {
 
-std::string numbered(std::string_view pattern, size_t layer) {
+// The pattern with a number in place of `{L}` (or another such mark).
+std::string numbered(std::string_view pattern, size_t number, std::string_view mark = "{L}") {
   std::string name(pattern);
-  const size_t at = name.find("{L}");
-  if (at != std::string::npos) name.replace(at, 3, std::to_string(layer));
+  const size_t at = name.find(mark);
+  if (at != std::string::npos) name.replace(at, mark.size(), std::to_string(number));
   return name;
+}
+
+bool has_mark(std::string_view pattern, std::string_view mark) {
+  return pattern.find(mark) != std::string_view::npos;
 }
 
 // Where the rows of a tensor stand in a product.
 struct Place {
   int32_t first_row = 0, step = 1;
   const AttentionSpec* attention = nullptr;
+  Halves halves = Halves::kNone;
+  bool unit_rows = false;
 };
 
 class Planner {
@@ -36,12 +43,12 @@ class Planner {
     std::vector<const std::vector<BranchSpec>*> kinds(weights_.layers.size());
     for (const LayerRef& ref : stack_.layers) kinds[ref.weights] = &stack_.kinds[ref.kind];
     for (const NameRow& row : model_.names.rows) {
-      if (row.pattern.find("{L}") == std::string_view::npos) add_model(row);
+      if (!has_mark(row.pattern, "{L}")) add_model(row);
     }
     for (size_t layer = 0; layer < kinds.size(); ++layer) {
       for (const NameRow& row : model_.names.rows) {
-        if (row.pattern.find("{L}") == std::string_view::npos) continue;
         const auto branch = static_cast<size_t>(row.branch);
+        if (!has_mark(row.pattern, "{L}") || branch >= kinds[layer]->size()) continue;
         add_branch(row, numbered(row.pattern, layer), (*kinds[layer])[branch],
                    weights_.layers[layer].branches[branch]);
       }
@@ -52,23 +59,35 @@ class Planner {
  private:
   void add_model(const NameRow& row) {
     const std::string name(row.pattern);
-    const int64_t vocabulary = stack_.embedding.vocabulary;
+    const EmbeddingSpec& embedding = stack_.embedding;
+    const HeadSpec& head = model_.spec.head;
+    const Place to_head{0, 1, nullptr, Halves::kNone, head.unit_rows};
     switch (row.role) {
       case Role::kEmbedding:
-        table(name, weights_.embedding, vocabulary);
+        table(name, weights_.embedding, {embedding.vocabulary, model_.spec.head_width()});
         // A tied head is packed from the same tensor.
-        if (model_.spec.head.tied) product(row, name, weights_.head, {}, vocabulary);
+        if (head.tied) product(row, name, weights_.head, to_head, embedding.vocabulary);
+        break;
+      case Role::kEmbeddingNorm:
+        norm(name, weights_.embedding_norm);
         break;
       case Role::kPositions:
-        if (stack_.embedding.position_rows > 0) {
-          table(name, weights_.positions, stack_.embedding.position_rows);
-        }
+        positions(name, 0);
+        break;
+      case Role::kSecondPositions:
+        positions(name, 1);
+        break;
+      case Role::kProjectIn:
+        if (embedding.width > 0) product(row, name, weights_.project_in, {}, stack_.width);
+        break;
+      case Role::kProjectOut:
+        if (embedding.width > 0) product(row, name, weights_.project_out, {}, embedding.width);
         break;
       case Role::kFinalNorm:
         norm(name, weights_.final_norm);
         break;
       case Role::kHead:
-        if (!model_.spec.head.tied) product(row, name, weights_.head, {}, vocabulary);
+        if (!head.tied) product(row, name, weights_.head, to_head, embedding.vocabulary);
         break;
       default:
         throw_error(ErrorKind::kInternal, "{}: its role belongs to a layer", name);
@@ -79,6 +98,7 @@ class Planner {
                   BranchWeights& weights) {
     if (row.role == Role::kNormIn) return norm(name, weights.in);
     if (row.role == Role::kNormOut) return norm(name, weights.out);
+    if (row.role == Role::kNormSum) return norm(name, weights.sum);
     if (const auto* attention = std::get_if<AttentionSpec>(&spec.body)) {
       add_attention(row, name, *attention, weights);
     } else {
@@ -88,16 +108,20 @@ class Planner {
 
   void add_attention(const NameRow& row, const std::string& name, const AttentionSpec& spec,
                      BranchWeights& weights) {
-    const int32_t queries = spec.query_rows(), keys = spec.kv_rows();
+    const int32_t queries = spec.query_rows(), keys = spec.key_rows(), values = spec.value_rows();
     switch (row.role) {
+      case Role::kQueryNorm:
+        return head_norm(name, weights.q_norm, spec, spec.heads);
+      case Role::kKeyNorm:
+        return head_norm(name, weights.k_norm, spec, spec.kv_heads);
       case Role::kQuery:
         return product(row, name, weights.first, {0, 1, &spec}, queries);
       case Role::kKey:
         return product(row, name, weights.first, {queries, 1, &spec}, keys);
       case Role::kValue:
-        return product(row, name, weights.first, {queries + keys, 1, &spec}, keys);
+        return product(row, name, weights.first, {queries + keys, 1, &spec}, values);
       case Role::kQueryKeyValue:
-        return product(row, name, weights.first, {0, 1, &spec}, queries + 2 * keys);
+        return product(row, name, weights.first, {0, 1, &spec}, spec.qkv_rows());
       case Role::kAttentionOut:
         return product(row, name, weights.second, {0, 1, &spec}, stack_.width);
       default:
@@ -113,6 +137,10 @@ class Planner {
       case Role::kUp:
         if (spec.gated) return product(row, name, weights.first, {1, 2, nullptr}, spec.width);
         return product(row, name, weights.first, {}, spec.width);
+      case Role::kGateUp:
+        return product(row, name, weights.first, {0, 1, nullptr, Halves::kGateUp}, 2 * spec.width);
+      case Role::kUpGate:
+        return product(row, name, weights.first, {0, 1, nullptr, Halves::kUpGate}, 2 * spec.width);
       case Role::kDown:
         return product(row, name, weights.second, {}, stack_.width);
       default:
@@ -133,21 +161,43 @@ class Planner {
     return tensor;
   }
 
-  void table(const std::string& name, Buffer& buffer, int64_t rows) {
-    PlannedTensor& tensor = add(name + ".weight", {rows, stack_.width});
+  void table(const std::string& name, Buffer& buffer, std::vector<int64_t> shape) {
+    PlannedTensor& tensor = add(name + ".weight", std::move(shape));
     tensor.target = PlannedTensor::Target::kTable;
     tensor.buffer = &buffer;
   }
 
-  void norm(const std::string& name, NormWeights& norm) {
+  void positions(const std::string& name, int32_t axis) {
+    const EmbeddingSpec& embedding = stack_.embedding;
+    if (embedding.position_rows == 0 || embedding.table != PositionTable::kLearned) return;
+    table(name, weights_.positions[axis], {embedding.position_rows, stack_.width});
+  }
+
+  void norm(const std::string& name, NormWeights& norm) { this->norm(name, norm, {norm.width}, 0); }
+
+  // `shape` as stored; its values stand from `first` on.
+  void norm(const std::string& name, NormWeights& norm, const std::vector<int64_t>& shape,
+            int32_t first) {
     if (norm.spec.kind == NormKind::kNone) return;
-    PlannedTensor& weight = add(name + ".weight", {stack_.width});
-    weight.target = PlannedTensor::Target::kNorm;
-    weight.buffer = &norm.weight;
-    if (!norm.spec.shift) return;
-    PlannedTensor& shift = add(name + ".bias", {stack_.width});
-    shift.target = PlannedTensor::Target::kNorm;
-    shift.buffer = &norm.shift;
+    const auto fill = [&](const char* suffix, Buffer& buffer) -> PlannedTensor& {
+      PlannedTensor& tensor = add(name + suffix, shape);
+      tensor.target = PlannedTensor::Target::kNorm;
+      tensor.buffer = &buffer;
+      tensor.first_row = first;
+      return tensor;
+    };
+    if (norm.spec.weight) fill(".weight", norm.weight).plus = norm.spec.one_plus ? 1 : 0;
+    if (norm.spec.shift) fill(".bias", norm.shift);
+  }
+
+  // Of the queries or keys of `heads` heads: one tensor, or one for each head.
+  void head_norm(const std::string& name, NormWeights& norm, const AttentionSpec& spec,
+                 int32_t heads) {
+    if (spec.norm_span != HeadNorm::kEachHead) return this->norm(name, norm);
+    if (!has_mark(name, "{H}")) return this->norm(name, norm, {heads, spec.dim}, 0);
+    for (int32_t h = 0; h < heads; ++h) {
+      this->norm(numbered(name, static_cast<size_t>(h), "{H}"), norm, {spec.dim}, h * spec.dim);
+    }
   }
 
   void product(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
@@ -159,6 +209,8 @@ class Planner {
       tensor.step = place.step;
       tensor.attention = place.attention;
       tensor.transposed = row.transposed;
+      tensor.unit_rows = place.unit_rows;
+      tensor.halves = place.halves;
       tensor.map = row.map;
     };
     const int64_t inner = linear.spec().inner;

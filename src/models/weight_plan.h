@@ -10,6 +10,10 @@
 
 namespace tensormill {
 
+// How the rows of a tensor become those of a product: as they stand (with `map` and `step`), or in
+// pairs (gate_i, up_i) of a tensor whose halves are gates and ups.
+enum class Halves : uint8_t { kNone, kGateUp, kUpGate };
+
 // One tensor of the checkpoint and where it goes: into rows of a Linear, its bias, or a plain
 // buffer of the model.
 struct PlannedTensor {
@@ -22,9 +26,12 @@ struct PlannedTensor {
 
   Linear* linear = nullptr;  // kWeight, kBias
   Buffer* buffer = nullptr;  // kNorm, kTable
-  int32_t first_row = 0;     // of the product
+  float plus = 0;            // kNorm: added to each value
+  int32_t first_row = 0;     // of the product; kNorm: first value in the buffer
   int32_t step = 1;          // gate and up rows alternate
   bool transposed = false;   // stored [inner, outputs]
+  bool unit_rows = false;    // each row is divided by its length
+  Halves halves = Halves::kNone;
   RowMap map = nullptr;
   const AttentionSpec* attention = nullptr;
 };

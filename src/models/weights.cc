@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -9,22 +10,33 @@
 namespace tensormill {
 namespace {
 
-NormWeights lay_out_norm(const NormSpec& spec) {
-  return {spec, {}, {}};
+NormWeights lay_out_norm(const NormSpec& spec, int32_t width) {
+  return {spec, width, {}, {}};
+}
+
+Linear lay_out_projection(int32_t outputs, int32_t inner) {
+  LinearSpec spec;
+  spec.outputs = outputs;
+  spec.inner = inner;
+  return Linear(spec);
 }
 
 BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
   BranchWeights weights;
-  weights.in = lay_out_norm(branch.in);
-  weights.out = lay_out_norm(branch.out);
+  weights.in = lay_out_norm(branch.in, width);
+  weights.out = lay_out_norm(branch.out, width);
+  weights.sum = lay_out_norm(branch.sum, width);
   LinearSpec first, second;
   first.inner = second.outputs = width;
   second.split = Split::kInputs;
   if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-    first.outputs = attention->query_rows() + 2 * attention->kv_rows();
+    first.outputs = attention->qkv_rows();
     first.bias = attention->qkv_bias;
-    second.inner = attention->query_rows();
+    second.inner = attention->out_inputs();
     second.bias = attention->out_bias;
+    weights.q_norm = lay_out_norm(attention->q_norm, head_norm_width(*attention, attention->heads));
+    weights.k_norm =
+        lay_out_norm(attention->k_norm, head_norm_width(*attention, attention->kv_heads));
   } else {
     const MlpSpec& mlp = std::get<MlpSpec>(branch.body);
     first.outputs = mlp.gated ? 2 * mlp.width : mlp.width;
@@ -38,16 +50,30 @@ BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
   return weights;
 }
 
-int64_t table_bytes(const StackSpec& stack, WeightFormat format) {
-  const int64_t rows = int64_t{stack.embedding.vocabulary} + stack.embedding.position_rows;
-  return rows * stack.width * static_cast<int64_t>(dtype_size(plain_type(format)));
+int32_t embedding_width(const StackSpec& stack) {
+  return stack.embedding.width > 0 ? stack.embedding.width : stack.width;
 }
 
-void allocate_norm(NormWeights& norm, int32_t width) {
+// Values of the embedding and of one axis' table of positions.
+int64_t embedding_size(const StackSpec& stack) {
+  return int64_t{stack.embedding.vocabulary} * embedding_width(stack);
+}
+int64_t position_table_size(const StackSpec& stack) {
+  return int64_t{stack.embedding.position_rows} * stack.width;
+}
+
+int64_t norm_values(const NormWeights& norm) {
+  if (norm.spec.kind == NormKind::kNone) return 0;
+  return int64_t{norm.width} * (norm.spec.shift ? 2 : 1);
+}
+
+// A weight that the checkpoint has not is 1.
+void allocate_norm(NormWeights& norm) {
   if (norm.spec.kind == NormKind::kNone) return;
-  const size_t bytes = static_cast<size_t>(width) * sizeof(float);
-  norm.weight = Buffer(bytes, "norms");
-  if (norm.spec.shift) norm.shift = Buffer(bytes, "norms");
+  const auto width = static_cast<size_t>(norm.width);
+  norm.weight = Buffer(width * sizeof(float), "norms");
+  if (!norm.spec.weight) std::fill_n(norm.weight.as<float>(), width, 1.0F);
+  if (norm.spec.shift) norm.shift = Buffer(width * sizeof(float), "norms");
 }
 
 int64_t machine_bytes() {
@@ -67,12 +93,19 @@ ModelWeights lay_out(const TransformerSpec& spec) {
     }
     weights.layers.push_back(std::move(layer));
   }
-  weights.final_norm = lay_out_norm(stack.final_norm);
+  if (stack.embedding.width > 0) {
+    weights.project_in = lay_out_projection(stack.width, stack.embedding.width);
+    weights.project_out = lay_out_projection(stack.embedding.width, stack.width);
+  }
+  weights.embedding_norm = lay_out_norm(stack.embedding.norm, stack.width);
+  weights.final_norm = lay_out_norm(stack.final_norm, stack.width);
   LinearSpec head;
   head.outputs = stack.embedding.vocabulary;
-  head.inner = stack.width;
+  head.inner = spec.head_width();
   head.split = Split::kVocabulary;
   head.bias = spec.head.bias;
+  if (spec.head.scale != 1) head.scale = spec.head.scale;
+  head.softcap = spec.head.softcap;
   weights.head = Linear(head);
   return weights;
 }
@@ -80,13 +113,11 @@ ModelWeights lay_out(const TransformerSpec& spec) {
 int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec,
                      WeightFormat format) {
   const StackSpec& stack = spec.stacks.front();
-  int64_t total = table_bytes(stack, format);
+  int64_t total = (embedding_size(stack) + position_table_size(stack) * spec.axes) *
+                  static_cast<int64_t>(dtype_size(plain_type(format)));
   for_each_weight(
       weights, [&](const Linear& linear) { total += linear.bytes(format); },
-      [&](const NormWeights& norm) {
-        if (norm.spec.kind == NormKind::kNone) return;
-        total += int64_t{stack.width} * int64_t{sizeof(float)} * (norm.spec.shift ? 2 : 1);
-      });
+      [&](const NormWeights& norm) { total += norm_values(norm) * int64_t{sizeof(float)}; });
   return total;
 }
 
@@ -100,16 +131,14 @@ void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat f
   const StackSpec& stack = spec.stacks.front();
   weights.format = format;
   weights.table_type = plain_type(format);
-  const size_t row_bytes = static_cast<size_t>(stack.width) * dtype_size(weights.table_type);
-  weights.embedding =
-      Buffer(static_cast<size_t>(stack.embedding.vocabulary) * row_bytes, "embeddings");
-  if (stack.embedding.position_rows > 0) {
-    weights.positions =
-        Buffer(static_cast<size_t>(stack.embedding.position_rows) * row_bytes, "positions");
+  const size_t size = dtype_size(weights.table_type);
+  weights.embedding = Buffer(static_cast<size_t>(embedding_size(stack)) * size, "embeddings");
+  for (int32_t axis = 0; axis < spec.axes && stack.embedding.position_rows > 0; ++axis) {
+    weights.positions[axis] =
+        Buffer(static_cast<size_t>(position_table_size(stack)) * size, "positions");
   }
   for_each_weight(
-      weights, [&](Linear& linear) { linear.allocate(format); },
-      [&](NormWeights& norm) { allocate_norm(norm, stack.width); });
+      weights, [&](Linear& linear) { linear.allocate(format); }, allocate_norm);
 }
 
 void join_parallel_biases(ModelWeights& weights, const TransformerSpec& spec) {

@@ -11,13 +11,15 @@ namespace tensormill {
 // A norm in its final form, float32.
 struct NormWeights {
   NormSpec spec;
+  int32_t width = 0;
   Buffer weight, shift;  // [width]; shift null where there is none
 
   Norm norm() const { return {spec.kind, weight.as<float>(), shift.as<float>(), spec.eps}; }
 };
 
 struct BranchWeights {
-  NormWeights in, out;
+  NormWeights in, out, sum;
+  NormWeights q_norm, k_norm;
   Linear first;   // query, key and value, or up (with gate)
   Linear second;  // attention output, or down
 };
@@ -30,8 +32,10 @@ struct LayerWeights {
 struct ModelWeights {
   WeightFormat format = WeightFormat::kF32;
   DType table_type = DType::kF32;
-  Buffer embedding;                  // [vocabulary, width] of table_type
-  Buffer positions;                  // [position_rows, width] of table_type, or null
+  Buffer embedding;                // [vocabulary, embedding width] of table_type
+  Buffer positions[2];             // [position_rows, width] of table_type, or null
+  Linear project_in, project_out;  // without outputs where the widths are the same
+  NormWeights embedding_norm;
   std::vector<LayerWeights> layers;  // by LayerRef.weights
   NormWeights final_norm;
   Linear head;  // packed, of its own even where it is tied
@@ -53,15 +57,19 @@ constexpr DType plain_type(WeightFormat format) {
 // Calls linear(Linear&) and norm(NormWeights&) for every one of the model.
 template <class Weights, class OnLinear, class OnNorm>
 void for_each_weight(Weights& weights, OnLinear&& linear, OnNorm&& norm) {
+  linear(weights.project_in);
+  norm(weights.embedding_norm);
   for (auto& layer : weights.layers) {
     for (auto& branch : layer.branches) {
-      norm(branch.in);
-      norm(branch.out);
+      for (auto* slot : {&branch.in, &branch.q_norm, &branch.k_norm, &branch.out, &branch.sum}) {
+        norm(*slot);
+      }
       linear(branch.first);
       linear(branch.second);
     }
   }
   norm(weights.final_norm);
+  linear(weights.project_out);
   linear(weights.head);
 }
 

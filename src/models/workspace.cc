@@ -31,15 +31,16 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   const int64_t rows = sizes.limits.rows, logit_rows = sizes.limits.logit_rows;
   Workspace::Arrays a;
   a.residual = arena.floats(rows * sizes.width);
-  a.normed = arena.take(rows * sizes.width, sizes.input);
+  a.normed = arena.take(rows * std::max(sizes.width, sizes.head_width), sizes.input);
   a.qkv = arena.floats(rows * sizes.qkv);
   a.queries = arena.floats(rows * sizes.queries);
-  a.attended = arena.take(rows * sizes.queries, sizes.input);
+  a.attended = arena.take(rows * sizes.attended, sizes.input);
   a.mlp = arena.take(rows * sizes.mlp, sizes.input);
   for (float*& partial : a.partial) partial = arena.floats(rows * sizes.width);
-  a.hidden = arena.floats(rows * sizes.width);
+  a.hidden = arena.floats(rows * sizes.head_width);
   a.logit_residual = arena.floats(logit_rows * sizes.width);
   a.logit_normed = arena.take(logit_rows * sizes.width, sizes.input);
+  a.logit_hidden = arena.take(logit_rows * sizes.head_width, sizes.input);
   a.logits = arena.floats(logit_rows * sizes.vocabulary);
   for (const int32_t dim : sizes.ropes) a.cos_sin.push_back(arena.floats(rows * dim));
   a.attention_scratch = arena.take(static_cast<int64_t>(sizes.attention_scratch), DType::kU8);
@@ -54,18 +55,20 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   WorkspaceSizes sizes;
   sizes.limits = limits;
   sizes.width = stack.width;
+  sizes.head_width = spec.head_width();
   sizes.vocabulary = stack.embedding.vocabulary;
   sizes.input = linear_input(format);
-  for (const RopeSpec& rope : distinct_ropes(spec)) sizes.ropes.push_back(rope.dim);
+  for (const RopeSpec& rope : distinct_ropes(spec)) sizes.ropes.push_back(rope.axes * rope.dim);
   for (const std::vector<BranchSpec>& kind : stack.kinds) {
     for (const BranchSpec& branch : kind) {
       if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-        const int32_t queries = attention->query_rows();
-        sizes.queries = std::max(sizes.queries, queries);
-        sizes.qkv = std::max(sizes.qkv, queries + 2 * attention->kv_rows());
-        sizes.attention_scratch = std::max(
-            sizes.attention_scratch, kernels.attention_scratch(limits.rows, attention->heads,
-                                                               attention->dim, limits.max_keys));
+        sizes.queries = std::max(sizes.queries, attention->query_rows());
+        sizes.attended = std::max(sizes.attended, attention->out_inputs());
+        sizes.qkv = std::max(sizes.qkv, attention->qkv_rows());
+        sizes.attention_scratch =
+            std::max(sizes.attention_scratch,
+                     kernels.attention_scratch(limits.rows, attention->heads, attention->values(),
+                                               limits.max_keys));
       } else {
         sizes.mlp = std::max(sizes.mlp, std::get<MlpSpec>(branch.body).width);
       }

@@ -11,11 +11,11 @@ namespace tensormill {
 
 struct WorkspaceSizes {
   StepLimits limits;
-  int32_t width = 0, vocabulary = 0;
-  int32_t qkv = 0, queries = 0, mlp = 0;  // the widest of all layers
-  std::vector<int32_t> ropes;             // dimensions of each rope
-  size_t attention_scratch = 0;           // bytes
-  DType input = DType::kF32;              // type of the inputs of products
+  int32_t width = 0, head_width = 0, vocabulary = 0;
+  int32_t qkv = 0, queries = 0, attended = 0, mlp = 0;  // the widest of all layers
+  std::vector<int32_t> ropes;                           // cosines and sines of a row, of each rope
+  size_t attention_scratch = 0;                         // bytes
+  DType input = DType::kF32;                            // type of the inputs of products
 };
 
 WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
@@ -34,15 +34,16 @@ class Workspace {
   // Where everything lies.
   struct Arrays {
     float* residual = nullptr;        // [rows, width]
-    void* normed = nullptr;           // [rows, width], input type
+    void* normed = nullptr;           // [rows, width or head_width], input type
     float* qkv = nullptr;             // [rows, qkv]
     float* queries = nullptr;         // [rows, queries]
-    void* attended = nullptr;         // [rows, queries], input type
+    void* attended = nullptr;         // [rows, attended], input type
     void* mlp = nullptr;              // [rows, mlp], input type
     float* partial[2] = {};           // [rows, width]
-    float* hidden = nullptr;          // [rows, width]
+    float* hidden = nullptr;          // [rows, head_width]
     float* logit_residual = nullptr;  // [logit_rows, width]
     void* logit_normed = nullptr;     // [logit_rows, width], input type
+    void* logit_hidden = nullptr;     // [logit_rows, head_width], input type: where it is projected
     float* logits = nullptr;          // [logit_rows, vocabulary]
     std::vector<float*> cos_sin;      // each [rows, dim]
     void* attention_scratch = nullptr;

@@ -8,12 +8,13 @@ KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t bloc
     : type_(type), blocks_(blocks) {
   size_t bytes = 0;
   for (const CacheLayer& layer : layers) {
-    const int64_t head_stride = int64_t{kBlockTokens} * layer.dim;
-    const int64_t block_stride = head_stride * layer.kv_heads;
-    const size_t plane =
-        static_cast<size_t>(block_stride) * static_cast<size_t>(blocks) * dtype_size(type);
-    planes_.push_back({bytes, bytes + plane, block_stride, head_stride});
-    bytes += 2 * plane;
+    const KvStrides keys = kv_strides(layer.kv_heads, layer.dim);
+    const KvStrides values = kv_strides(layer.kv_heads, layer.value_dim);
+    const auto size = [&](const KvStrides& stride) {
+      return static_cast<size_t>(stride.block) * static_cast<size_t>(blocks) * dtype_size(type);
+    };
+    planes_.push_back({bytes, bytes + size(keys), keys, values});
+    bytes += size(keys) + size(values);
   }
   memory_ = Buffer(bytes, "KV cache");
 }
@@ -21,14 +22,15 @@ KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t bloc
 KvView KvCache::view(int32_t layer, const int32_t* table, int32_t table_stride) const {
   const Plane& plane = planes_[static_cast<size_t>(layer)];
   auto* base = memory_.as<std::byte>();
-  return {base + plane.keys,  base + plane.values, type_,
-          plane.block_stride, plane.head_stride,   table,
+  return {base + plane.keys, base + plane.values, type_, plane.k_stride, plane.v_stride, table,
           table_stride};
 }
 
 int64_t cache_bytes_per_token(const std::vector<CacheLayer>& layers, DType type) {
   int64_t elements = 0;
-  for (const CacheLayer& layer : layers) elements += 2 * int64_t{layer.kv_heads} * layer.dim;
+  for (const CacheLayer& layer : layers) {
+    elements += int64_t{layer.kv_heads} * (int64_t{layer.dim} + layer.value_dim);
+  }
   return elements * static_cast<int64_t>(dtype_size(type));
 }
 

@@ -8,9 +8,9 @@
 
 namespace tensormill {
 
-// What one layer stores for a token: a key and a value of [kv_heads, dim] each.
+// What one layer stores for a token: keys of [kv_heads, dim], values of [kv_heads, value_dim].
 struct CacheLayer {
-  int32_t kv_heads = 0, dim = 0;
+  int32_t kv_heads = 0, dim = 0, value_dim = 0;
 };
 
 // Keys and values of all layers: for each layer two planes of `blocks` blocks of kBlockTokens
@@ -29,13 +29,19 @@ class KvCache {
  private:
   struct Plane {
     size_t keys, values;  // byte offsets
-    int64_t block_stride, head_stride;
+    KvStrides k_stride, v_stride;
   };
   DType type_;
   int32_t blocks_;
   std::vector<Plane> planes_;
   Buffer memory_;
 };
+
+// Elements between the blocks and between the heads of a plane.
+constexpr KvStrides kv_strides(int32_t kv_heads, int32_t dim) {
+  const int64_t head = int64_t{kBlockTokens} * dim;
+  return {head * kv_heads, head};
+}
 
 // Bytes of one token over all layers.
 int64_t cache_bytes_per_token(const std::vector<CacheLayer>& layers, DType type);

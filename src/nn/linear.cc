@@ -33,6 +33,8 @@ LinearArgs Linear::args(const Rows& in, const Rows& out, Live live) const {
   args.bias = spec_.split == Split::kInputs ? nullptr : bias();
   args.act = spec_.activation;
   args.gated = spec_.gated;
+  args.scale = spec_.scale;
+  args.softcap = spec_.softcap;
   args.in = in;
   args.out = out;
   args.live = live;

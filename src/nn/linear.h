@@ -16,7 +16,8 @@ struct LinearSpec {
   Split split = Split::kOutputs;
   bool bias = false;
   Activation activation = Activation::kNone;
-  bool gated = false;  // outputs are pairs (gate_i, up_i)
+  bool gated = false;            // outputs are pairs (gate_i, up_i)
+  float scale = 0, softcap = 0;  // of the outputs, 0: none
 };
 
 // A weight [outputs, inner], packed once for the kernels, and its bias. Launches nothing.

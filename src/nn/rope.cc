@@ -28,6 +28,9 @@ std::vector<float> inverse_frequencies(const RopeSpec& spec) {
     switch (spec.scaling) {
       case RopeScaling::kNone:
       case RopeScaling::kDynamic:
+      case RopeScaling::kPowers:
+      case RopeScaling::kYarn:
+      case RopeScaling::kLong:
         result[i] = frequency;
         break;
       case RopeScaling::kLinear:
@@ -39,6 +42,24 @@ std::vector<float> inverse_frequencies(const RopeSpec& spec) {
     }
   }
   return result;
+}
+
+std::vector<float> long_frequencies(const RopeSpec& spec) {
+  if (spec.scaling != RopeScaling::kLong) return {};
+  return inverse_frequencies(spec);
+}
+
+RopeLength rope_length(const RopeSpec& spec) {
+  switch (spec.scaling) {
+    case RopeScaling::kDynamic:
+      return RopeLength::kDynamic;
+    case RopeScaling::kPowers:
+      return RopeLength::kPowers;
+    case RopeScaling::kLong:
+      return RopeLength::kLong;
+    default:
+      return RopeLength::kNone;
+  }
 }
 
 }  // namespace tensormill

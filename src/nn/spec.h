@@ -75,6 +75,11 @@ struct AttentionSpec {
   int32_t out_inputs() const { return heads * values(); }
 };
 
+// Weights of a norm over the queries (or keys) of so many heads.
+constexpr int32_t head_norm_width(const AttentionSpec& attention, int32_t heads) {
+  return attention.norm_span == HeadNorm::kHead ? attention.dim : heads * attention.dim;
+}
+
 struct MlpSpec {
   int32_t width = 0;
   Activation activation = Activation::kNone;

@@ -69,10 +69,9 @@ std::vector<Answer> answers_alone(int32_t count, const ModelInfo& info) {
 
 TEST(Engine, CompanyChunksAndPreemptionDoNotChangeAnswers) {
   constexpr int32_t kCount = 64;
-  for (const bool dynamic_rope : {false, true}) {
+  for (const int32_t dynamic_rope_from : {0, 60}) {
     ModelInfo info = fake_info();
-    info.dynamic_rope = dynamic_rope;
-    if (dynamic_rope) info.max_positions = 60;
+    info.dynamic_rope_from = dynamic_rope_from;
     const std::vector<Answer> alone = answers_alone(kCount, info);
     ThreadTeam team(3);
     EngineOptions options;

@@ -129,17 +129,17 @@ class HashRunner : public Runner {
     if (before_step) before_step();
     check(*batch.rows.count <= limits_.rows && *batch.sequences.count <= limits_.sequences, "size");
     rows_seen += *batch.rows.count;
+    const int32_t from = info_.dynamic_rope_from;
     std::set<int32_t> written;
     int32_t logit_row = 0;
     for (int32_t s = 0; s < *batch.sequences.count; ++s) {
       for (int32_t row = batch.row_begin[s]; row < batch.row_begin[s + 1]; ++row) {
         check(batch.row_sequence[row] == s, "row_sequence");
-        const int32_t position = batch.positions[row];
+        const int32_t position = batch.slots[row];
         check(position == batch.keys[s] - (batch.row_begin[s + 1] - row), "position");
         check(written.insert(slot(batch, s, position)).second, "two rows write one slot");
         const uint64_t before = position ? at(slot(batch, s, position - 1)) : 1;
-        const int32_t length =
-            info_.dynamic_rope ? std::max(batch.rope_lengths[row], info_.max_positions) : 0;
+        const int32_t length = from > 0 ? std::max({batch.prompts[row], position + 1, from}) : 0;
         at(slot(batch, s, position)) =
             mix(before, batch.tokens[row], position * 7919 + length * 104729);
         if (logit_row < *batch.logit_rows.count && batch.logit_row[logit_row] == row) {
@@ -201,7 +201,7 @@ class ScriptRunner : public Runner {
   const float* step(const RaggedBatch& batch) override {
     std::fill(logits_.begin(), logits_.end(), 0.0f);
     for (int32_t i = 0; i < *batch.logit_rows.count; ++i) {
-      const auto position = static_cast<size_t>(batch.positions[batch.logit_row[i]]);
+      const auto position = static_cast<size_t>(batch.slots[batch.logit_row[i]]);
       const int32_t token = script_.at(position % script_.size());
       float* row = logits_.data() + i * info_.vocabulary;
       row[token < 0 ? 0 : token] = token < 0 ? NAN : 9.0f;

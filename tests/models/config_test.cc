@@ -184,7 +184,7 @@ TEST(Config, RulesFollowFromTheSpec) {
   Description description = describe("llama", "dynamic", [](Json&) {});
   EXPECT_TRUE(description.info.rules.chunks && description.info.rules.shares_prefix &&
               description.info.rules.rewinds);
-  EXPECT_TRUE(description.info.dynamic_rope);
+  EXPECT_EQ(description.info.dynamic_rope_from, 24);
   TransformerSpec& spec = description.model.spec;
   std::get<AttentionSpec>(spec.stacks[0].kinds[0][0].body).mask.causal = false;
   const SequenceRules encoder = rules(spec);

@@ -41,20 +41,21 @@ TEST(Rope, Llama3StretchesLongWavesAndBlendsBetween) {
 }
 
 TEST(KvCache, PlanesOfLayersDoNotOverlap) {
-  const std::vector<CacheLayer> layers{{2, 6}, {1, 10}};
+  const std::vector<CacheLayer> layers{{2, 6, 6}, {1, 10, 4}};
   const KvCache cache(layers, DType::kBF16, 3);
-  EXPECT_EQ(cache_bytes_per_token(layers, DType::kBF16), 2 * (2 * 6 + 10) * 2);
+  EXPECT_EQ(cache_bytes_per_token(layers, DType::kBF16), (2 * 12 + 14) * 2);
   EXPECT_EQ(static_cast<int64_t>(cache.bytes()),
             cache_bytes_per_token(layers, DType::kBF16) * 3 * kBlockTokens);
   const KvView first = cache.view(0, nullptr, 0), second = cache.view(1, nullptr, 0);
-  EXPECT_EQ(first.head_stride, 6 * kBlockTokens);
-  EXPECT_EQ(first.block_stride, 2 * first.head_stride);
+  EXPECT_EQ(first.k_stride.head, 6 * kBlockTokens);
+  EXPECT_EQ(first.k_stride.block, 2 * first.k_stride.head);
+  EXPECT_EQ(second.v_stride.head, 4 * kBlockTokens);
   const auto distance = [](const void* from, const void* to) {
     return static_cast<const std::byte*>(to) - static_cast<const std::byte*>(from);
   };
-  EXPECT_EQ(distance(first.k, first.v), 3 * first.block_stride * 2);
-  EXPECT_EQ(distance(first.v, second.k), 3 * first.block_stride * 2);
-  EXPECT_EQ(distance(second.k, second.v), 3 * second.block_stride * 2);
+  EXPECT_EQ(distance(first.k, first.v), 3 * first.k_stride.block * 2);
+  EXPECT_EQ(distance(first.v, second.k), 3 * first.v_stride.block * 2);
+  EXPECT_EQ(distance(second.k, second.v), 3 * second.k_stride.block * 2);
 }
 
 TEST(Linear, AnInputSplitLeavesItsBiasToTheResidual) {
