@@ -1,5 +1,6 @@
 #include "models/describe.h"
 
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -23,7 +24,7 @@ ModelInfo read_info(const TransformerSpec& spec, ConfigReader& config) {
   info.max_positions = spec.max_positions;
   info.hard_position_limit = stack.embedding.position_rows > 0;
   info.dynamic_rope_from = dynamic_rope_from(spec);
-  info.axes = spec.axes;
+  info.blanks = spec.blanks;
   info.rules = rules(spec);
   info.parameters = count_parameters(spec);
   info.eos_ids = config.ids("eos_token_id");
@@ -31,6 +32,39 @@ ModelInfo read_info(const TransformerSpec& spec, ConfigReader& config) {
   if (!bos.empty()) info.bos_id = bos.front();
   if (!pad.empty()) info.pad_id = pad.front();
   return info;
+}
+
+// Ids of added tokens by their text, from the tokenizer files that a folder may have.
+std::map<std::string, int32_t> read_added_tokens(const std::filesystem::path& folder) {
+  std::map<std::string, int32_t> ids;
+  const auto add = [&](const Json& text, const Json& id) {
+    if (text.is_string() && id.is_number_integer()) ids.emplace(text, id.get<int32_t>());
+  };
+  const auto read = [&](const char* name) {
+    const std::filesystem::path file = folder / name;
+    Json json = std::filesystem::exists(file) ? read_json_file(file) : Json::object();
+    return json.is_object() ? json : Json::object();
+  };
+  for (const auto& item : read("added_tokens.json").items()) add(item.key(), item.value());
+  for (const Json& token : read("tokenizer.json").value("added_tokens", Json::array())) {
+    if (token.is_object()) add(token.value("content", Json()), token.value("id", Json()));
+  }
+  return ids;
+}
+
+void find_blank_tokens(const std::filesystem::path& folder, BlankSpec& blanks) {
+  if (blanks.start_name.empty()) return;
+  const std::map<std::string, int32_t> ids = read_added_tokens(folder);
+  const auto id_of = [&](const std::string& name) {
+    const auto found = ids.find(name);
+    if (found != ids.end()) return found->second;
+    throw_error(ErrorKind::kArtifactInvalid,
+                "{}: neither added_tokens.json nor tokenizer.json has the token \"{}\", which this "
+                "model's positions depend on",
+                folder.string(), name);
+  };
+  blanks.start = id_of(blanks.start_name);
+  for (const std::string& name : blanks.mask_names) blanks.masks.push_back(id_of(name));
 }
 
 WeightFormat read_usual_format(ConfigReader& config) {
@@ -54,6 +88,7 @@ Description describe_model(const std::filesystem::path& folder) {
   const Family& family = find_family(config.text("model_type"), description.file);
   description.model = family.describe(config);
   read_common_keys(config);
+  find_blank_tokens(folder, description.model.spec.blanks);
   description.info = read_info(description.model.spec, config);
   description.usual_format = read_usual_format(config);
   config.finish();

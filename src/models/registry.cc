@@ -13,9 +13,9 @@ namespace {
 
 // In ascending order of model_type.
 constexpr std::array kFamilies{
-    Family{"gpt2", describe_gpt2},
-    Family{"gpt_neox", describe_gpt_neox},
-    Family{"llama", describe_llama},
+    Family{"chatglm", describe_chatglm},   Family{"glm", describe_glm},
+    Family{"glm4", describe_glm4},         Family{"gpt2", describe_gpt2},
+    Family{"gpt_neox", describe_gpt_neox}, Family{"llama", describe_llama},
 };
 
 }  // namespace

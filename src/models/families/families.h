@@ -6,6 +6,10 @@ namespace tensormill {
 
 // One function for each file of this folder: spec and names from config.json. Errors:
 // kArtifactInvalid (a key that is missing or absurd), kUnsupported (a value this build can't run).
+FamilyModel describe_chatglm(ConfigReader& config);
+FamilyModel describe_glm(ConfigReader& config);
+FamilyModel describe_glm4(ConfigReader& config);
+FamilyModel describe_glm_blank(ConfigReader& config);  // a kind of glm
 FamilyModel describe_gpt2(ConfigReader& config);
 FamilyModel describe_gpt_neox(ConfigReader& config);
 FamilyModel describe_llama(ConfigReader& config);
