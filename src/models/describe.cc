@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -34,27 +35,34 @@ ModelInfo read_info(const TransformerSpec& spec, ConfigReader& config) {
   return info;
 }
 
+using TokenIds = std::map<std::string, int32_t>;
+
+void add_token(TokenIds& ids, const Json& text, const Json& id) {
+  if (text.is_string() && id.is_number_integer()) ids.emplace(text, id.get<int32_t>());
+}
+
 // Ids of added tokens by their text, from the tokenizer files that a folder may have.
-std::map<std::string, int32_t> read_added_tokens(const std::filesystem::path& folder) {
-  std::map<std::string, int32_t> ids;
-  const auto add = [&](const Json& text, const Json& id) {
-    if (text.is_string() && id.is_number_integer()) ids.emplace(text, id.get<int32_t>());
-  };
-  const auto read = [&](const char* name) {
-    const std::filesystem::path file = folder / name;
-    Json json = std::filesystem::exists(file) ? read_json_file(file) : Json::object();
-    return json.is_object() ? json : Json::object();
-  };
-  for (const auto& item : read("added_tokens.json").items()) add(item.key(), item.value());
-  for (const Json& token : read("tokenizer.json").value("added_tokens", Json::array())) {
-    if (token.is_object()) add(token.value("content", Json()), token.value("id", Json()));
+TokenIds read_added_tokens(const std::filesystem::path& folder) {
+  TokenIds ids;
+  if (const auto file = folder / "added_tokens.json"; std::filesystem::exists(file)) {
+    const Json json = read_json_file(file);
+    for (const auto& item : json.items()) add_token(ids, item.key(), item.value());
+  }
+  if (const auto file = folder / "tokenizer.json"; std::filesystem::exists(file)) {
+    const Json json = read_json_file(file);
+    const auto tokens = json.find("added_tokens");
+    if (tokens == json.end() || !tokens->is_array()) return ids;
+    for (const Json& token : *tokens) {
+      if (!token.contains("content") || !token.contains("id")) continue;
+      add_token(ids, token.at("content"), token.at("id"));
+    }
   }
   return ids;
 }
 
 void find_blank_tokens(const std::filesystem::path& folder, BlankSpec& blanks) {
   if (blanks.start_name.empty()) return;
-  const std::map<std::string, int32_t> ids = read_added_tokens(folder);
+  const TokenIds ids = read_added_tokens(folder);
   const auto id_of = [&](const std::string& name) {
     const auto found = ids.find(name);
     if (found != ids.end()) return found->second;

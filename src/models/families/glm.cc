@@ -7,10 +7,10 @@ namespace {
 // `sandwich`: norms after the branches too.
 FamilyModel describe(ConfigReader& config, bool sandwich) {
   constexpr int32_t kPositions = 131072;
-  constexpr float kUsualEps = 1.5625e-7F, kUsualShare = 0.5F, kUsualSandwichEps = 1e-5F;
+  constexpr float kUsualEps = 1.5625e-7F, kUsualShare = 0.5F;
   TransformerSpec spec = read_decoder(config, kPositions);
   StackSpec& stack = spec.stacks.front();
-  const NormSpec norm = read_rms_norm(config, sandwich ? kUsualSandwichEps : kUsualEps);
+  const NormSpec norm = read_rms_norm(config, kUsualEps);
   stack.final_norm = norm;
   AttentionSpec attention = read_heads(config, stack.width);
   attention.qkv_bias = config.flag("attention_bias", true);
