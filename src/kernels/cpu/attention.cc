@@ -57,18 +57,18 @@ Range intersect(Range a, Range b) {
 }
 
 // The value as bf16.
-F rounded(F x) {
+[[gnu::always_inline]] inline F rounded(F x) {
   Bf16 some[kLanes];
   store(some, x);
   return load(some);
 }
 
 // The terms of places in bias_bf16.
-F rounded_bias(float slope, F place) {
+[[gnu::always_inline]] inline F rounded_bias(float slope, F place) {
   return rounded(set1(slope) * rounded(place));
 }
 
-float first_of(F x) {
+[[gnu::always_inline]] inline float first_of(F x) {
   float all[kLanes];
   store(all, x);
   return all[0];
