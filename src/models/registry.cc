@@ -30,6 +30,9 @@ constexpr std::array kFamilies{
     Family{"llama", describe_llama},       Family{"olmo2", describe_olmo2},
     Family{"phi", describe_phi},           Family{"phi3", describe_phi3},
     Family{"stablelm", describe_stablelm},
+    Family{"chatglm", describe_chatglm},   Family{"glm", describe_glm},
+    Family{"glm4", describe_glm4},         Family{"gpt2", describe_gpt2},
+    Family{"gpt_neox", describe_gpt_neox}, Family{"llama", describe_llama},
 };
 
 }  // namespace

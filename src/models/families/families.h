@@ -10,6 +10,10 @@ FamilyModel describe_codegen(ConfigReader& config);
 FamilyModel describe_cohere(ConfigReader& config);
 FamilyModel describe_gemma(ConfigReader& config);
 FamilyModel describe_gemma2(ConfigReader& config);
+FamilyModel describe_chatglm(ConfigReader& config);
+FamilyModel describe_glm(ConfigReader& config);
+FamilyModel describe_glm4(ConfigReader& config);
+FamilyModel describe_glm_blank(ConfigReader& config);  // a kind of glm
 FamilyModel describe_gpt2(ConfigReader& config);
 FamilyModel describe_gpt_bigcode(ConfigReader& config);
 FamilyModel describe_gpt_neo(ConfigReader& config);
