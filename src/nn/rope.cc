@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/convert.h"
+
 namespace tensormill {
 namespace {
 
@@ -82,6 +84,9 @@ std::vector<float> inverse_frequencies(const RopeSpec& spec) {
     result[i] = unscaled_frequency(spec, i);
     if (spec.scaling == RopeScaling::kLinear) result[i] /= spec.factor;
     if (spec.scaling == RopeScaling::kLlama3) result[i] = llama3_frequency(spec, result[i]);
+  }
+  if (spec.f16) {
+    for (float& frequency : result) frequency = f16_to_f32(f32_to_f16(frequency));
   }
   return result;
 }
