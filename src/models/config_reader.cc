@@ -50,6 +50,11 @@ bool ConfigReader::has(std::string_view key) const {
   return item != object_->end() && !item->is_null();
 }
 
+bool ConfigReader::is_null(std::string_view key) const {
+  const auto item = object_->find(key);
+  return item != object_->end() && item->is_null();
+}
+
 const Json* ConfigReader::find(std::string_view key) {
   state_->read.insert(prefix_ + std::string(key));
   const auto item = object_->find(key);

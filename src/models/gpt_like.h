@@ -8,6 +8,7 @@
 
 #include "models/common_config.h"
 #include "models/names.h"
+#include "models/row_maps.h"
 #include "models/spec.h"
 
 namespace tensormill {
@@ -37,8 +38,5 @@ RopeSpec read_neighbours_rope(ConfigReader& config, int32_t head_dim);
 // x += attention(norm(x)) + mlp(norm(x)), with one norm.
 std::vector<BranchSpec> parallel_layer(const AttentionSpec& attention, const MlpSpec& mlp,
                                        const NormSpec& norm);
-
-// RowMap of files that hold query, key and value of one head side by side.
-int32_t rows_by_head(const AttentionSpec& attention, int32_t row);
 
 }  // namespace tensormill

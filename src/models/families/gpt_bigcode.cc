@@ -1,5 +1,6 @@
 #include "models/families/families.h"
 #include "models/gpt_like.h"
+#include "models/row_maps.h"
 #include "models/llama_like.h"
 
 namespace tensormill {

@@ -1,7 +1,8 @@
 #include <cmath>
 
+#include "models/common_config.h"
 #include "models/families/families.h"
-#include "models/gpt_like.h"
+#include "models/row_maps.h"
 
 namespace tensormill {
 namespace {
