@@ -28,6 +28,8 @@ class ConfigReader {
                   std::optional<int32_t> fallback = {});
   // A finite number in [low, high].
   float number(std::string_view key, double low, double high, std::optional<float> fallback = {});
+  // A list of `count` finite numbers in [low, high].
+  std::vector<float> numbers(std::string_view key, size_t count, double low, double high);
   bool flag(std::string_view key, std::optional<bool> fallback = {});
   std::string text(std::string_view key, std::optional<std::string> fallback = {});
   // A list of texts; empty where the key is absent.
