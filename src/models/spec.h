@@ -6,6 +6,7 @@
 #include "models/model.h"
 #include "nn/kv_cache.h"
 #include "nn/spec.h"
+#include "nn/token_places.h"
 
 namespace tensormill {
 
@@ -51,6 +52,7 @@ struct TransformerSpec {
   HeadSpec head;
   int32_t max_positions = 0;
   int32_t axes = 1;  // of positions
+  BlankSpec blanks;
 
   // Width of the rows that the head reads.
   int32_t head_width() const {
