@@ -15,7 +15,13 @@ namespace {
 constexpr std::array kFamilies{
     Family{"gpt2", describe_gpt2},
     Family{"gpt_neox", describe_gpt_neox},
+    Family{"internlm", describe_internlm},
+    Family{"internlm2", describe_internlm2},
     Family{"llama", describe_llama},
+    Family{"mistral", describe_mistral},
+    Family{"qwen", describe_qwen},
+    Family{"qwen2", describe_qwen2},
+    Family{"qwen3", describe_qwen3},
 };
 
 }  // namespace

@@ -8,6 +8,12 @@ namespace tensormill {
 // kArtifactInvalid (a key that is missing or absurd), kUnsupported (a value this build can't run).
 FamilyModel describe_gpt2(ConfigReader& config);
 FamilyModel describe_gpt_neox(ConfigReader& config);
+FamilyModel describe_internlm(ConfigReader& config);
+FamilyModel describe_internlm2(ConfigReader& config);
 FamilyModel describe_llama(ConfigReader& config);
+FamilyModel describe_mistral(ConfigReader& config);
+FamilyModel describe_qwen(ConfigReader& config);
+FamilyModel describe_qwen2(ConfigReader& config);
+FamilyModel describe_qwen3(ConfigReader& config);
 
 }  // namespace tensormill
