@@ -37,6 +37,13 @@ constexpr std::array kFamilies{
     Family{"starcoder2", describe_starcoder2},
     Family{"xglm", describe_xglm},
     // clang-format on
+    Family{"internlm", describe_internlm},
+    Family{"internlm2", describe_internlm2},
+    Family{"llama", describe_llama},
+    Family{"mistral", describe_mistral},
+    Family{"qwen", describe_qwen},
+    Family{"qwen2", describe_qwen2},
+    Family{"qwen3", describe_qwen3},
 };
 
 }  // namespace

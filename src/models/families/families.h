@@ -29,5 +29,12 @@ FamilyModel describe_phi3(ConfigReader& config);
 FamilyModel describe_stablelm(ConfigReader& config);
 FamilyModel describe_starcoder2(ConfigReader& config);
 FamilyModel describe_xglm(ConfigReader& config);
+FamilyModel describe_internlm(ConfigReader& config);
+FamilyModel describe_internlm2(ConfigReader& config);
+FamilyModel describe_llama(ConfigReader& config);
+FamilyModel describe_mistral(ConfigReader& config);
+FamilyModel describe_qwen(ConfigReader& config);
+FamilyModel describe_qwen2(ConfigReader& config);
+FamilyModel describe_qwen3(ConfigReader& config);
 
 }  // namespace tensormill
