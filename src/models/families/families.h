@@ -20,21 +20,20 @@ FamilyModel describe_gpt_neo(ConfigReader& config);
 FamilyModel describe_gpt_neox(ConfigReader& config);
 FamilyModel describe_gptj(ConfigReader& config);
 FamilyModel describe_granite(ConfigReader& config);
+FamilyModel describe_internlm(ConfigReader& config);
+FamilyModel describe_internlm2(ConfigReader& config);
 FamilyModel describe_llama(ConfigReader& config);
+FamilyModel describe_mistral(ConfigReader& config);
 FamilyModel describe_olmo2(ConfigReader& config);
 FamilyModel describe_openai_gpt(ConfigReader& config);
 FamilyModel describe_opt(ConfigReader& config);
 FamilyModel describe_phi(ConfigReader& config);
 FamilyModel describe_phi3(ConfigReader& config);
-FamilyModel describe_stablelm(ConfigReader& config);
-FamilyModel describe_starcoder2(ConfigReader& config);
-FamilyModel describe_xglm(ConfigReader& config);
-FamilyModel describe_internlm(ConfigReader& config);
-FamilyModel describe_internlm2(ConfigReader& config);
-FamilyModel describe_llama(ConfigReader& config);
-FamilyModel describe_mistral(ConfigReader& config);
 FamilyModel describe_qwen(ConfigReader& config);
 FamilyModel describe_qwen2(ConfigReader& config);
 FamilyModel describe_qwen3(ConfigReader& config);
+FamilyModel describe_stablelm(ConfigReader& config);
+FamilyModel describe_starcoder2(ConfigReader& config);
+FamilyModel describe_xglm(ConfigReader& config);
 
 }  // namespace tensormill
