@@ -128,9 +128,7 @@ TEST_P(Ragged, SameBitsInAnyCompany) {
 }
 
 std::string test_name(const testing::TestParamInfo<Variant>& info) {
-  std::string name = info.param.family + "_" + info.param.name;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return test_text(info.param.family + "_" + info.param.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Ragged, testing::ValuesIn(variants()), test_name);
