@@ -27,6 +27,21 @@ constexpr std::array<std::pair<std::string_view, Activation>, 13> kActivations{{
 
 }  // namespace
 
+int32_t read_integer(ConfigReader& config, std::initializer_list<std::string_view> spellings,
+                     int64_t low, int64_t high, std::optional<int32_t> fallback) {
+  std::optional<int32_t> value;
+  std::string_view known;
+  for (const std::string_view key : spellings) {
+    if (!config.has(key)) continue;
+    const int32_t here = config.integer(key, low, high);
+    if (value && here != *value) config.fail(key, fmt::format("{}, as {} says", *value, known));
+    value = here;
+    known = key;
+  }
+  config.without_effect(spellings);  // null
+  return value ? *value : config.integer(*spellings.begin(), low, high, fallback);
+}
+
 Activation read_activation(ConfigReader& config, std::string_view key, const char* usual) {
   const std::string name = config.text(key, usual);
   std::string known;
@@ -74,6 +89,7 @@ void read_common_keys(ConfigReader& config) {
       "transformers_version",
       "transformers.js_config",
       "_name_or_path",
+      "_from_model_config",
       "_commit_hash",
       "_attn_implementation",
       "_attn_implementation_autoset",

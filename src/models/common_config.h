@@ -1,5 +1,8 @@
 #pragma once
 
+#include <initializer_list>
+#include <optional>
+
 #include "models/config_reader.h"
 #include "models/rope_config.h"
 #include "nn/spec.h"
@@ -10,6 +13,11 @@ namespace tensormill {
 inline constexpr int64_t kMaxVocabulary = int64_t{1} << 23, kMaxWidth = int64_t{1} << 17,
                          kMaxInnerWidth = int64_t{1} << 19, kMaxLayers = 1024, kMaxHeads = 1024,
                          kMaxPositions = int64_t{1} << 30;
+
+// A whole number that files spell in several ways. Errors name the first, or where they say
+// different numbers, the second.
+int32_t read_integer(ConfigReader& config, std::initializer_list<std::string_view> spellings,
+                     int64_t low, int64_t high, std::optional<int32_t> fallback = {});
 
 // "gelu_new" and so on; `usual`: what files without the key mean. Errors: kUnsupported listing what
 // is known.

@@ -55,6 +55,11 @@ bool ConfigReader::is_null(std::string_view key) const {
   return item != object_->end() && item->is_null();
 }
 
+bool ConfigReader::is_text(std::string_view key) const {
+  const auto item = object_->find(key);
+  return item != object_->end() && item->is_string();
+}
+
 const Json* ConfigReader::find(std::string_view key) {
   state_->read.insert(prefix_ + std::string(key));
   const auto item = object_->find(key);

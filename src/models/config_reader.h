@@ -22,6 +22,8 @@ class ConfigReader {
   bool has(std::string_view key) const;
   // The key stands there as null, which may mean "none" where an absent key means a default.
   bool is_null(std::string_view key) const;
+  // The key stands there as a text, where it may also be a number or an object.
+  bool is_text(std::string_view key) const;
 
   // A whole number in [low, high].
   int32_t integer(std::string_view key, int64_t low, int64_t high,
