@@ -29,7 +29,13 @@ def load(folder):
 
 def reference(model_class, attentions):
     def build(config):
-        return model_class(config, empty_init=False).float().eval()
+        model = model_class(config, empty_init=False).float().eval()
+        # Its last code multiplies the base by rope_ratio, which this one doesn't know.
+        rope = getattr(model.transformer, "rotary_pos_emb", None)
+        if rope is not None:
+            base = 10000 * config.rope_ratio
+            rope.forward = lambda length, offset=0: rope.forward_impl(length, rope.dim, torch.float32, "cpu", base)
+        return model
 
     def run(model, ids, prompt):
         head = model.lm_head if hasattr(model, "lm_head") else model.transformer.output_layer
