@@ -16,6 +16,9 @@ constexpr std::array kFamilies{
     Family{"gpt2", describe_gpt2},
     Family{"gpt_neox", describe_gpt_neox},
     Family{"llama", describe_llama},
+    Family{"mixtral", describe_mixtral},
+    Family{"qwen2_moe", describe_qwen2_moe},
+    Family{"qwen3_moe", describe_qwen3_moe},
 };
 
 }  // namespace

@@ -9,5 +9,8 @@ namespace tensormill {
 FamilyModel describe_gpt2(ConfigReader& config);
 FamilyModel describe_gpt_neox(ConfigReader& config);
 FamilyModel describe_llama(ConfigReader& config);
+FamilyModel describe_mixtral(ConfigReader& config);
+FamilyModel describe_qwen2_moe(ConfigReader& config);
+FamilyModel describe_qwen3_moe(ConfigReader& config);
 
 }  // namespace tensormill
