@@ -30,6 +30,7 @@ struct RopeSpec {
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1;
   float amplitude = 1;          // of cosines and sines
+  bool f16 = false;             // frequencies rounded to f16, as the reference stores them
   int32_t original_length = 0;  // positions seen in training
   // llama3: factors that bound the blend. yarn: turns over original_length that do (beta_slow,
   // beta_fast); `whole`: the bounds are rounded to whole dimensions.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -34,6 +35,14 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+// A name for a test: letters, digits and underscores.
+inline std::string test_text(std::string text) {
+  for (char& c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return text;
+}
 
 // One checkpoint of golden/models/<family> and what transformers computes with it.
 struct Variant {

@@ -109,7 +109,7 @@ TEST_P(Parity, Bf16) {
 }
 
 std::string test_name(const testing::TestParamInfo<Variant>& info) {
-  return info.param.family + "_" + info.param.name;
+  return test_text(info.param.family + "_" + info.param.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Parity, testing::ValuesIn(variants()), test_name);

@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cctype>
-
 #include "fixture.h"
 #include "models/describe.h"
 #include "models/spec.h"
@@ -43,15 +41,13 @@ TEST_P(PublishedModels, AreRead) {
   folder.write("config.json", published.config.dump());
   const Description description = describe_model(folder.path());
   EXPECT_EQ(description.info.model_type, published.family);
-  if (published.parameters > 0) EXPECT_EQ(description.info.parameters, published.parameters);
+  if (published.parameters > 0) {
+    EXPECT_EQ(description.info.parameters, published.parameters);
+  }
 }
 
 std::string test_name(const testing::TestParamInfo<PublishedModel>& info) {
-  std::string name = info.param.family + "_" + info.param.name;
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-  }
-  return name;
+  return test_text(info.param.family + "_" + info.param.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, PublishedModels, testing::ValuesIn(published_models()),

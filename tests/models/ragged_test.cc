@@ -101,7 +101,7 @@ TEST_P(Ragged, SameBitsInAnyCompany) {
 }
 
 std::string test_name(const testing::TestParamInfo<Variant>& info) {
-  return info.param.family + "_" + info.param.name;
+  return test_text(info.param.family + "_" + info.param.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Ragged, testing::ValuesIn(variants()), test_name);

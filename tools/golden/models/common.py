@@ -68,11 +68,12 @@ def clearness(logits):
 
 
 class Fixtures:
-    def __init__(self, folder, reference, lengths=LENGTHS):
+    def __init__(self, folder, reference, lengths=LENGTHS, draw=draw):
+        """draw(vocabulary, length, seed): a prompt; some models want certain tokens in it."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.reference = reference if isinstance(reference, Reference) else transformers_reference(reference)
-        self.lengths = lengths
+        self.lengths, self.draw = lengths, draw
         self.variants = []
 
     def build(self, config, state=None):
@@ -129,7 +130,7 @@ class Fixtures:
 
     def clear_prompt(self, config, state, length, seed, cached):
         for attempt in range(GREEDY_TRIES):
-            prompt = draw(config.vocab_size, length, 1000 * seed + attempt)
+            prompt = self.draw(config.vocab_size, length, 1000 * seed + attempt)
             result = self.greedy(config, state, prompt, cached)
             if result is not None:
                 return prompt, *result
@@ -172,7 +173,7 @@ class Fixtures:
         drop, extra, spelling: keys to leave out of config.json, keys to add, and e.g. `as_transformers_5`."""
         lengths = lengths or self.lengths
         state = model.state_dict()
-        prompts = [draw(config.vocab_size, n, 1000 * seed - i - 1) for i, n in enumerate(lengths)]
+        prompts = [self.draw(config.vocab_size, n, 1000 * seed - i - 1) for i, n in enumerate(lengths)]
         prompts[greedy_prompt], tokens, gaps = self.clear_prompt(config, state, lengths[greedy_prompt], seed, cached)
         results = [self.run(config, state, p) for p in prompts]
         self.check_spread(name, results[-2][2], spread)
