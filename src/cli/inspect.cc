@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
@@ -62,7 +63,7 @@ std::string stored_text(const Description& description, const std::filesystem::p
                         const ModelWeights& shapes, WeightFormat* format) {
   std::unique_ptr<TensorIndex> checkpoint;
   try {
-    checkpoint = open_checkpoint(folder);
+    checkpoint = open_headers(folder);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound) throw;
     return "no weights here: --random-weights can run it";
@@ -71,8 +72,12 @@ std::string stored_text(const Description& description, const std::filesystem::p
   const std::vector<PlannedTensor> plan = plan_weights(description.model, *checkpoint, unused);
   verify(description.model, *checkpoint, plan);
   *format = stored_format(plan);
-  return fmt::format("{} tensors, all accounted for; loads as {} ({})",
-                     checkpoint->tensors().size(), dtype_name(plain_type(*format)),
+  const bool whole = std::none_of(plan.begin(), plan.end(), [](const PlannedTensor& tensor) {
+    return tensor.stored->view.data == nullptr;
+  });
+  return fmt::format("{} tensors, all accounted for; {} as {} ({})", checkpoint->tensors().size(),
+                     whole ? "loads" : "their data is not there, it would load",
+                     dtype_name(plain_type(*format)),
                      size_text(weight_bytes(shapes, description.model.spec, *format)));
 }
 
