@@ -66,7 +66,7 @@ class Planner {
       case Role::kEmbedding:
         table(name, weights_.embedding, {embedding.vocabulary, model_.spec.head_width()});
         // A tied head is packed from the same tensor.
-        if (head.tied) product(row, name, weights_.head, to_head, embedding.vocabulary);
+        if (head.tied) weight(row, name, weights_.head, to_head, embedding.vocabulary);
         break;
       case Role::kEmbeddingNorm:
         norm(name, weights_.embedding_norm);
@@ -87,7 +87,8 @@ class Planner {
         norm(name, weights_.final_norm);
         break;
       case Role::kHead:
-        if (!head.tied) product(row, name, weights_.head, to_head, embedding.vocabulary);
+        if (!head.tied) weight(row, name, weights_.head, to_head, embedding.vocabulary);
+        bias(row, name, weights_.head, to_head, embedding.vocabulary);
         break;
       default:
         throw_error(ErrorKind::kInternal, "{}: its role belongs to a layer", name);
@@ -202,22 +203,35 @@ class Planner {
 
   void product(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
                int64_t rows) {
-    const auto fill = [&](PlannedTensor& tensor, PlannedTensor::Target target) {
-      tensor.target = target;
-      tensor.linear = &linear;
-      tensor.first_row = place.first_row;
-      tensor.step = place.step;
-      tensor.attention = place.attention;
-      tensor.transposed = row.transposed;
-      tensor.unit_rows = place.unit_rows;
-      tensor.halves = place.halves;
-      tensor.map = row.map;
-    };
+    weight(row, name, linear, place, rows);
+    bias(row, name, linear, place, rows);
+  }
+
+  void weight(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
+              int64_t rows) {
     const int64_t inner = linear.spec().inner;
-    fill(
-        add(name + ".weight", row.transposed ? std::vector{inner, rows} : std::vector{rows, inner}),
-        PlannedTensor::Target::kWeight);
-    if (linear.spec().bias) fill(add(name + ".bias", {rows}), PlannedTensor::Target::kBias);
+    PlannedTensor& tensor =
+        add(name + ".weight", row.transposed ? std::vector{inner, rows} : std::vector{rows, inner});
+    fill(tensor, PlannedTensor::Target::kWeight, row, linear, place);
+  }
+
+  void bias(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
+            int64_t rows) {
+    if (!linear.spec().bias) return;
+    fill(add(name + ".bias", {rows}), PlannedTensor::Target::kBias, row, linear, place);
+  }
+
+  static void fill(PlannedTensor& tensor, PlannedTensor::Target target, const NameRow& row,
+                   Linear& linear, const Place& place) {
+    tensor.target = target;
+    tensor.linear = &linear;
+    tensor.first_row = place.first_row;
+    tensor.step = place.step;
+    tensor.attention = place.attention;
+    tensor.transposed = row.transposed;
+    tensor.unit_rows = place.unit_rows;
+    tensor.halves = place.halves;
+    tensor.map = row.map;
   }
 
   std::vector<PlannedTensor> plan_;
