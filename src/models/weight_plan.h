@@ -28,6 +28,7 @@ struct PlannedTensor {
   Buffer* buffer = nullptr;  // kNorm, kTable
   float plus = 0;            // kNorm: added to each value
   int32_t first_row = 0;     // of the product; kNorm: first value in the buffer
+  int32_t copy = 0;          // of the product's weights
   int32_t step = 1;          // gate and up rows alternate
   bool transposed = false;   // stored [inner, outputs]
   bool unit_rows = false;    // each row is divided by its length
