@@ -79,7 +79,7 @@ void bench_linear(const KernelTable& kernels, ThreadTeam& team, WeightFormat for
   const Weights weights = make_weights(format, outputs, inner);
   const size_t bytes = packed_bytes(format, outputs, inner);
   const DType type = format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32;
-  for (const int rows : {1, 4, 16, 64, 512}) {
+  for (const int rows : {1, 4, 16, 128, 512}) {
     Buffer in(static_cast<size_t>(rows) * inner * dtype_size(type), "in");
     Buffer out(static_cast<size_t>(rows) * outputs * 4, "out");
     for (size_t j = 0; j < in.size() / 2; ++j) {
@@ -129,8 +129,9 @@ void bench_barrier(ThreadTeam& team) {
 void bench_attention(const KernelTable& kernels, ThreadTeam& team, int heads, int kv_heads, int dim,
                      int rows, int keys) {
   const int blocks = (keys + kBlockTokens - 1) / kBlockTokens;
-  const int64_t head_stride = int64_t{kBlockTokens} * dim, block_stride = kv_heads * head_stride;
-  Buffer k(static_cast<size_t>(blocks * block_stride) * 2, "k"), v(k.size(), "v");
+  const int64_t head_stride = int64_t{kBlockTokens} * dim;
+  const KvStrides strides{kv_heads * head_stride, head_stride};
+  Buffer k(static_cast<size_t>(blocks * strides.block) * 2, "k"), v(k.size(), "v");
   for (size_t j = 0; j < k.size() / 2; ++j) {
     k.as<uint16_t>()[j] = v.as<uint16_t>()[j] =
         static_cast<uint16_t>(0x3c00 | (j * 40503u & 0x80ff));
@@ -147,8 +148,8 @@ void bench_attention(const KernelTable& kernels, ThreadTeam& team, int heads, in
   args.keys = &keys;
   args.heads = heads;
   args.kv_heads = kv_heads;
-  args.dim = dim;
-  args.kv = {k.data(), v.data(), DType::kBF16, block_stride, head_stride, table.data(), blocks};
+  args.dim = args.value_dim = dim;
+  args.kv = {k.data(), v.data(), DType::kBF16, strides, strides, table.data(), blocks};
   args.score.scale = 0.125f;
   args.score.causal = true;
   args.out = {out.data(), DType::kBF16, heads * dim};

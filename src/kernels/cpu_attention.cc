@@ -72,11 +72,11 @@ void take_turns(Stream stream, int32_t count, F&& f) {
 
 }  // namespace
 
-size_t cpu_attention_scratch(int32_t rows, int32_t heads, int32_t dim, int32_t max_keys) {
+size_t cpu_attention_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys) {
   const size_t partials = static_cast<size_t>(std::min(rows, kSplitRows)) * heads *
                           static_cast<size_t>(chunks_of(max_keys));
   return align(sizeof(int32_t) * (static_cast<size_t>(rows) + 1)) +
-         partials * sizeof(float) * static_cast<size_t>(dim + 2);
+         partials * sizeof(float) * static_cast<size_t>(value_dim + 2);
 }
 
 void cpu_attention(const CpuLevel& level, const AttentionArgs& args, Stream stream) {

@@ -27,6 +27,6 @@ inline int threads_of(Stream stream) {
 void cpu_rope(const RopeArgs& args, Stream stream);
 void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream);
 void cpu_attention(const CpuLevel& level, const AttentionArgs& args, Stream stream);
-size_t cpu_attention_scratch(int32_t rows, int32_t heads, int32_t dim, int32_t max_keys);
+size_t cpu_attention_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
 
 }  // namespace tensormill

@@ -12,8 +12,8 @@ constexpr int64_t kRowGrain = 2;
 constexpr int64_t kPackGrain = 1;
 
 bool runs(const AttentionArgs& args) {
-  return args.dim > 0 && args.dim <= kMaxHeadDim && args.kv_heads > 0 &&
-         args.heads % args.kv_heads == 0;
+  return args.dim > 0 && args.dim <= kMaxHeadDim && args.value_dim > 0 &&
+         args.value_dim <= kMaxHeadDim && args.kv_heads > 0 && args.heads % args.kv_heads == 0;
 }
 
 bool stores(WeightFormat format) {

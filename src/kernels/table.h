@@ -64,7 +64,7 @@ struct EmbedArgs {
   const int32_t* positions[2];
   int32_t position_offset;  // row of position 0
   float scale;              // of the token's row
-  float* residual;  // out [rows, width]
+  float* residual;          // out [rows, width]
   int32_t width;
   Live live;  // rows
 };
@@ -93,8 +93,8 @@ struct Packed {
   int32_t outputs, inner;
 };
 
-// out = act(x W^T + bias + addend), then times `scale` and capped where those are set. Gated: the
-// weight's outputs are 2n rows in pairs (gate_i, up_i) and out is [rows, n] = act(gate) * up.
+// out = act(x W^T + bias + addend). Gated: the weight's outputs are 2n rows in pairs (gate_i, up_i)
+// and out is [rows, n] = act(gate) * up. Last, out is multiplied by `scale` and capped.
 struct LinearArgs {
   const Packed* weight;
   const float* bias;    // [outputs] or null
@@ -168,7 +168,7 @@ struct ToCacheArgs {
   const float* cos_sin;  // [rows, rope_axes * rope_dim] or null
   int32_t rope_dim, rope_axes;
   bool neighbours;  // rope turns pairs (2i, 2i+1) instead of (i, i + rope_dim/2)
-  int32_t log_n;    // queries at slots >= log_n are multiplied by log(slot + 1) / log(log_n); 0: none
+  int32_t log_n;  // queries at slots >= log_n are multiplied by log(slot + 1) / log(log_n); 0: none
   const int32_t* row_sequence;  // [rows]: index into the block tables
   const int32_t* slots;         // [rows]: place in the sequence and its cache
   float* q;                     // out [rows, heads * dim]
@@ -178,13 +178,14 @@ struct ToCacheArgs {
 
 struct Score {
   float scale, softcap;  // softcap 0: none
-  // [heads] ALiBi or null: += bias_scale * slope * (key - query), places in the sequence. bias_bf16:
-  // += bias_scale * bf16(slope * bf16(key)) instead, as the reference of some families rounds.
+  // [heads] ALiBi or null: += bias_scale * slope * (key - query), places in the sequence.
+  // bias_bf16: the terms of key and query are each bf16(bf16(slope) * bf16(place)), as some
+  // references round.
   const float* slopes;
   float bias_scale;
   bool bias_bf16;
   bool causal;
-  int32_t window;         // keys seen, the query's own included; 0: all
+  int32_t window;  // keys seen, the query's own included; 0: all. The prefix is seen besides.
   const int32_t* prefix;  // [sequences]: all rows see the first so many keys; or null
 };
 

@@ -8,15 +8,17 @@ void attention(const KernelTable& kernels, const AttentionArgs& args, Stream str
   constexpr const char* kOp = "attention";
   require_live(args.rows, kOp);
   require_live(args.sequences, kOp);
-  require_heads(args.heads, args.kv_heads, args.dim, kOp);
-  require_kv(args.kv, args.dim, kOp);
-  const int64_t width = int64_t{args.heads} * args.dim;
-  require(args.q != nullptr && args.q_stride >= width, kOp, "rows of heads * dim queries");
+  require_heads(args.heads, args.kv_heads, args.dim, args.value_dim, kOp);
+  require_kv(args.kv, args.dim, args.value_dim, kOp);
+  require(args.q != nullptr && args.q_stride >= int64_t{args.heads} * args.dim, kOp,
+          "rows of heads * dim queries");
   require(args.row_begin != nullptr && args.keys != nullptr && args.scratch != nullptr, kOp,
           "row_begin, keys and scratch");
   require(args.score.window >= 0 && args.score.softcap >= 0, kOp,
           "a window and softcap of 0 or more");
-  require_rows(args.out, width, kOp);
+  require(args.score.slopes == nullptr || args.score.bias_scale != 0, kOp,
+          "a bias_scale for the slopes");
+  require_rows(args.out, int64_t{args.heads} * args.value_dim, kOp);
   kernels.attention(args, stream);
 }
 

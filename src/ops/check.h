@@ -37,15 +37,20 @@ inline void require_residual(const ResidualArgs& args, const char* op) {
   if (args.y.x != nullptr) require_rows(args.y, args.width, op);
 }
 
-inline void require_heads(int32_t heads, int32_t kv_heads, int32_t dim, const char* op) {
+inline void require_heads(int32_t heads, int32_t kv_heads, int32_t dim, int32_t value_dim,
+                          const char* op) {
   require(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, op, "heads in groups of kv_heads");
   require(dim > 0 && dim <= kMaxHeadDim, op, "a head dim of at most kMaxHeadDim");
+  require(value_dim > 0 && value_dim <= kMaxHeadDim, op, "a value_dim of at most kMaxHeadDim");
 }
 
-inline void require_kv(const KvView& kv, int32_t dim, const char* op) {
+inline void require_kv(const KvView& kv, int32_t dim, int32_t value_dim, const char* op) {
   require(kv.k != nullptr && kv.v != nullptr && kv.table != nullptr && is_float(kv.type), op,
           "keys and values of f32, bf16 or f16 with a block table");
-  require(kv.head_stride >= int64_t{kBlockTokens} * dim, op, "a head_stride of a block's keys");
+  require(kv.k_stride.head >= int64_t{kBlockTokens} * dim, op, "k_stride.head of a block's keys");
+  require(kv.v_stride.head >= int64_t{kBlockTokens} * value_dim, op,
+          "v_stride.head of a block's values");
+  require(kv.k_stride.block >= 0 && kv.v_stride.block >= 0, op, "block strides of 0 or more");
 }
 
 }  // namespace tensormill

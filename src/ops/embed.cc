@@ -11,8 +11,10 @@ void embed(const KernelTable& kernels, const EmbedArgs& args, Stream stream) {
   require(args.tokens != nullptr && args.table != nullptr && args.residual != nullptr, kOp,
           "tokens, a table and an output");
   require(is_float(args.type), kOp, "a table of f32, bf16 or f16");
-  require(args.position_table == nullptr || args.positions != nullptr, kOp,
-          "positions for the position table");
+  for (int axis = 0; axis < 2; ++axis) {
+    require(args.position_table[axis] == nullptr || args.positions[axis] != nullptr, kOp,
+            "positions for every position table");
+  }
   kernels.embed(args, stream);
 }
 

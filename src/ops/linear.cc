@@ -15,6 +15,7 @@ void require_linear(const KernelTable& kernels, const LinearArgs& args, const ch
   require_rows(args.in, weight->inner, op);
   require(args.in.type == linear_input(weight->format), op, "an input of the weight's type");
   require(!args.gated || weight->outputs % 2 == 0, op, "pairs of gate and up rows");
+  require(args.softcap >= 0, op, "a softcap of 0 or more");
   require_rows(args.out, args.gated ? weight->outputs / 2 : weight->outputs, op);
 }
 

@@ -7,18 +7,25 @@ namespace tensormill {
 void to_cache(const KernelTable& kernels, const ToCacheArgs& args, Stream stream) {
   constexpr const char* kOp = "to_cache";
   require_live(args.live, kOp);
-  require_heads(args.heads, args.kv_heads, args.dim, kOp);
-  require_kv(args.kv, args.dim, kOp);
-  require(args.qkv != nullptr && args.q != nullptr && args.positions != nullptr &&
+  require_heads(args.heads, args.kv_heads, args.dim, args.value_dim, kOp);
+  require_kv(args.kv, args.dim, args.value_dim, kOp);
+  require(args.qkv != nullptr && args.q != nullptr && args.slots != nullptr &&
               args.row_sequence != nullptr,
-          kOp, "an input, an output, positions and sequences");
-  require(args.qkv_stride >= int64_t{args.heads + 2 * args.kv_heads} * args.dim, kOp,
-          "rows of (heads + 2 * kv_heads) * dim values");
+          kOp, "an input, an output, slots and sequences");
+  const int64_t width =
+      (int64_t{args.heads} + args.kv_heads) * args.dim + int64_t{args.kv_heads} * args.value_dim;
+  require(args.qkv_stride >= width, kOp,
+          "rows of (heads + kv_heads) * dim + kv_heads * value_dim values");
+  require(args.clip >= 0, kOp, "a clip of 0 or more");
   require_norm(args.q_norm, kOp);
   require_norm(args.k_norm, kOp);
-  require(args.cos_sin == nullptr ||
-              (args.rope_dim > 0 && args.rope_dim % 2 == 0 && args.rope_dim <= args.dim),
-          kOp, "an even rope_dim of at most dim");
+  if (args.cos_sin != nullptr) {
+    require(args.rope_axes == 1 || args.rope_axes == 2, kOp, "1 or 2 rope_axes");
+    require(
+        args.rope_dim > 0 && args.rope_dim % 2 == 0 && args.rope_dim <= args.dim / args.rope_axes,
+        kOp, "an even rope_dim, of all axes at most dim");
+  }
+  require(args.log_n == 0 || args.log_n > 1, kOp, "a log_n of 0 or more than 1");
   kernels.to_cache(args, stream);
 }
 

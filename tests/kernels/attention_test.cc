@@ -11,7 +11,12 @@ namespace {
 
 struct Shape {
   int heads, kv_heads, dim;
+  int value_dim = dim;
 };
+
+float bf16(float x) {
+  return from_bf16(to_bf16(x));
+}
 
 // Sequences in a paged cache with shuffled blocks, and a step of query rows at their ends.
 struct Case {
@@ -19,10 +24,11 @@ struct Case {
   DType cache_type;
   std::vector<int32_t> keys, row_begin, table;
   int table_stride = 0, rows = 0;
-  std::vector<float> q, k, v;  // k and v exact: [sequence][key][kv_head][dim]
+  std::vector<float> q, k, v;  // k and v exact: [sequence][key][kv_head][dim or value_dim]
   std::vector<uint8_t> k_bytes, v_bytes;
   std::vector<int64_t> first_key;
   std::vector<float> slopes;
+  std::vector<int32_t> prefix;  // [sequences] or empty
   Score score{};
 
   Case(Shape s, DType type, std::vector<int32_t> all_keys, const std::vector<int32_t>& new_rows,
@@ -40,8 +46,9 @@ struct Case {
     }
     rows = row_begin.back();
     q = random.normals(static_cast<size_t>(rows) * shape.heads * shape.dim);
-    const size_t kv_size = static_cast<size_t>(first_key.back()) * shape.kv_heads * shape.dim;
-    Values key_values(type, random.normals(kv_size)), values(type, random.normals(kv_size));
+    const size_t kv_heads = static_cast<size_t>(first_key.back()) * shape.kv_heads;
+    Values key_values(type, random.normals(kv_heads * shape.dim));
+    Values values(type, random.normals(kv_heads * shape.value_dim));
     k = key_values.exact;
     v = values.exact;
     slopes.resize(static_cast<size_t>(shape.heads));
@@ -51,8 +58,15 @@ struct Case {
     fill(blocks, key_values, values, random);
   }
 
-  int64_t block_stride() const { return int64_t{shape.kv_heads} * head_stride(); }
-  int64_t head_stride() const { return int64_t{kBlockTokens} * shape.dim; }
+  // Blocks and heads of values don't touch each other.
+  KvStrides k_stride() const {
+    const int64_t head = int64_t{kBlockTokens} * shape.dim;
+    return {head * shape.kv_heads, head};
+  }
+  KvStrides v_stride() const {
+    const int64_t head = int64_t{kBlockTokens} * shape.value_dim + 3;
+    return {head * shape.kv_heads + 5, head};
+  }
 
   void fill(int blocks, const Values& key_values, const Values& values, Random& random) {
     std::vector<int32_t> order(static_cast<size_t>(blocks));
@@ -61,8 +75,8 @@ struct Case {
       std::swap(order[i], order[static_cast<size_t>(random.below(static_cast<int>(i + 1)))]);
     }
     const size_t size = dtype_size(cache_type);
-    k_bytes.assign(static_cast<size_t>(blocks * block_stride()) * size, 0xff);  // NaN where unused
-    v_bytes = k_bytes;
+    k_bytes.assign(static_cast<size_t>(blocks * k_stride().block) * size, 0xff);  // unused: NaN
+    v_bytes.assign(static_cast<size_t>(blocks * v_stride().block) * size, 0xff);
     table.assign(keys.size() * static_cast<size_t>(table_stride), 1 << 30);
     size_t next = 0;
     for (size_t s = 0; s < keys.size(); ++s) {
@@ -70,30 +84,32 @@ struct Case {
         int32_t& block = table[s * static_cast<size_t>(table_stride) + size_t(key / kBlockTokens)];
         if (key % kBlockTokens == 0) block = order[next++];
         for (int h = 0; h < shape.kv_heads; ++h) {
+          const int64_t token = key % kBlockTokens, from = row_of(s, key, h);
+          const int64_t k_at = block * k_stride().block + h * k_stride().head + token;
+          const int64_t v_at =
+              block * v_stride().block + h * v_stride().head + token * shape.value_dim;
           for (int d = 0; d < shape.dim; ++d) {
-            const auto from = static_cast<size_t>(index(s, key, h) + d);
-            const int64_t at = block * block_stride() + h * head_stride();
-            const int64_t token = key % kBlockTokens;
-            std::memcpy(&k_bytes[static_cast<size_t>(at + d * kBlockTokens + token) * size],
-                        &key_values.bytes[from * size], size);
-            std::memcpy(&v_bytes[static_cast<size_t>(at + token * shape.dim + d) * size],
-                        &values.bytes[from * size], size);
+            std::memcpy(&k_bytes[static_cast<size_t>(k_at + d * kBlockTokens) * size],
+                        &key_values.bytes[static_cast<size_t>(from * shape.dim + d) * size], size);
           }
+          std::memcpy(&v_bytes[static_cast<size_t>(v_at) * size],
+                      &values.bytes[static_cast<size_t>(from * shape.value_dim) * size],
+                      static_cast<size_t>(shape.value_dim) * size);
         }
       }
     }
   }
 
-  int64_t index(size_t sequence, int key, int head) const {
-    return ((first_key[sequence] + key) * shape.kv_heads + head) * shape.dim;
+  int64_t row_of(size_t sequence, int key, int head) const {
+    return (first_key[sequence] + key) * shape.kv_heads + head;
   }
 
   std::vector<uint8_t> run(const KernelTable& kernels, ThreadTeam* team, DType out_type) {
     const auto sequences = static_cast<int32_t>(keys.size());
     const int most = *std::max_element(keys.begin(), keys.end());
-    std::vector<uint8_t> out(static_cast<size_t>(rows) * shape.heads * shape.dim *
-                             dtype_size(out_type));
-    Buffer scratch(kernels.attention_scratch(rows, shape.heads, shape.dim, most), "scratch");
+    const int width = shape.heads * shape.value_dim;
+    std::vector<uint8_t> out(static_cast<size_t>(rows) * width * dtype_size(out_type));
+    Buffer scratch(kernels.attention_scratch(rows, shape.heads, shape.value_dim, most), "scratch");
     AttentionArgs args{};
     args.q = q.data();
     args.q_stride = int64_t{shape.heads} * shape.dim;
@@ -102,10 +118,12 @@ struct Case {
     args.heads = shape.heads;
     args.kv_heads = shape.kv_heads;
     args.dim = shape.dim;
-    args.kv = {k_bytes.data(), v_bytes.data(), cache_type,  block_stride(),
-               head_stride(),  table.data(),   table_stride};
+    args.value_dim = shape.value_dim;
+    args.kv = {k_bytes.data(), v_bytes.data(), cache_type,  k_stride(),
+               v_stride(),     table.data(),   table_stride};
     args.score = score;
-    args.out = {out.data(), out_type, args.q_stride};
+    if (!prefix.empty()) args.score.prefix = prefix.data();
+    args.out = {out.data(), out_type, width};
     args.scratch = scratch.data();
     args.sequences = {&sequences, sequences};
     args.rows = {&rows, rows};
@@ -114,31 +132,47 @@ struct Case {
     return out;
   }
 
+  bool sees(size_t sequence, int position, int key) const {
+    if (!prefix.empty() && key < prefix[sequence]) return true;
+    return (!score.causal || key <= position) &&
+           (score.window == 0 || key > position - score.window);
+  }
+
+  double bias(int head, int position, int key) const {
+    if (score.slopes == nullptr) return 0;
+    const float slope = slopes[size_t(head)];
+    const double term = score.bias_bf16 ? bf16(bf16(slope) * bf16(static_cast<float>(key)))
+                                        : double{slope} * (key - position);
+    return term * score.bias_scale;
+  }
+
   // Attention of one row and head in double precision.
   std::vector<double> expected(size_t sequence, int row, int head) const {
     const int kv_head = head / (shape.heads / shape.kv_heads);
     const int position = keys[sequence] - row_begin[sequence + 1] + row;
-    const int end = score.causal ? position + 1 : keys[sequence];
-    const int begin = score.window > 0 ? std::max(0, position - score.window + 1) : 0;
-    std::vector<double> weights, out(static_cast<size_t>(shape.dim));
+    std::vector<double> weights, out(static_cast<size_t>(shape.value_dim));
     double top = -INFINITY, sum = 0;
-    for (int key = begin; key < end; ++key) {
+    for (int key = 0; key < keys[sequence]; ++key) {
+      if (!sees(sequence, position, key)) {
+        weights.push_back(-INFINITY);
+        continue;
+      }
       double dot = 0;
       for (int d = 0; d < shape.dim; ++d) {
         dot += double{q[(size_t(row) * shape.heads + head) * shape.dim + d]} *
-               k[static_cast<size_t>(index(sequence, key, kv_head) + d)];
+               k[static_cast<size_t>(row_of(sequence, key, kv_head) * shape.dim + d)];
       }
       dot *= score.scale;
       if (score.softcap > 0) dot = score.softcap * std::tanh(dot / score.softcap);
-      if (score.slopes != nullptr) dot += double{slopes[head]} * (key - position);
+      dot += bias(head, position, key);
       weights.push_back(dot);
       top = std::max(top, dot);
     }
     for (double& w : weights) sum += w = std::exp(w - top);
-    for (int key = begin; key < end; ++key) {
-      for (int d = 0; d < shape.dim; ++d) {
-        out[d] += weights[size_t(key - begin)] / sum *
-                  v[static_cast<size_t>(index(sequence, key, kv_head) + d)];
+    for (int key = 0; key < keys[sequence]; ++key) {
+      for (int d = 0; d < shape.value_dim; ++d) {
+        out[d] += weights[size_t(key)] / sum *
+                  v[static_cast<size_t>(row_of(sequence, key, kv_head) * shape.value_dim + d)];
       }
     }
     return out;
@@ -146,13 +180,14 @@ struct Case {
 
   void check(const KernelTable& kernels, ThreadTeam* team, DType out_type) {
     const auto bytes = run(kernels, team, out_type);
-    const auto out = read_values(out_type, bytes.data(), q.size());
+    const auto out =
+        read_values(out_type, bytes.data(), size_t(rows) * shape.heads * shape.value_dim);
     for (size_t s = 0; s < keys.size(); ++s) {
       for (int row = row_begin[s]; row < row_begin[s + 1]; ++row) {
         for (int h = 0; h < shape.heads; ++h) {
           const auto want = expected(s, row, h);
-          for (int d = 0; d < shape.dim; ++d) {
-            ASSERT_NEAR(out[(size_t(row) * shape.heads + h) * shape.dim + d], want[d],
+          for (int d = 0; d < shape.value_dim; ++d) {
+            ASSERT_NEAR(out[(size_t(row) * shape.heads + h) * shape.value_dim + d], want[d],
                         rounding(out_type, want[d]) + 2e-6)
                 << kernels.name << " sequence " << s << " row " << row << " head " << h << " " << d;
           }
@@ -160,11 +195,29 @@ struct Case {
       }
     }
   }
+
+  // Rows [begin, end) of one sequence as a step of their own, after the keys before them.
+  Case part(size_t sequence, int begin, int end) const {
+    Case one = *this;
+    const int before = keys[sequence] - (row_begin[sequence + 1] - row_begin[sequence]);
+    one.keys = {before + end};
+    one.rows = end - begin;
+    one.row_begin = {0, one.rows};
+    const auto row = q.begin() + ptrdiff_t(row_begin[sequence]) * shape.heads * shape.dim;
+    one.q.assign(row + ptrdiff_t(begin) * shape.heads * shape.dim,
+                 row + ptrdiff_t(end) * shape.heads * shape.dim);
+    const auto blocks = table.begin() + ptrdiff_t(sequence) * table_stride;
+    one.table.assign(blocks, blocks + table_stride);
+    if (!prefix.empty()) one.prefix = {prefix[sequence]};
+    return one;
+  }
 };
 
 TEST(Attention, MatchesDoublePrecision) {
   ThreadTeam team(2);
-  const Shape kShapes[] = {{4, 4, 16}, {9, 3, 20}, {6, 1, 33}, {71, 1, 8}, {2, 1, 64}, {2, 2, 200}};
+  const Shape kShapes[] = {{4, 4, 16},     {9, 3, 20},    {6, 1, 33},   {71, 1, 8},
+                           {2, 1, 64},     {2, 2, 200},   {4, 2, 8, 1}, {6, 3, 24, 40},
+                           {6, 2, 40, 17}, {2, 1, 4, 512}};
   for (const KernelTable* kernels : levels()) {
     for (const Shape& shape : kShapes) {
       for (const DType type : kFloats) {
@@ -179,7 +232,8 @@ TEST(Attention, MatchesDoublePrecision) {
 TEST(Attention, ScoreTerms) {
   ThreadTeam team(3);
   for (const KernelTable* kernels : levels()) {
-    Case base({6, 2, 24}, DType::kF32, {290, 17, 530}, {40, 17, 2}, 23);
+    Case base({6, 2, 24, 20}, DType::kF32, {290, 17, 530}, {40, 17, 2}, 23);
+    base.score.bias_scale = 1;
     const auto with = [&](const char* name, auto change) {
       SCOPED_TRACE(name);
       Case one = base;
@@ -187,6 +241,15 @@ TEST(Attention, ScoreTerms) {
       one.check(*kernels, &team, DType::kF32);
     };
     with("slopes", [](Case& c) { c.score.slopes = c.slopes.data(); });
+    with("scaled slopes", [](Case& c) {
+      c.score.slopes = c.slopes.data();
+      c.score.bias_scale = 0.2f;
+    });
+    with("bf16 slopes", [](Case& c) {
+      c.score.slopes = c.slopes.data();
+      c.score.bias_scale = 0.2f;
+      c.score.bias_bf16 = true;
+    });
     with("softcap", [](Case& c) { c.score.softcap = 2.5f; });
     with("not causal", [](Case& c) { c.score.causal = false; });
     for (const int window : {1, 5, 32, 256, 270}) {
@@ -200,35 +263,82 @@ TEST(Attention, ScoreTerms) {
   }
 }
 
+// A prefix inside, at the end of and past the rows of a step; windows before, in and after it.
+TEST(Attention, Prefix) {
+  ThreadTeam team(4);
+  for (const KernelTable* kernels : levels()) {
+    Case many({3, 1, 8, 12}, DType::kF32, {290, 17, 40, 900}, {40, 17, 40, 150}, 29);
+    Case few({4, 2, 16}, DType::kF32, {900, 40}, {2, 3}, 37);  // split along the keys
+    for (const int window : {0, 100, 700}) {
+      SCOPED_TRACE(window);
+      many.score.window = few.score.window = window;
+      for (const int first : {0, 5, 256, 270, 290}) {
+        many.prefix = {first, 20, 33, 800};
+        many.check(*kernels, &team, DType::kF32);
+        few.prefix = {first, 39};
+        few.check(*kernels, &team, DType::kF32);
+      }
+    }
+    many.score.causal = false;
+    many.check(*kernels, &team, DType::kF32);
+  }
+}
+
 // The result of a row has the same bits whether its prompt comes whole, in chunks or token by
-// token, alone or with others, on any number of threads.
+// token, on any number of threads. A prefix comes in one step.
 TEST(Attention, RowsKeepTheirBits) {
   constexpr int kTokens = 700;
-  const Shape shape{6, 2, 40};
+  const struct {
+    Shape shape;
+    int window, prefix;
+    bool bf16;
+  } kCases[] = {{{6, 2, 40}, 0, 0, false},
+                {{6, 2, 40}, 300, 0, false},
+                {{4, 2, 24, 56}, 0, 290, true},
+                {{4, 4, 40, 12}, 50, 30, false}};
   for (const KernelTable* kernels : levels()) {
-    for (const int window : {0, 300}) {
-      Case whole(shape, DType::kBF16, {kTokens}, {kTokens}, 31);
-      whole.score.window = window;
+    for (const auto& c : kCases) {
+      Case whole(c.shape, DType::kBF16, {kTokens}, {kTokens}, 31);
+      whole.score.window = c.window;
       whole.score.slopes = whole.slopes.data();
+      whole.score.bias_scale = 0.5f;
+      whole.score.bias_bf16 = c.bf16;
+      whole.prefix = {c.prefix};
       const auto expected = whole.run(*kernels, nullptr, DType::kF32);
-      const size_t row_bytes = expected.size() / kTokens, row_values = row_bytes / 4;
+      const size_t row_bytes = expected.size() / kTokens;
       for (const int threads : {1, 2, 3, 4}) {
         ThreadTeam team(threads);
         ASSERT_EQ(whole.run(*kernels, &team, DType::kF32), expected) << kernels->name;
         for (const int chunk : {1, 7, 64, 333}) {
           if (threads > 2 && chunk == 7) continue;
-          for (int begin = 0; begin < kTokens; begin += chunk == 1 ? 99 : chunk) {
-            const int end = std::min(kTokens, begin + chunk);
-            Case part = whole;
-            part.keys = {end};
-            part.rows = end - begin;
-            part.row_begin = {0, part.rows};
-            part.q.assign(whole.q.begin() + static_cast<ptrdiff_t>(begin * row_values),
-                          whole.q.begin() + static_cast<ptrdiff_t>(end * row_values));
-            const auto out = part.run(*kernels, &team, DType::kF32);
+          for (int begin = 0, end; begin < kTokens; begin = chunk == 1 ? end + 98 : end) {
+            end = begin == 0 && c.prefix > 0 ? c.prefix : std::min(kTokens, begin + chunk);
+            const auto out = whole.part(0, begin, end).run(*kernels, &team, DType::kF32);
             ASSERT_EQ(std::memcmp(out.data(), &expected[size_t(begin) * row_bytes], out.size()), 0)
                 << kernels->name << " rows " << begin << " to " << end << " threads " << threads;
           }
+        }
+      }
+    }
+  }
+}
+
+// Nor does it matter which other sequences, with prefixes of their own, are in the step.
+TEST(Attention, CompanyKeepsBits) {
+  for (const KernelTable* kernels : levels()) {
+    for (const Shape& shape : {Shape{6, 2, 24, 40}, Shape{6, 2, 40, 17}}) {
+      Case many(shape, DType::kBF16, {290, 17, 600, 33, 520}, {290, 17, 1, 2, 3}, 43);
+      many.prefix = {280, 17, 300, 0, 12};
+      for (const int threads : {1, 3}) {
+        ThreadTeam team(threads);
+        const auto all = many.run(*kernels, &team, DType::kF32);
+        const size_t row_bytes = all.size() / size_t(many.rows);
+        for (size_t s = 0; s < many.keys.size(); ++s) {
+          const int rows = many.row_begin[s + 1] - many.row_begin[s];
+          const auto one = many.part(s, 0, rows).run(*kernels, &team, DType::kF32);
+          ASSERT_EQ(
+              std::memcmp(one.data(), &all[size_t(many.row_begin[s]) * row_bytes], one.size()), 0)
+              << kernels->name << " sequence " << s << " threads " << threads;
         }
       }
     }

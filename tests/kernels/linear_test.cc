@@ -148,6 +148,68 @@ TEST(Linear, EveryActivationAndOutputType) {
   }
 }
 
+// out = softcap * tanh(scale * out / softcap), each part alone and both, after act and gate.
+TEST(Linear, ScaleAndCap) {
+  constexpr int kRows = 7, kOutputs = 70, kInner = 20;
+  for (const KernelTable* kernels : levels()) {
+    Random random(15);
+    Weight weight(*kernels, WeightFormat::kF32, kOutputs, kInner, random);
+    Values in(DType::kF32, random.normals(kRows * kInner));
+    for (const bool gated : {false, true}) {
+      LinearArgs args{};
+      args.weight = &weight.packed;
+      args.in = {in.data(), in.type, kInner};
+      args.act = Activation::kSilu;
+      args.gated = gated;
+      const auto values = static_cast<size_t>(kRows * (gated ? kOutputs / 2 : kOutputs));
+      const auto plain =
+          read_values(DType::kF32, run(*kernels, args, kRows, DType::kF32, nullptr).data(), values);
+      for (const float scale : {0.0f, 0.25f, 3.0f}) {
+        for (const float cap : {0.0f, 1.5f, 30.0f}) {
+          args.scale = scale;
+          args.softcap = cap;
+          const auto out = read_values(
+              DType::kF32, run(*kernels, args, kRows, DType::kF32, nullptr).data(), values);
+          for (size_t i = 0; i < values; ++i) {
+            double want = double{plain[i]} * (scale == 0 ? 1 : scale);
+            if (cap > 0) want = cap * std::tanh(want / cap);
+            ASSERT_NEAR(out[i], want, 5e-7 * std::fabs(want)) << kernels->name << " " << plain[i];
+          }
+        }
+      }
+    }
+  }
+}
+
+// The cap's tanh over its whole range, through an addend to a product of zeros.
+TEST(Linear, CapIsAccurate) {
+  constexpr int kRows = 500, kOutputs = 64;
+  std::vector<float> x(size_t{kRows} * kOutputs);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double power = -12.0 + 13.5 * static_cast<double>(i) / static_cast<double>(x.size());
+    x[i] = static_cast<float>((i % 2 == 0 ? 1 : -1) * std::pow(10, power));
+  }
+  x[0] = INFINITY;
+  x[1] = -INFINITY;
+  x[2] = 0;
+  for (const KernelTable* kernels : levels()) {
+    Random random(15);
+    Weight weight(*kernels, WeightFormat::kF32, kOutputs, 1, random);
+    Values in(DType::kF32, std::vector<float>(kRows));
+    LinearArgs args{};
+    args.weight = &weight.packed;
+    args.in = {in.data(), in.type, 1};
+    args.addend = x.data();
+    args.softcap = 1;
+    const auto out =
+        read_values(DType::kF32, run(*kernels, args, kRows, DType::kF32, nullptr).data(), x.size());
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double want = std::tanh(double{x[i]});
+      ASSERT_NEAR(out[i], want, 3e-7 * std::fabs(want)) << kernels->name << " of " << x[i];
+    }
+  }
+}
+
 // A row's bits depend neither on how many rows come along nor on the threads.
 TEST(Linear, RowsKeepTheirBits) {
   constexpr int kMost = 512, kOutputs = 196, kInner = 1100;

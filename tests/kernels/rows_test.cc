@@ -171,27 +171,33 @@ TEST(Embed, TokensAndPositions) {
     for (const DType type : kFloats) {
       Random random(2);
       Values table(type, random.normals(kVocabulary * kWidth));
-      Values positions(type, random.normals(kPositions * kWidth));
-      const std::vector<int32_t> tokens = {10, 0, 3, 3, 7}, places = {0, 1, 2, 3, 4};
+      Values first(type, random.normals(kPositions * kWidth));
+      Values second(type, random.normals(kPositions * kWidth));
+      const std::vector<int32_t> tokens = {10, 0, 3, 3, 7}, places = {0, 1, 2, 3, 4},
+                                 others = {4, 0, 0, 1, 2};
       const int rows = 5;
-      for (const bool learned : {false, true}) {
+      for (const int axes : {0, 1, 2, 3}) {  // each bit a table
         std::vector<float> out(rows * kWidth);
-        EmbedArgs args{tokens.data(),
-                       places.data(),
-                       table.data(),
-                       type,
-                       learned ? positions.data() : nullptr,
-                       2,
-                       1.5f,
-                       out.data(),
-                       kWidth,
-                       {&rows, rows}};
+        EmbedArgs args{};
+        args.tokens = tokens.data();
+        args.table = table.data();
+        args.type = type;
+        if ((axes & 1) != 0) args.position_table[0] = first.data();
+        if ((axes & 2) != 0) args.position_table[1] = second.data();
+        args.positions[0] = places.data();
+        args.positions[1] = others.data();
+        args.position_offset = 2;
+        args.scale = 1.5f;
+        args.residual = out.data();
+        args.width = kWidth;
+        args.live = {&rows, rows};
         kernels->embed(args, cpu_stream(&team));
         for (int r = 0; r < rows; ++r) {
           for (int i = 0; i < kWidth; ++i) {
             double want = 1.5 * table.exact[size_t(tokens[r] * kWidth + i)];
-            if (learned) want += positions.exact[size_t((places[r] + 2) * kWidth + i)];
-            ASSERT_NEAR(out[r * kWidth + i], want, 1e-6) << kernels->name;
+            if ((axes & 1) != 0) want += first.exact[size_t((places[r] + 2) * kWidth + i)];
+            if ((axes & 2) != 0) want += second.exact[size_t((others[r] + 2) * kWidth + i)];
+            ASSERT_NEAR(out[r * kWidth + i], want, 1e-6) << kernels->name << " tables " << axes;
           }
         }
       }
@@ -199,40 +205,103 @@ TEST(Embed, TokensAndPositions) {
   }
 }
 
-TEST(Rope, AnglesAreF32Products) {
-  constexpr int kDim = 10, kRows = 20;
-  const KernelTable* kernels = cpu_kernels("portable");
-  ThreadTeam team(2);
-  std::vector<float> inv_freq, out(kRows * kDim);
-  for (int i = 0; i < kDim; i += 2) inv_freq.push_back(1.0f / std::pow(10000.0f, float(i) / kDim));
-  std::vector<int32_t> positions, lengths;
-  for (int r = 0; r < kRows; ++r) {
-    positions.push_back(r * 977);
-    lengths.push_back(r % 2 == 0 ? 2048 : 2048 + 100 * r);
-  }
-  const int rows = kRows;
-  for (const bool dynamic : {false, true}) {
-    kernels->rope({positions.data(),
-                   dynamic ? lengths.data() : nullptr,
-                   inv_freq.data(),
-                   kDim,
-                   1.5f,
-                   10000.0f,
-                   2.0f,
-                   2048,
-                   out.data(),
-                   {&rows, rows}},
-                  cpu_stream(&team));
+// Rows of sequences whose prompts lie on both sides of an original length of 64.
+struct RopeCase {
+  static constexpr int kDim = 10, kRows = 24;
+  std::vector<float> inv_freq, long_inv_freq, out;
+  std::vector<int32_t> positions[2], slots, prompts;
+  int32_t rows = kRows;
+  RopeArgs args{};
+
+  explicit RopeCase(int axes) {
+    const int32_t kPrompts[] = {5, 64, 65, 128, 129, 300};
+    for (int i = 0; i < kDim / 2; ++i) {
+      inv_freq.push_back(frequency(1e4, i));
+      long_inv_freq.push_back(inv_freq.back() / (1 + static_cast<float>(i)));
+    }
     for (int r = 0; r < kRows; ++r) {
-      for (int i = 0; i < kDim / 2; ++i) {
-        float f = inv_freq[i];
-        if (dynamic && lengths[r] > 2048) {
-          const double base = 1e4 * std::pow(2.0 * lengths[r] / 2048 - 1.0, kDim / (kDim - 2.0));
-          f = 1.0f / std::pow(float(base), float(2 * i) / kDim);
+      positions[0].push_back(r * 13);
+      positions[1].push_back(170 - r * 7);
+      slots.push_back(r * 9);  // up to 207: past 64, and past most prompts
+      prompts.push_back(kPrompts[r / 2 % 6]);
+    }
+    out.resize(size_t{kRows} * kDim * axes);
+    args.positions[0] = positions[0].data();
+    if (axes > 1) args.positions[1] = positions[1].data();
+    args.axes = axes;
+    args.slots = slots.data();
+    args.prompts = prompts.data();
+    args.inv_freq = inv_freq.data();
+    args.long_inv_freq = long_inv_freq.data();
+    args.dim = kDim;
+    args.scale = 1.5f;
+    args.theta = 10000.0f;
+    args.factor = 2.0f;
+    args.original_length = 64;
+    args.cos_sin = out.data();
+    args.live = {&rows, rows};
+  }
+
+  static float frequency(double base, int i) {
+    return static_cast<float>(1.0 / std::pow(base, 2.0 * i / kDim));
+  }
+
+  // What the base of a prompt is multiplied by, before its exponent: Qwen's alpha.
+  static double alpha(int prompt) {
+    return prompt <= 64 ? 1 : prompt <= 128 ? 3 : prompt <= 256 ? 7 : 15;
+  }
+
+  double expected_frequency(int row, int i) const {
+    const int prompt = prompts[size_t(row)], length = std::max(prompt, slots[size_t(row)] + 1);
+    const double exponent = kDim / (kDim - 2.0);
+    switch (args.length) {
+      case RopeLength::kNone:
+        break;
+      case RopeLength::kDynamic:
+        if (length <= 64) break;
+        return frequency(1e4 * std::pow(2.0 * length / 64 - 1, exponent), i);
+      case RopeLength::kPowers:
+        return frequency(1e4 * std::pow(alpha(prompt), exponent), i);
+      case RopeLength::kLong:
+        return length > 64 ? long_inv_freq[size_t(i)] : inv_freq[size_t(i)];
+    }
+    return inv_freq[size_t(i)];
+  }
+
+  // The largest distance from the angles of inv_freq.
+  double check(double slack) {
+    double moved = 0;
+    for (int r = 0; r < kRows; ++r) {
+      for (int axis = 0; axis < args.axes; ++axis) {
+        const float* at = &out[size_t(r * args.axes + axis) * kDim];
+        for (int i = 0; i < kDim / 2; ++i) {
+          const double place = positions[axis][size_t(r)];
+          const double angle = static_cast<float>(place * expected_frequency(r, i));
+          EXPECT_NEAR(at[i], 1.5 * std::cos(angle), slack) << "row " << r << " angle " << i;
+          EXPECT_NEAR(at[kDim / 2 + i], 1.5 * std::sin(angle), slack) << "row " << r << " " << i;
+          moved = std::max(moved, std::fabs(at[i] - 1.5 * std::cos(place * inv_freq[size_t(i)])));
         }
-        const float angle = float(positions[r]) * f;
-        ASSERT_NEAR(out[r * kDim + i], 1.5 * std::cos(double{angle}), 3e-7);
-        ASSERT_NEAR(out[r * kDim + kDim / 2 + i], 1.5 * std::sin(double{angle}), 3e-7);
+      }
+    }
+    return moved;
+  }
+};
+
+TEST(Rope, AnglesOfEveryLength) {
+  const KernelTable* kernels = cpu_kernels("portable");
+  for (const int threads : {1, 3}) {
+    ThreadTeam team(threads);
+    for (const int axes : {1, 2}) {
+      RopeCase c(axes);
+      kernels->rope(c.args, cpu_stream(&team));
+      EXPECT_LT(c.check(3e-7), 1e-4);
+      for (const RopeLength length :
+           {RopeLength::kDynamic, RopeLength::kPowers, RopeLength::kLong}) {
+        SCOPED_TRACE(fmt::format("length {} axes {}", int(length), axes));
+        c.args.length = length;
+        kernels->rope(c.args, cpu_stream(&team));
+        // A frequency of the reference, rounded: an ulp of it, times the position.
+        EXPECT_GT(c.check(length == RopeLength::kLong ? 3e-7 : 1e-4), 0.1);
       }
     }
   }

@@ -9,105 +9,203 @@ namespace {
 
 struct Variant {
   const char* name;
-  float clip;
-  NormKind norm;
-  int rope_dim;  // 0: none
-  bool neighbours;
+  float clip = 0;
+  NormKind norm = NormKind::kNone;
+  HeadNorm span = HeadNorm::kHead;
+  int rope_dim = 0, rope_axes = 1;  // 0: none
+  bool neighbours = false;
+  int log_n = 0;
 };
 
-constexpr int kHeads = 3, kKvHeads = 1, kRows = 6, kBlocks = 5;
+constexpr int kHeads = 3, kKvHeads = 2, kRows = 6, kBlocks = 5;
 
-// One head of one row as it must come out.
-std::vector<double> expected_head(const Variant& variant, const float* from, int dim,
-                                  const std::vector<float>& weight, const float* cos_sin,
-                                  bool norms, bool turns) {
-  std::vector<double> x(from, from + dim);
-  if (variant.clip > 0) {
-    for (double& v : x) v = std::min(std::max(v, -double{variant.clip}), double{variant.clip});
-  }
-  if (norms && variant.norm != NormKind::kNone) {
-    double square = 0, mean = 0;
-    if (variant.norm == NormKind::kLayer) {
-      for (const double v : x) mean += v / dim;
-    }
-    for (const double v : x) square += (v - mean) * (v - mean) / dim;
-    for (int i = 0; i < dim; ++i) x[i] = (x[i] - mean) / std::sqrt(square + 1e-5) * weight[i];
-  }
-  const int half = variant.rope_dim / 2;
-  for (int i = 0; turns && i < half; ++i) {
-    const int one = variant.neighbours ? 2 * i : i, two = variant.neighbours ? 2 * i + 1 : i + half;
-    const double a = x[one], b = x[two], c = cos_sin[i], s = cos_sin[half + i];
-    x[one] = a * c - b * s;
-    x[two] = b * c + a * s;
-  }
-  return x;
+// Queries or keys of one row: `heads` heads of `dim` values.
+using Part = std::vector<double>;
+
+void clip(const Variant& variant, Part& x) {
+  if (variant.clip == 0) return;
+  for (double& v : x) v = std::min(std::max(v, -double{variant.clip}), double{variant.clip});
 }
 
-void check(const KernelTable& kernels, const Variant& variant, int dim, DType type,
-           ThreadTeam* team) {
-  SCOPED_TRACE(fmt::format("{} {} dim {} {}", kernels.name, variant.name, dim, dtype_name(type)));
-  Random random(19);
-  const int heads = kHeads + 2 * kKvHeads, stride = heads * dim + 1, rows = kRows;
-  const auto qkv = random.normals(static_cast<size_t>(kRows) * stride);
-  const auto weight = random.normals(static_cast<size_t>(dim));
-  const auto angles = random.normals(static_cast<size_t>(kRows) * std::max(1, variant.rope_dim));
-  const std::vector<int32_t> sequence = {0, 0, 1, 1, 1, 0}, position = {0, 1, 31, 32, 33, 2};
-  const std::vector<int32_t> table = {4, -1, 2, 0};
-  std::vector<float> q(static_cast<size_t>(kRows) * kHeads * dim);
-  const int64_t block_stride = int64_t{kBlockTokens} * dim;
-  std::vector<uint8_t> k(size_t(kBlocks * block_stride) * dtype_size(type)), v = k;
-  ToCacheArgs args{};
-  args.qkv = qkv.data();
-  args.qkv_stride = stride;
-  args.heads = kHeads;
-  args.kv_heads = kKvHeads;
-  args.dim = dim;
-  args.clip = variant.clip;
-  args.q_norm = args.k_norm = {variant.norm, weight.data(), nullptr, 1e-5f};
-  args.cos_sin = variant.rope_dim > 0 ? angles.data() : nullptr;
-  args.rope_dim = variant.rope_dim;
-  args.neighbours = variant.neighbours;
-  args.row_sequence = sequence.data();
-  args.positions = position.data();
-  args.q = q.data();
-  args.kv = {k.data(), v.data(), type, block_stride, block_stride, table.data(), 2};
-  args.live = {&rows, rows};
-  kernels.to_cache(args, cpu_stream(team));
-  const auto keys = read_values(type, k.data(), k.size() / dtype_size(type));
-  const auto values = read_values(type, v.data(), v.size() / dtype_size(type));
-  for (int row = 0; row < kRows; ++row) {
-    for (int h = 0; h < heads; ++h) {
-      const bool is_q = h < kHeads, is_v = h == heads - 1;
-      const auto want =
-          expected_head(variant, &qkv[size_t(row) * stride + size_t(h) * dim], dim, weight,
-                        &angles[size_t(row) * variant.rope_dim], !is_v, !is_v);
-      const int64_t block = table[size_t(sequence[row] * 2 + position[row] / kBlockTokens)];
-      const int token = position[row] % kBlockTokens;
-      for (int d = 0; d < dim; ++d) {
-        const float got = is_q   ? q[(size_t(row) * kHeads + h) * dim + d]
-                          : is_v ? values[size_t(block * block_stride + token * dim + d)]
-                                 : keys[size_t(block * block_stride + d * kBlockTokens + token)];
-        const DType stored = is_q ? DType::kF32 : type;
-        ASSERT_NEAR(got, want[d], rounding(stored, want[d]) + 3e-6)
-            << "row " << row << " head " << h << " element " << d;
+void norm(const Variant& variant, int dim, const Norm& with, Part& x) {
+  if (variant.norm == NormKind::kNone) return;
+  const size_t span = variant.span == HeadNorm::kAllHeads ? x.size() : size_t(dim);
+  for (size_t begin = 0; begin < x.size(); begin += span) {
+    double square = 0, mean = 0;
+    const auto count = static_cast<double>(span);
+    if (variant.norm == NormKind::kLayer) {
+      for (size_t i = begin; i < begin + span; ++i) mean += x[i] / count;
+    }
+    for (size_t i = begin; i < begin + span; ++i) square += (x[i] - mean) * (x[i] - mean) / count;
+    for (size_t i = begin; i < begin + span; ++i) {
+      const size_t at = variant.span == HeadNorm::kHead ? i % size_t(dim) : i;
+      x[i] = (x[i] - mean) / std::sqrt(square + with.eps) * with.weight[at];
+      if (with.shift != nullptr) x[i] += with.shift[at];
+    }
+  }
+}
+
+void turn(const Variant& variant, int dim, const float* cos_sin, Part& x) {
+  const int half = variant.rope_dim / 2;
+  for (size_t head = 0; head < x.size(); head += size_t(dim)) {
+    for (int axis = 0; axis < variant.rope_axes; ++axis) {
+      const float* angles = cos_sin + axis * variant.rope_dim;
+      double* from = &x[head] + axis * variant.rope_dim;
+      for (int i = 0; i < half; ++i) {
+        double& one = from[variant.neighbours ? 2 * i : i];
+        double& two = from[variant.neighbours ? 2 * i + 1 : i + half];
+        const double a = one, b = two, c = angles[i], s = angles[half + i];
+        one = a * c - b * s;
+        two = b * c + a * s;
       }
     }
   }
 }
 
+// A step of rows of two sequences, its arguments and what must come out.
+struct Case {
+  const Variant& variant;
+  int dim, value_dim, stride;
+  DType type;
+  std::vector<float> qkv, weights[2], shifts[2], angles, q;
+  std::vector<int32_t> sequence = {0, 0, 1, 1, 1, 0}, slots = {0, 1, 31, 32, 33, 2};
+  std::vector<int32_t> table = {4, -1, 2, 0};
+  std::vector<uint8_t> k, v;
+  int32_t rows = kRows;
+  ToCacheArgs args{};
+
+  Case(const Variant& one, int width, int value_width, DType cache)
+      : variant(one), dim(width), value_dim(value_width), type(cache) {
+    Random random(19);
+    stride = (kHeads + kKvHeads) * dim + kKvHeads * value_dim + 1;
+    qkv = random.normals(static_cast<size_t>(kRows) * stride);
+    angles =
+        random.normals(static_cast<size_t>(kRows) * (variant.rope_dim * variant.rope_axes + 1));
+    q.resize(static_cast<size_t>(kRows) * kHeads * dim);
+    for (int part = 0; part < 2; ++part) {
+      const auto count = static_cast<size_t>((part == 0 ? kHeads : kKvHeads) * dim);
+      weights[part] = random.normals(count);
+      shifts[part] = random.normals(count);
+    }
+    k.resize(static_cast<size_t>(kBlocks * k_stride().block) * dtype_size(type));
+    v.resize(static_cast<size_t>(kBlocks * v_stride().block) * dtype_size(type));
+    set_args();
+  }
+
+  KvStrides k_stride() const {
+    const int64_t head = int64_t{kBlockTokens} * dim;
+    return {head * kKvHeads, head};
+  }
+  // All blocks of a head side by side.
+  KvStrides v_stride() const {
+    const int64_t block = int64_t{kBlockTokens} * value_dim;
+    return {block * kKvHeads, block};
+  }
+  Norm norm_of(int part) const {
+    const bool shifted = variant.norm == NormKind::kLayer;
+    return {variant.norm, weights[part].data(), shifted ? shifts[part].data() : nullptr, 1e-5f};
+  }
+
+  void set_args() {
+    args.qkv = qkv.data();
+    args.qkv_stride = stride;
+    args.heads = kHeads;
+    args.kv_heads = kKvHeads;
+    args.dim = dim;
+    args.value_dim = value_dim;
+    args.clip = variant.clip;
+    args.q_norm = norm_of(0);
+    args.k_norm = norm_of(1);
+    args.norm_span = variant.span;
+    args.cos_sin = variant.rope_dim > 0 ? angles.data() : nullptr;
+    args.rope_dim = variant.rope_dim;
+    args.rope_axes = variant.rope_axes;
+    args.neighbours = variant.neighbours;
+    args.log_n = variant.log_n;
+    args.row_sequence = sequence.data();
+    args.slots = slots.data();
+    args.q = q.data();
+    args.kv = {k.data(), v.data(), type, k_stride(), v_stride(), table.data(), 2};
+    args.live = {&rows, rows};
+  }
+
+  // Queries (part 0), keys (1) or values (2) of one row.
+  Part expected(int row, int part) const {
+    const float* from = &qkv[size_t(row) * stride];
+    if (part > 0) from += kHeads * dim;
+    if (part > 1) from += kKvHeads * dim;
+    Part x(from, from + (part == 0 ? kHeads * dim : kKvHeads * (part == 1 ? dim : value_dim)));
+    clip(variant, x);
+    if (part == 2) return x;
+    norm(variant, dim, norm_of(part), x);
+    turn(variant, dim, &angles[size_t(row) * variant.rope_dim * variant.rope_axes], x);
+    const int slot = slots[size_t(row)];
+    if (part == 0 && variant.log_n > 0 && slot >= variant.log_n) {
+      for (double& value : x) value *= std::log(slot + 1.0) / std::log(double(variant.log_n));
+    }
+    return x;
+  }
+
+  void check_row(int row, const std::vector<float>& keys, const std::vector<float>& values) const {
+    const auto near = [&](float got, double want, DType stored, const char* what, int at) {
+      EXPECT_NEAR(got, want, rounding(stored, want) + 4e-6) << what << " row " << row << " " << at;
+    };
+    const Part want_q = expected(row, 0), want_k = expected(row, 1), want_v = expected(row, 2);
+    for (int i = 0; i < kHeads * dim; ++i) {
+      near(q[size_t(row) * kHeads * dim + i], want_q[i], DType::kF32, "query", i);
+    }
+    const int slot = slots[size_t(row)], token = slot % kBlockTokens;
+    const int64_t block = table[size_t(sequence[row] * 2 + slot / kBlockTokens)];
+    for (int h = 0; h < kKvHeads; ++h) {
+      const int64_t k_at = block * k_stride().block + h * k_stride().head + token;
+      for (int d = 0; d < dim; ++d) {
+        near(keys[size_t(k_at + d * kBlockTokens)], want_k[h * dim + d], type, "key", h * dim + d);
+      }
+      const int64_t v_at = block * v_stride().block + h * v_stride().head + token * value_dim;
+      for (int d = 0; d < value_dim; ++d) {
+        near(values[size_t(v_at + d)], want_v[h * value_dim + d], type, "value", d);
+      }
+    }
+  }
+
+  void check(const KernelTable& kernels, ThreadTeam* team) {
+    SCOPED_TRACE(fmt::format("{} {} dim {} {}", kernels.name, variant.name, dim, dtype_name(type)));
+    kernels.to_cache(args, cpu_stream(team));
+    const auto keys = read_values(type, k.data(), k.size() / dtype_size(type));
+    const auto values = read_values(type, v.data(), v.size() / dtype_size(type));
+    for (int row = 0; row < kRows && !::testing::Test::HasFailure(); ++row) {
+      check_row(row, keys, values);
+    }
+  }
+};
+
 TEST(ToCache, MatchesDoublePrecision) {
   ThreadTeam team(2);
+  const auto kRms = NormKind::kRms, kLayer = NormKind::kLayer;
   for (const KernelTable* kernels : levels()) {
     for (const int dim : {8, 20, 33, 64}) {
-      const int even = dim / 2 * 2;
+      const int even = dim / 2 * 2, axis = dim / 4 * 2;
       const Variant kVariants[] = {
-          {"plain", 0, NormKind::kNone, 0, false},   {"clip", 0.7f, NormKind::kNone, 0, false},
-          {"rope", 0, NormKind::kNone, even, false}, {"partial", 0, NormKind::kNone, 6, false},
-          {"pairs", 0, NormKind::kNone, even, true}, {"all", 1.5f, NormKind::kRms, 6, true},
-          {"layer", 0, NormKind::kLayer, 0, false},
+          {.name = "plain"},
+          {.name = "clip", .clip = 0.7f},
+          {.name = "rope", .rope_dim = even},
+          {.name = "partial", .rope_dim = 6},
+          {.name = "pairs", .rope_dim = even, .neighbours = true},
+          {.name = "two axes", .rope_dim = axis, .rope_axes = 2},
+          {.name = "two axes of pairs", .rope_dim = 4, .rope_axes = 2, .neighbours = true},
+          {.name = "layer", .norm = kLayer},
+          {.name = "each head", .norm = kLayer, .span = HeadNorm::kEachHead},
+          {.name = "all heads", .norm = kLayer, .span = HeadNorm::kAllHeads},
+          {.name = "log n", .log_n = 32},
+          {"clip and norm of all", 0.9f, kRms, HeadNorm::kAllHeads, axis, 2, false, 33},
+          {"clip and norm of each", 1.5f, kRms, HeadNorm::kEachHead, 6, 1, true, 2},
+          {"clip and norm", 1.5f, kRms, HeadNorm::kHead, 6, 1, true, 0},
       };
       for (const Variant& variant : kVariants) {
-        for (const DType type : kFloats) check(*kernels, variant, dim, type, &team);
+        for (const DType type : kFloats) {
+          Case(variant, dim, dim, type).check(*kernels, &team);
+          Case(variant, dim, dim == 20 ? 37 : 5, type).check(*kernels, &team);
+        }
       }
     }
   }

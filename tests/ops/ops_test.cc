@@ -31,13 +31,21 @@ struct Step {
   KvView kv{cache.data(),
             cache.data() + 1024,
             DType::kF32,
-            kHeads* kBlockTokens* kDim,
-            kBlockTokens* kDim,
+            {kHeads * kBlockTokens * kDim, kBlockTokens* kDim},
+            {kHeads * kBlockTokens * kDim, kBlockTokens* kDim},
             table.data(),
             1};
 
   EmbedArgs embed_args() {
-    return {ids.data(), nullptr, data.data(), DType::kF32, nullptr, 0, 1, out.data(), kWidth, live};
+    EmbedArgs args{};
+    args.tokens = ids.data();
+    args.table = data.data();
+    args.type = DType::kF32;
+    args.scale = 1;
+    args.residual = out.data();
+    args.width = kWidth;
+    args.live = live;
+    return args;
   }
   ResidualArgs residual_args() {
     ResidualArgs args{};
@@ -58,16 +66,28 @@ struct Step {
     return args;
   }
   RopeArgs rope_args() {
-    return {ids.data(), nullptr, data.data(), kDim, 1, 1e4f, 1, 16, out.data(), live};
+    RopeArgs args{};
+    args.positions[0] = args.positions[1] = ids.data();
+    args.axes = 2;
+    args.length = RopeLength::kDynamic;
+    args.slots = args.prompts = ids.data();
+    args.inv_freq = args.long_inv_freq = data.data();
+    args.dim = kDim;
+    args.scale = args.factor = 1;
+    args.theta = 1e4f;
+    args.original_length = 16;
+    args.cos_sin = out.data();
+    args.live = live;
+    return args;
   }
   ToCacheArgs to_cache_args() {
     ToCacheArgs args{};
     args.qkv = data.data();
     args.qkv_stride = 3 * kHeads * kDim;
     args.heads = args.kv_heads = kHeads;
-    args.dim = kDim;
+    args.dim = args.value_dim = kDim;
     args.row_sequence = sequence.data();
-    args.positions = ids.data();
+    args.slots = ids.data();
     args.q = out.data();
     args.kv = kv;
     args.live = live;
@@ -80,7 +100,7 @@ struct Step {
     args.row_begin = begin.data();
     args.keys = &rows;
     args.heads = args.kv_heads = kHeads;
-    args.dim = kDim;
+    args.dim = args.value_dim = kDim;
     args.kv = kv;
     args.score.scale = 1;
     args.out = {out.data(), DType::kF32, kHeads * kDim};
@@ -139,7 +159,11 @@ TEST(Ops, EmbedRefuses) {
   bad("width", [](EmbedArgs& a) { a.width = 0; });
   bad("f32, bf16 or f16", [](EmbedArgs& a) { a.type = DType::kI8; });
   bad("a table", [](EmbedArgs& a) { a.table = nullptr; });
-  bad("positions", [](EmbedArgs& a) { a.position_table = a.table; });
+  bad("positions", [](EmbedArgs& a) { a.position_table[0] = a.table; });
+  bad("positions", [&](EmbedArgs& a) {
+    a.positions[0] = s.ids.data();
+    a.position_table[0] = a.position_table[1] = a.table;
+  });
   bad("count", [](EmbedArgs& a) { a.live.count = nullptr; });
 }
 
@@ -159,6 +183,7 @@ TEST(Ops, ResidualAndLinearRefuse) {
   bad_product("weight's type", [](LinearArgs& a) { a.in.type = DType::kBF16; });
   bad_product("stride", [](LinearArgs& a) { a.out.stride = 7; });
   bad_product("stride", [](LinearArgs& a) { a.in.stride = 7; });
+  bad_product("softcap", [](LinearArgs& a) { a.softcap = -1; });
   Packed odd = s.packed;
   odd.outputs = 7;
   bad_product("pairs", [&](LinearArgs& a) {
@@ -171,13 +196,32 @@ TEST(Ops, ResidualAndLinearRefuse) {
   fails("norm's output", [&] { norm_linear(s.kernels, s.residual_args(), products, nullptr); });
 }
 
-TEST(Ops, RopeCacheAndAttentionRefuse) {
+TEST(Ops, RopeRefuses) {
   Step s;
-  refuses("even dim", s.rope_args(), rope, [](RopeArgs& a) { a.dim = 3; });
-  refuses("dynamic", s.rope_args(), rope, [&](RopeArgs& a) {
-    a.lengths = s.ids.data();
-    a.original_length = 0;
+  const auto bad = [&](const char* expected, auto change) {
+    refuses(expected, s.rope_args(), rope, change);
+  };
+  bad("even dim", [](RopeArgs& a) { a.dim = 3; });
+  bad("kMaxHeadDim", [](RopeArgs& a) { a.dim = kMaxHeadDim + 2; });
+  bad("axes", [](RopeArgs& a) { a.axes = 3; });
+  bad("every axis", [](RopeArgs& a) { a.positions[1] = nullptr; });
+  bad("original length", [](RopeArgs& a) { a.original_length = 0; });
+  bad("slots, prompts", [](RopeArgs& a) { a.slots = nullptr; });
+  bad("slots, prompts", [](RopeArgs& a) { a.prompts = nullptr; });
+  bad("dim > 2", [](RopeArgs& a) { a.dim = 2; });
+  bad("a factor", [](RopeArgs& a) { a.factor = 0; });
+  bad("theta", [](RopeArgs& a) {
+    a.length = RopeLength::kPowers;
+    a.theta = 0;
   });
+  bad("long frequencies", [](RopeArgs& a) {
+    a.length = RopeLength::kLong;
+    a.long_inv_freq = nullptr;
+  });
+}
+
+TEST(Ops, CacheAndAttentionRefuse) {
+  Step s;
   const auto bad_cache = [&](const char* expected, auto change) {
     refuses(expected, s.to_cache_args(), to_cache, change);
   };
@@ -185,8 +229,24 @@ TEST(Ops, RopeCacheAndAttentionRefuse) {
   bad_cache("groups", [](ToCacheArgs& a) { a.kv_heads = 3; });
   bad_cache("rope_dim", [&](ToCacheArgs& a) {
     a.cos_sin = s.data.data();
+    a.rope_axes = 1;
     a.rope_dim = 6;
   });
+  bad_cache("rope_dim", [&](ToCacheArgs& a) {
+    a.cos_sin = s.data.data();
+    a.rope_axes = 2;
+    a.rope_dim = 4;
+  });
+  bad_cache("rope_axes", [&](ToCacheArgs& a) {
+    a.cos_sin = s.data.data();
+    a.rope_dim = 2;
+  });
+  bad_cache("log_n", [](ToCacheArgs& a) { a.log_n = 1; });
+  bad_cache("clip", [](ToCacheArgs& a) { a.clip = -1; });
+  bad_cache("value_dim", [](ToCacheArgs& a) { a.value_dim = 0; });
+  bad_cache("rows of",
+            [](ToCacheArgs& a) { a.value_dim = Step::kDim + 1, a.kv.v_stride.head *= 2; });
+  bad_cache("slots", [](ToCacheArgs& a) { a.slots = nullptr; });
   bad_cache("block table", [](ToCacheArgs& a) { a.kv.table = nullptr; });
   bad_cache("rows of", [](ToCacheArgs& a) { a.qkv_stride = 5; });
   const auto bad = [&](const char* expected, auto change) {
@@ -194,7 +254,11 @@ TEST(Ops, RopeCacheAndAttentionRefuse) {
   };
   bad("scratch", [](AttentionArgs& a) { a.scratch = nullptr; });
   bad("f32, bf16 or f16", [](AttentionArgs& a) { a.kv.type = DType::kI32; });
-  bad("head_stride", [](AttentionArgs& a) { a.kv.head_stride = 5; });
+  bad("k_stride.head", [](AttentionArgs& a) { a.kv.k_stride.head = 5; });
+  bad("v_stride.head", [](AttentionArgs& a) { a.kv.v_stride.head = 5; });
+  bad("value_dim", [](AttentionArgs& a) { a.value_dim = kMaxHeadDim + 1; });
+  bad("bias_scale", [&](AttentionArgs& a) { a.score.slopes = s.data.data(); });
+  bad("stride", [](AttentionArgs& a) { a.out.stride = 7; });
   bad("window", [](AttentionArgs& a) { a.score.window = -1; });
 }
 

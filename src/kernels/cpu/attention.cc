@@ -33,7 +33,9 @@ struct Pair {
   int64_t row;
   int32_t head, position;
   Range keys;
-  float slope;
+  Range hole;          // of `keys`, not seen: between a prefix and a window
+  float slope;         // times bias_scale; bias_bf16: as bf16
+  float own_bias;      // bias_bf16: the query's term
   float maximum, sum;  // of the chunks merged so far
 };
 
@@ -54,6 +56,52 @@ Range intersect(Range a, Range b) {
   return {a.begin > b.begin ? a.begin : b.begin, a.end < b.end ? a.end : b.end};
 }
 
+// The value as bf16.
+[[gnu::always_inline]] inline F rounded(F x) {
+  Bf16 some[kLanes];
+  store(some, x);
+  return load(some);
+}
+
+// The terms of places in bias_bf16.
+[[gnu::always_inline]] inline F rounded_bias(float slope, F place) {
+  return rounded(set1(slope) * rounded(place));
+}
+
+[[gnu::always_inline]] inline float first_of(F x) {
+  float all[kLanes];
+  store(all, x);
+  return all[0];
+}
+
+// The keys that the pair sees, as `keys` without `hole`.
+void set_keys(const Score& score, int32_t sequence, int32_t keys, Pair& pair) {
+  int32_t prefix = score.prefix == nullptr ? 0 : score.prefix[sequence];
+  if (prefix > keys) prefix = keys;
+  pair.keys = {0, score.causal ? pair.position + 1 : keys};
+  if (prefix > pair.keys.end) pair.keys.end = prefix;
+  pair.hole = {0, 0};
+  if (score.window == 0 || pair.position < score.window) return;
+  const int32_t begin = pair.position - score.window + 1;
+  if (prefix > 0) {
+    pair.hole = {prefix, begin};
+  } else {
+    pair.keys.begin = begin;
+  }
+}
+
+void set_slope(const Score& score, Pair& pair) {
+  pair.slope = pair.own_bias = 0;
+  if (score.slopes == nullptr) return;
+  pair.slope = score.slopes[pair.head];
+  if (score.bias_bf16) {
+    pair.slope = first_of(rounded(set1(pair.slope)));
+    pair.own_bias = first_of(rounded_bias(pair.slope, set1(static_cast<float>(pair.position))));
+  } else {
+    pair.slope *= score.bias_scale;
+  }
+}
+
 void set_pair(const AttentionArgs& args, const AttentionItem& item, int index, Pair& pair) {
   const int group = args.heads / args.kv_heads;
   const int32_t first = args.row_begin[item.sequence];
@@ -63,12 +111,8 @@ void set_pair(const AttentionArgs& args, const AttentionItem& item, int index, P
   pair.head = item.kv_head * group + index % group;
   pair.q = args.q + pair.row * args.q_stride + static_cast<int64_t>(pair.head) * args.dim;
   pair.position = keys - rows + index / group;
-  const Score& score = args.score;
-  pair.keys = {0, score.causal ? pair.position + 1 : keys};
-  if (score.window > 0 && pair.position >= score.window) {
-    pair.keys.begin = pair.position - score.window + 1;
-  }
-  pair.slope = score.slopes == nullptr ? 0 : score.slopes[pair.head];
+  set_keys(args.score, item.sequence, keys, pair);
+  set_slope(args.score, pair);
   pair.maximum = kNever;
   pair.sum = 0;
 }
@@ -140,12 +184,12 @@ void mix(Tile<Cache>& tile, int first, Range seen, int start, int d, int n) {
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sum[r][v] = zero();
   }
-  const int dim = tile.args->dim;
+  const int dim = tile.args->value_dim;
   for (int key = seen.begin; key < seen.end;) {
     const int token = key % kBlockTokens;
     const int left = seen.end - key;
     const int count = kBlockTokens - token < left ? kBlockTokens - token : left;
-    const int64_t block = tile.table[key / kBlockTokens] * tile.args->kv.block_stride;
+    const int64_t block = tile.table[key / kBlockTokens] * tile.args->kv.v_stride.block;
     const Cache* from = tile.v + block + token * dim + d;
     const float* weight = tile.weight[first] + (key - start);
     for (int t = 0; t < count; ++t, from += dim, ++weight) {
@@ -174,7 +218,7 @@ void mix(Tile<Cache>& tile, int first, Range seen, int start, int d, int n) {
 
 template <int R, class Cache>
 void mix_all(Tile<Cache>& tile, int first, Range seen, int start) {
-  const int dim = tile.args->dim;
+  const int dim = tile.args->value_dim;
   int d = 0;
   if constexpr (R == 1) {
     for (; d + 8 * kLanes <= dim; d += 8 * kLanes) mix<1, 8>(tile, first, seen, start, d, kLanes);
@@ -219,10 +263,36 @@ template <class Function>
   }
 }
 
+// The keys that a pair sees, without what its hole takes off either end.
+Range seen_by(const Pair& pair, Range seen) {
+  Range own = intersect(pair.keys, seen);
+  const Range hole = intersect(pair.hole, own);
+  if (hole.begin >= hole.end) return own;
+  if (hole.begin == own.begin) {
+    own.begin = hole.end;
+  } else if (hole.end == own.end) {
+    own.end = hole.begin;
+  }
+  return own;
+}
+
+// One pair's scores of keys [place, place + kLanes), from the products q . k.
+[[gnu::always_inline]] inline F score_of(const Score& score, const Pair& pair, F product, int place,
+                                         F lane) {
+  F x = product * set1(score.scale);
+  if (score.softcap > 0) x = set1(score.softcap) * tanh(x / set1(score.softcap));
+  if (score.slopes == nullptr) return x;
+  if (!score.bias_bf16) {
+    return fma(set1(pair.slope), set1(static_cast<float>(place - pair.position)) + lane, x);
+  }
+  const F bias = rounded_bias(pair.slope, set1(static_cast<float>(place)) + lane);
+  return fma(set1(score.bias_scale), bias - set1(pair.own_bias), x);
+}
+
 // Turns one pair's scores of a chunk into weights; the chunk's maximum and sum.
 void soften(const Score& score, Pair& pair, float* weight, int start, Range seen, float& maximum,
             float& sum) {
-  const Range own = intersect(pair.keys, seen);
+  const Range own = seen_by(pair, seen);
   const int clear_end = (seen.end - start + kLanes - 1) / kLanes * kLanes;
   const int from = own.begin < own.end ? (own.begin - start) / kLanes * kLanes : clear_end;
   const int to = own.begin < own.end ? (own.end - start + kLanes - 1) / kLanes * kLanes : clear_end;
@@ -234,16 +304,16 @@ void soften(const Score& score, Pair& pair, float* weight, int start, Range seen
   if (own.begin >= own.end) return;
   alignas(64) float lane[kLanes];
   for (int i = 0; i < kLanes; ++i) lane[i] = static_cast<float>(i);
-  const F scale = set1(score.scale), cap = set1(score.softcap), slope = set1(pair.slope);
-  const F never = set1(kNever);
+  const F never = set1(kNever), lanes = load(lane);
+  const bool whole = pair.hole.begin >= pair.hole.end;
   F top = never;
   for (int i = from; i < to; i += kLanes) {
-    F x = load(weight + i) * scale;
-    if (score.softcap > 0) x = cap * tanh(x / cap);
-    if (score.slopes != nullptr) {
-      x = fma(slope, set1(static_cast<float>(start + i - pair.position)) + load(lane), x);
+    const int place = start + i;
+    F x = score_of(score, pair, load(weight + i), place, lanes);
+    x = select(lanes_between(own.begin - place, own.end - place), x, never);
+    if (!whole) {
+      x = select(lanes_between(pair.hole.begin - place, pair.hole.end - place), never, x);
     }
-    x = select(lanes_between(own.begin - start - i, own.end - start - i), x, never);
     store(weight + i, x);
     top = max(x, top);
   }
@@ -258,17 +328,12 @@ void soften(const Score& score, Pair& pair, float* weight, int start, Range seen
   sum = reduce_add(total);
 }
 
-float exp_one(float x) {
-  float all[kLanes];
-  store(all, exp(set1(x)));
-  return all[0];
-}
-
 // Adds a chunk's result to a pair's. The one place where chunks meet.
 void merge(Pair& pair, float* value, float maximum, float sum, const float* chunk, int dim) {
   if (sum == 0) return;  // the pair sees none of its keys
   const float top = maximum > pair.maximum ? maximum : pair.maximum;
-  const float keep = exp_one(pair.maximum - top), take = exp_one(maximum - top);
+  const float keep = first_of(exp(set1(pair.maximum - top)));
+  const float take = first_of(exp(set1(maximum - top)));
   pair.sum = pair.sum * keep + sum * take;
   pair.maximum = top;
   const F a = set1(keep), b = set1(take);
@@ -281,9 +346,9 @@ void write_pair(const AttentionArgs& args, const Pair& pair, const float* value)
   const float inverse = pair.sum > 0 ? 1.0f / pair.sum : 0.0f;
   with_type(args.out.type, [&](auto* type) {
     auto* out = static_cast<Pointee<decltype(type)>*>(args.out.x) + pair.row * args.out.stride +
-                static_cast<int64_t>(pair.head) * args.dim;
+                static_cast<int64_t>(pair.head) * args.value_dim;
     const F scale = set1(inverse);
-    for_vectors(args.dim,
+    for_vectors(args.value_dim,
                 [&](int i, int n) { store_some(out + i, load_some(value + i, n) * scale, n); });
   });
 }
@@ -291,7 +356,7 @@ void write_pair(const AttentionArgs& args, const Pair& pair, const float* value)
 float* partial_of(const AttentionArgs& args, const AttentionItem& item, const Pair& pair,
                   int chunk) {
   const int64_t index = (pair.row * args.heads + pair.head) * item.chunks + chunk;
-  return item.partial + index * (args.dim + 2);
+  return item.partial + index * (args.value_dim + 2);
 }
 
 template <class Cache>
@@ -304,7 +369,7 @@ void do_chunk(Tile<Cache>& tile, const AttentionItem& item, int chunk) {
   const int first_block = seen.begin / kBlockTokens;
   int count = 0;
   for (int b = first_block; b * kBlockTokens < seen.end; ++b) {
-    blocks[count++] = tile.k + tile.table[b] * args.kv.block_stride;
+    blocks[count++] = tile.k + tile.table[b] * args.kv.k_stride.block;
   }
   for_pairs(tile.count, [&](int first, auto* constant) {
     dot_all<static_cast<int>(sizeof *constant)>(tile, first, blocks, count,
@@ -319,24 +384,23 @@ void do_chunk(Tile<Cache>& tile, const AttentionItem& item, int chunk) {
   });
   for (int i = 0; i < tile.count; ++i) {
     if (item.partial == nullptr) {
-      merge(tile.pair[i], tile.value[i], maximum[i], sum[i], tile.chunk[i], args.dim);
+      merge(tile.pair[i], tile.value[i], maximum[i], sum[i], tile.chunk[i], args.value_dim);
       continue;
     }
     float* to = partial_of(args, item, tile.pair[i], chunk);
     to[0] = maximum[i];
     to[1] = sum[i];
-    __builtin_memcpy(to + 2, tile.chunk[i], sizeof(float) * static_cast<size_t>(args.dim));
+    __builtin_memcpy(to + 2, tile.chunk[i], sizeof(float) * static_cast<size_t>(args.value_dim));
   }
 }
 
 template <class Cache>
 void attend(const AttentionArgs& args, const AttentionItem& item) {
   const KvView& kv = args.kv;
-  const int64_t head = item.kv_head * kv.head_stride;
   Tile<Cache> tile;  // left uninitialized: it is large
   tile.args = &args;
-  tile.k = static_cast<const Cache*>(kv.k) + head;
-  tile.v = static_cast<const Cache*>(kv.v) + head;
+  tile.k = static_cast<const Cache*>(kv.k) + item.kv_head * kv.k_stride.head;
+  tile.v = static_cast<const Cache*>(kv.v) + item.kv_head * kv.v_stride.head;
   tile.table = kv.table + static_cast<int64_t>(item.sequence) * kv.table_stride;
   tile.count = item.pair_end - item.pair_begin;
   tile.keys = {0, 0};
@@ -345,7 +409,7 @@ void attend(const AttentionArgs& args, const AttentionItem& item) {
     const Range keys = tile.pair[i].keys;
     if (i == 0 || keys.begin < tile.keys.begin) tile.keys.begin = keys.begin;
     if (i == 0 || keys.end > tile.keys.end) tile.keys.end = keys.end;
-    for (int d = 0; d < args.dim; d += kLanes) store(tile.value[i] + d, zero());
+    for (int d = 0; d < args.value_dim; d += kLanes) store(tile.value[i] + d, zero());
   }
   for (int chunk = item.chunk_begin; chunk < item.chunk_end; ++chunk) do_chunk(tile, item, chunk);
   if (item.partial != nullptr) return;
@@ -363,11 +427,11 @@ void LEVEL(attention_merge)(const AttentionArgs& args, const AttentionItem& item
   for (int i = item.pair_begin; i < item.pair_end; ++i) {
     Pair pair;
     set_pair(args, item, i, pair);
-    for (int d = 0; d < args.dim; d += kLanes) store(value + d, zero());
+    for (int d = 0; d < args.value_dim; d += kLanes) store(value + d, zero());
     const int first = pair.keys.begin / kAttentionChunk;
     for (int chunk = first; chunk * kAttentionChunk < pair.keys.end; ++chunk) {
       const float* from = partial_of(args, item, pair, chunk);
-      merge(pair, value, from[0], from[1], from + 2, args.dim);
+      merge(pair, value, from[0], from[1], from + 2, args.value_dim);
     }
     write_pair(args, pair, value);
   }

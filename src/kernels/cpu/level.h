@@ -14,7 +14,7 @@ inline constexpr int kAttentionTile = 24;
 struct AttentionItem {
   int32_t sequence, kv_head, pair_begin, pair_end, chunk_begin, chunk_end;
   // Null: the outputs are written. Otherwise each chunk's maximum, sum and values go to
-  // partial[((row * heads + head) * chunks + chunk) * (dim + 2)].
+  // partial[((row * heads + head) * chunks + chunk) * (value_dim + 2)].
   float* partial;
   int32_t chunks;
 };

@@ -180,7 +180,17 @@ void multiply_rows(const Block<W>& block, int rows, int columns) {
                    : multiply_columns<W, 2>(block, columns);
 }
 
-// bias, addend, activation, gate, and the output's type, for `columns` sums of one row.
+// Scale and soft cap of `count` results, in place.
+void scale_and_cap(const LinearArgs& args, float* x, int count) {
+  const F scale = set1(args.scale == 0 ? 1.0f : args.scale), cap = set1(args.softcap);
+  for_vectors(count, [&](int i, int n) {
+    F value = load_some(x + i, n) * scale;
+    if (args.softcap > 0) value = cap * tanh(value / cap);
+    store_some(x + i, value, n);
+  });
+}
+
+// bias, addend, activation, gate, scale, cap, and the output's type, for `columns` sums of one row.
 template <class Out>
 void finish(const LinearArgs& args, float* sum, int64_t row, int first, int columns) {
   const int outputs = args.weight->outputs;
@@ -196,8 +206,10 @@ void finish(const LinearArgs& args, float* sum, int64_t row, int first, int colu
                 [&](int i, int n) { store(sum + i, load(sum + i) + load_some(addend + i, n)); });
   }
   Out* out = static_cast<Out*>(args.out.x) + row * args.out.stride;
+  const bool scales = args.scale != 0 || args.softcap > 0;
   if (!args.gated) {
     activate(sum, columns, args.act);
+    if (scales) scale_and_cap(args, sum, valid);
     for_vectors(valid, [&](int i, int n) { store_some(out + first + i, load(sum + i), n); });
     return;
   }
@@ -207,9 +219,11 @@ void finish(const LinearArgs& args, float* sum, int64_t row, int first, int colu
     up[i] = sum[2 * i + 1];
   }
   for_vectors(valid / 2, [&](int i, int n) {
-    const F gated = activate(load_some(gate + i, n), args.act) * load_some(up + i, n);
-    store_some(out + first / 2 + i, gated, n);
+    store_some(gate + i, activate(load_some(gate + i, n), args.act) * load_some(up + i, n), n);
   });
+  if (scales) scale_and_cap(args, gate, valid / 2);
+  for_vectors(valid / 2,
+              [&](int i, int n) { store_some(out + first / 2 + i, load_some(gate + i, n), n); });
 }
 
 // The rows' inputs at one segment: in place, or widened into `wide` ([kBlockRows][kSegment]).

@@ -7,28 +7,52 @@
 namespace tensormill {
 namespace {
 
+// n values of the product from `from`, clipped, then zeros.
+[[gnu::always_inline]] inline F load_clipped(const ToCacheArgs& args, const float* from, int n) {
+  const F x = load_some(from, n);
+  return args.clip > 0 ? min(max(x, set1(-args.clip)), set1(args.clip)) : x;
+}
+
+// A row's queries, keys or values: `heads` heads of `dim` elements side by side.
+struct Part {
+  const float* from;
+  int heads, dim;
+  Norm norm;
+  HeadNorm span;
+  Moments moment;  // of the whole part, kAllHeads
+};
+
+Part make_part(const ToCacheArgs& args, const float* from, int heads, int dim, const Norm& norm) {
+  Part part{from, heads, dim, norm, args.norm_span, {}};
+  if (norm.kind != NormKind::kNone && part.span == HeadNorm::kAllHeads) {
+    part.moment =
+        moments(norm, heads * dim, [&](int i, int n) { return load_clipped(args, from + i, n); });
+  }
+  return part;
+}
+
 // Reads one head, clips and norms it.
-void read_head(const ToCacheArgs& args, const Norm& norm, const float* from, float* head) {
-  const F low = set1(-args.clip), high = set1(args.clip);
-  for_vectors(args.dim, [&](int i, int n) {
-    const F x = load_some(from + i, n);
-    store(head + i, args.clip > 0 ? min(max(x, low), high) : x);
-  });
-  if (norm.kind == NormKind::kNone) return;
+void read_head(const ToCacheArgs& args, const Part& part, int index, float* head) {
+  const int64_t at = static_cast<int64_t>(index) * part.dim;
+  for_vectors(part.dim,
+              [&](int i, int n) { store(head + i, load_clipped(args, part.from + at + i, n)); });
+  if (part.norm.kind == NormKind::kNone) return;
   const auto get = [&](int i, int n) { return load_some(head + i, n); };
-  const Moments moment = moments(norm, args.dim, get);
-  for_vectors(args.dim, [&](int i, int n) {
+  const Moments moment =
+      part.span == HeadNorm::kAllHeads ? part.moment : moments(part.norm, part.dim, get);
+  Norm norm = part.norm;
+  if (part.span != HeadNorm::kHead) {
+    norm.weight += at;
+    if (norm.shift != nullptr) norm.shift += at;
+  }
+  for_vectors(part.dim, [&](int i, int n) {
     store_some(head + i, normed(norm, moment, get(i, n), i, n), n);
   });
 }
 
-// Turns the first rope_dim elements by the row's angles.
-void turn(const ToCacheArgs& args, int64_t row, float* head) {
-  if (args.cos_sin == nullptr) return;
-  const int half = args.rope_dim / 2;
-  const float* cosine = args.cos_sin + row * args.rope_dim;
-  const float* sine = cosine + half;
-  if (args.neighbours) {
+// Turns 2 * half elements by the angles of one axis.
+void turn_axis(bool neighbours, int half, const float* cosine, const float* sine, float* head) {
+  if (neighbours) {
     for (int i = 0; i < half; ++i) {
       const float x = head[2 * i], y = head[2 * i + 1];
       head[2 * i] = x * cosine[i] - y * sine[i];
@@ -44,6 +68,25 @@ void turn(const ToCacheArgs& args, int64_t row, float* head) {
   });
 }
 
+// Turns the first rope_axes * rope_dim elements by the row's angles.
+void turn(const ToCacheArgs& args, int64_t row, float* head) {
+  if (args.cos_sin == nullptr) return;
+  const int half = args.rope_dim / 2;
+  const float* cosine = args.cos_sin + row * args.rope_axes * args.rope_dim;
+  for (int axis = 0; axis < args.rope_axes; ++axis) {
+    turn_axis(args.neighbours, half, cosine, cosine + half, head);
+    cosine += args.rope_dim;
+    head += args.rope_dim;
+  }
+}
+
+// What the queries of a slot are multiplied by.
+float query_scale(const ToCacheArgs& args, int32_t slot) {
+  if (args.log_n == 0 || slot < args.log_n) return 1;
+  const double length = slot + 1.0, base = args.log_n;
+  return static_cast<float>(__builtin_log(length) / __builtin_log(base));
+}
+
 template <class Cache>
 void store_key(const float* head, int dim, Cache* to) {
   for (int i = 0; i < dim; i += kLanes) {
@@ -57,29 +100,35 @@ void store_key(const float* head, int dim, Cache* to) {
 template <class Cache>
 void take_apart(const ToCacheArgs& args, int64_t row) {
   alignas(64) float head[kMaxHeadDim + kLanes];
-  const int dim = args.dim;
   const float* from = args.qkv + row * args.qkv_stride;
-  float* q = args.q + row * args.heads * dim;
-  for (int h = 0; h < args.heads; ++h, from += dim, q += dim) {
-    read_head(args, args.q_norm, from, head);
+  const Part queries = make_part(args, from, args.heads, args.dim, args.q_norm);
+  from += static_cast<int64_t>(args.heads) * args.dim;
+  const Part keys = make_part(args, from, args.kv_heads, args.dim, args.k_norm);
+  from += static_cast<int64_t>(args.kv_heads) * args.dim;
+  const Part values = make_part(args, from, args.kv_heads, args.value_dim, Norm{});
+
+  const int32_t slot = args.slots[row];
+  const F scale = set1(query_scale(args, slot));
+  float* q = args.q + row * args.heads * args.dim;
+  for (int h = 0; h < args.heads; ++h, q += args.dim) {
+    read_head(args, queries, h, head);
     turn(args, row, head);
-    for_vectors(dim, [&](int i, int n) { store_some(q + i, load_some(head + i, n), n); });
+    for_vectors(args.dim,
+                [&](int i, int n) { store_some(q + i, load_some(head + i, n) * scale, n); });
   }
-  const int32_t slot = args.positions[row];
   const KvView& kv = args.kv;
   const int64_t table = static_cast<int64_t>(args.row_sequence[row]) * kv.table_stride;
-  const int64_t block = kv.table[table + slot / kBlockTokens] * kv.block_stride;
+  const int64_t block = kv.table[table + slot / kBlockTokens];
   const int token = slot % kBlockTokens;
-  for (int h = 0; h < args.kv_heads; ++h, from += dim) {
-    read_head(args, args.k_norm, from, head);
+  Cache* k = static_cast<Cache*>(kv.k) + block * kv.k_stride.block + token;
+  Cache* v = static_cast<Cache*>(kv.v) + block * kv.v_stride.block + token * args.value_dim;
+  for (int h = 0; h < args.kv_heads; ++h, k += kv.k_stride.head, v += kv.v_stride.head) {
+    read_head(args, keys, h, head);
     turn(args, row, head);
-    store_key(head, dim, static_cast<Cache*>(kv.k) + block + h * kv.head_stride + token);
-  }
-  const Norm none{};
-  for (int h = 0; h < args.kv_heads; ++h, from += dim) {
-    read_head(args, none, from, head);
-    Cache* v = static_cast<Cache*>(kv.v) + block + h * kv.head_stride + token * dim;
-    for_vectors(dim, [&](int i, int n) { store_some(v + i, load_some(head + i, n), n); });
+    store_key(head, args.dim, k);
+    read_head(args, values, h, head);
+    for_vectors(args.value_dim,
+                [&](int i, int n) { store_some(v + i, load_some(head + i, n), n); });
   }
 }
 
