@@ -7,6 +7,7 @@
 
 #include "engine/block_pool.h"
 #include "models/model.h"
+#include "nn/token_places.h"
 
 namespace tensormill {
 
@@ -15,6 +16,7 @@ struct Sequence {
   std::vector<int32_t> tokens;  // prompt and output so far; room for all of them reserved
   int32_t prompt = 0;           // how many of them are the request's own
   bool started = false;         // has been admitted before
+  TokenPlaces places;           // of its tokens
 
   // The scheduler's own:
   int32_t computed = 0;                           // tokens whose keys are in the cache

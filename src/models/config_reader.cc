@@ -50,6 +50,11 @@ bool ConfigReader::has(std::string_view key) const {
   return item != object_->end() && !item->is_null();
 }
 
+bool ConfigReader::is_null(std::string_view key) const {
+  const auto item = object_->find(key);
+  return item != object_->end() && item->is_null();
+}
+
 const Json* ConfigReader::find(std::string_view key) {
   state_->read.insert(prefix_ + std::string(key));
   const auto item = object_->find(key);
@@ -118,6 +123,18 @@ std::string ConfigReader::text(std::string_view key, std::optional<std::string> 
   const Json& value = require(key, "a text");
   if (!value.is_string()) fail(key, "a text");
   return value.get<std::string>();
+}
+
+std::vector<std::string> ConfigReader::texts(std::string_view key) {
+  const Json* value = find(key);
+  if (value == nullptr) return {};
+  if (!value->is_array()) fail(key, "a list of texts");
+  std::vector<std::string> result;
+  for (const Json& item : *value) {
+    if (!item.is_string()) fail(key, "a list of texts");
+    result.push_back(item.get<std::string>());
+  }
+  return result;
 }
 
 std::vector<int32_t> ConfigReader::ids(std::string_view key) {

@@ -20,6 +20,8 @@ class ConfigReader {
 
   const std::string& file() const { return file_; }
   bool has(std::string_view key) const;
+  // The key stands there as null, which may mean "none" where an absent key means a default.
+  bool is_null(std::string_view key) const;
 
   // A whole number in [low, high].
   int32_t integer(std::string_view key, int64_t low, int64_t high,
@@ -28,6 +30,10 @@ class ConfigReader {
   float number(std::string_view key, double low, double high, std::optional<float> fallback = {});
   bool flag(std::string_view key, std::optional<bool> fallback = {});
   std::string text(std::string_view key, std::optional<std::string> fallback = {});
+  // A list of texts; empty where the key is absent.
+  std::vector<std::string> texts(std::string_view key);
+  // The value as it stands, for shapes that no other function reads; null: absent.
+  const nlohmann::json* value(std::string_view key) { return find(key); }
   // One whole number or a list of them, negative ones dropped; empty where the key is absent.
   std::vector<int32_t> ids(std::string_view key);
   // An object below this one; its keys are tracked like the others, as "key.inner".

@@ -13,9 +13,30 @@ namespace {
 
 // In ascending order of model_type.
 constexpr std::array kFamilies{
+    // clang-format off
+    Family{"chatglm", describe_chatglm},
+    Family{"codegen", describe_codegen},
+    Family{"cohere", describe_cohere},
+    Family{"gemma", describe_gemma},
+    Family{"gemma2", describe_gemma2},
+    Family{"glm", describe_glm},
+    Family{"glm4", describe_glm4},
     Family{"gpt2", describe_gpt2},
+    Family{"gpt_bigcode", describe_gpt_bigcode},
+    Family{"gpt_neo", describe_gpt_neo},
     Family{"gpt_neox", describe_gpt_neox},
+    Family{"gptj", describe_gptj},
+    Family{"granite", describe_granite},
     Family{"llama", describe_llama},
+    Family{"olmo2", describe_olmo2},
+    Family{"openai-gpt", describe_openai_gpt},
+    Family{"opt", describe_opt},
+    Family{"phi", describe_phi},
+    Family{"phi3", describe_phi3},
+    Family{"stablelm", describe_stablelm},
+    Family{"starcoder2", describe_starcoder2},
+    Family{"xglm", describe_xglm},
+    // clang-format on
 };
 
 }  // namespace

@@ -85,9 +85,9 @@ int64_t count_parameters(const TransformerSpec& spec) {
       if (std::find(counted.begin(), counted.end(), layer.weights) != counted.end()) continue;
       counted.push_back(layer.weights);
       for (const BranchSpec& branch : stack.kinds[layer.kind]) {
-        for (const NormSpec* norm : {&branch.in, &branch.out, &branch.sum}) {
-          total += norm_parameters(*norm, stack.width);
-        }
+        if (!branch.shares_in) total += norm_parameters(branch.in, stack.width);
+        total += norm_parameters(branch.out, stack.width);
+        total += norm_parameters(branch.sum, stack.width);
         total += std::visit([&](const auto& body) { return body_parameters(body, stack.width); },
                             branch.body);
       }

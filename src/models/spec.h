@@ -6,6 +6,7 @@
 #include "models/model.h"
 #include "nn/kv_cache.h"
 #include "nn/spec.h"
+#include "nn/token_places.h"
 
 namespace tensormill {
 
@@ -19,6 +20,7 @@ struct EmbeddingSpec {
   int32_t position_offset = 0;  // row of position 0
   PositionTable table = PositionTable::kLearned;
   float scale = 1;
+  bool scale_rounds = false;  // to the type of the weights
   NormSpec norm;
 };
 
@@ -40,7 +42,7 @@ struct StackSpec {
 struct HeadSpec {
   bool tied = false;  // uses the embedding's weights
   bool bias = false;
-  bool unit_rows = false;  // each row of the weight is divided by its length
+  bool unit_rows = false;        // each row of the weight is divided by its length
   float scale = 1, softcap = 0;  // 0: no cap
 };
 
@@ -50,6 +52,7 @@ struct TransformerSpec {
   HeadSpec head;
   int32_t max_positions = 0;
   int32_t axes = 1;  // of positions
+  BlankSpec blanks;
 
   // Width of the rows that the head reads.
   int32_t head_width() const {

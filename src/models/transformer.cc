@@ -12,6 +12,7 @@
 #include "ops/residual.h"
 #include "ops/rope.h"
 #include "ops/to_cache.h"
+#include "tensor/convert.h"
 
 namespace tensormill {
 namespace {
@@ -53,7 +54,7 @@ class Step {
     args.tokens = batch_.tokens;
     args.table = weights.embedding.data();
     args.type = weights.table_type;
-    args.scale = spec.scale;
+    args.scale = embedding_scale();
     args.residual = ws_.residual;
     args.width = width_;
     args.live = batch_.rows;
@@ -67,6 +68,16 @@ class Step {
       embed(kernels_, args, stream_);
     }
     pending_.sum = weights.embedding_norm.norm();
+  }
+
+  float embedding_scale() const {
+    float scale = model_.stack().embedding.scale;
+    if (model_.stack().embedding.scale_rounds) {
+      uint32_t rounded = 0;
+      convert(&scale, DType::kF32, &rounded, model_.weights.table_type, 1);
+      convert(&rounded, model_.weights.table_type, &scale, DType::kF32, 1);
+    }
+    return scale;
   }
 
   void place_positions(EmbedArgs& args) const {
@@ -205,6 +216,7 @@ class Step {
   void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
     const Rows normed{ws_.normed, input_, width_};
     const LinearArgs product = weights.first.args(normed, out, batch_.rows);
+    if (branch.shares_in) return linear(kernels_, product, stream_);
     ResidualArgs args = seam(weights.in.norm(), normed);
     args.keep_y = args.keep_y || branch.keep_in;
     norm_linear(kernels_, args, {&product, 1}, stream_);

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/convert.h"
+
 namespace tensormill {
 namespace {
 
@@ -40,6 +42,9 @@ std::vector<float> inverse_frequencies(const RopeSpec& spec) {
         result[i] = llama3_frequency(spec, frequency);
         break;
     }
+  }
+  if (spec.f16) {
+    for (float& frequency : result) frequency = f16_to_f32(f32_to_f16(frequency));
   }
   return result;
 }

@@ -31,6 +31,7 @@ struct RopeSpec {
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1;
   float amplitude = 1;          // of cosines and sines
+  bool f16 = false;             // frequencies rounded to f16, as the reference stores them
   int32_t original_length = 0;  // positions seen in training
   // llama3: factors that bound the blend. yarn: turns over original_length that do (beta_slow,
   // beta_fast); `whole`: the bounds are rounded to whole dimensions.
@@ -119,7 +120,9 @@ struct BranchSpec {
   std::variant<AttentionSpec, MlpSpec> body;
   NormSpec in, out, sum;
   bool keep_in = false;    // the residual stream goes on from in(x)
+  bool shares_in = false;  // reads what the branch before read, which is with_next; `in` is none
   bool with_next = false;  // reads the same x as the next branch, and their outputs are added
+  bool shares_in = false;  // `in` has the weights of the branch before
   float carry = 1, scale = 1;
 };
 

@@ -43,7 +43,9 @@ TEST_P(PublishedModels, AreRead) {
   folder.write("config.json", published.config.dump());
   const Description description = describe_model(folder.path());
   EXPECT_EQ(description.info.model_type, published.family);
-  if (published.parameters > 0) EXPECT_EQ(description.info.parameters, published.parameters);
+  if (published.parameters > 0) {
+    EXPECT_EQ(description.info.parameters, published.parameters);
+  }
 }
 
 std::string test_name(const testing::TestParamInfo<PublishedModel>& info) {

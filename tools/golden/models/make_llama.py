@@ -5,10 +5,11 @@ import sys
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from common import MARGIN, Fixtures, build, changed, edited, randomize
+from common import Fixtures, changed, edited
 
 SCALES = [("norm", (1.0, 0.3)), (".bias", (0.0, 0.4)), ("embed_tokens", (0.0, 1.0)),
-          ("q_proj", (0.0, 0.35)), ("k_proj", (0.0, 0.35)), ("lm_head", (0.0, 0.4)), ("", (0.0, 0.3))]
+          ("q_proj", (0.0, 0.22)), ("k_proj", (0.0, 0.22)), ("mlp", (0.0, 0.2)),
+          ("lm_head", (0.0, 0.4)), ("", (0.0, 0.3))]
 
 
 def per_head(order, heads, dim):
@@ -29,11 +30,11 @@ def common_toggles(config, state):
     other_groups = edited(edited(state, "k_proj.weight", swap_heads(kv_heads, dim)),
                           "v_proj.weight", swap_heads(kv_heads, dim))
     return {
-        "neighbours": (config, neighbours, MARGIN),
-        "groups": (config, other_groups, MARGIN),
-        "eps": (changed(config, rms_norm_eps=1e-6), state, MARGIN),
-        "theta": (changed(config, rope_theta=500.0), state, MARGIN),
-        "activation": (changed(config, hidden_act="gelu"), state, MARGIN),
+        "neighbours": (config, neighbours),
+        "groups": (config, other_groups),
+        "eps": (changed(config, rms_norm_eps=1e-6), state),
+        "theta": (changed(config, rope_theta=500.0), state),
+        "activation": (changed(config, hidden_act="gelu"), state),
     }
 
 
@@ -44,7 +45,7 @@ def main(out):
                  rms_norm_eps=0.2, rope_theta=10000.0, tie_word_embeddings=False)
 
     grouped = LlamaConfig(**shape, eos_token_id=[2, 5])
-    model = randomize(build(LlamaForCausalLM, grouped), 1, SCALES)
+    model = fixtures.model(grouped, 1, SCALES)
     state = model.state_dict()
     fixtures.write_weights("grouped", model)
     fixtures.add("grouped", grouped, model, "grouped", common_toggles(grouped, state), 11)
@@ -57,26 +58,25 @@ def main(out):
     for seed, (name, scaling) in enumerate(scalings.items(), 12):
         config = LlamaConfig(**{**shape, "max_position_embeddings": 24 if name == "dynamic" else 512},
                              rope_scaling=scaling)
-        toggles = {"scaling": (changed(config, rope_scaling=None), state, MARGIN),
-                   "factor": (changed(config, rope_scaling={**scaling, "factor": 1.5}), state, MARGIN)}
+        toggles = {"scaling": (changed(config, rope_scaling=None), state),
+                   "factor": (changed(config, rope_scaling={**scaling, "factor": 1.5}), state)}
         if name == "llama3":
-            toggles["blend"] = (changed(config, rope_scaling={**scaling, "high_freq_factor": 1.5}), state,
-                                MARGIN)
-        fixtures.add(name, config, model, "grouped", toggles, seed)
+            toggles["blend"] = (changed(config, rope_scaling={**scaling, "high_freq_factor": 1.5}), state)
+        fixtures.add(name, config, model, "grouped", toggles, seed, cached=name == "dynamic")
 
     biased = LlamaConfig(**{**shape, "num_key_value_heads": 6}, head_dim=10, attention_bias=True,
                          mlp_bias=True, hidden_act="gelu_pytorch_tanh")
-    model = randomize(build(LlamaForCausalLM, biased), 2, SCALES)
+    model = fixtures.model(biased, 2, SCALES)
     state = model.state_dict()
     fixtures.write_weights("biased", model)
     # A constant added to all keys moves no score but by rope: the key's bias matters too.
-    toggles = {f"{part} bias": (biased, edited(state, f"{part}_proj.bias", torch.zeros_like), MARGIN)
+    toggles = {f"{part} bias": (biased, edited(state, f"{part}_proj.bias", torch.zeros_like))
                for part in ("q", "k", "v", "o", "gate", "up", "down")}
-    toggles["head order"] = (biased, edited(state, "q_proj.weight", swap_heads(6, 10)), MARGIN)
+    toggles["head order"] = (biased, edited(state, "q_proj.weight", swap_heads(6, 10)))
     fixtures.add("biased", biased, model, "biased", toggles, 15)
 
     tied = LlamaConfig(**{**shape, "tie_word_embeddings": True, "num_key_value_heads": 1})
-    model = randomize(build(LlamaForCausalLM, tied), 3, SCALES)
+    model = fixtures.model(tied, 3, SCALES)
     fixtures.write_weights("tied", model)
     fixtures.add("tied", tied, model, "tied", {}, 16)
     fixtures.finish()
