@@ -33,6 +33,7 @@ constexpr std::array kFamilies{
     Family{"opt", describe_opt},
     Family{"phi", describe_phi},
     Family{"phi3", describe_phi3},
+    Family{"reformer", describe_reformer},
     Family{"stablelm", describe_stablelm},
     Family{"starcoder2", describe_starcoder2},
     Family{"xglm", describe_xglm},

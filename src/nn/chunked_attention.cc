@@ -115,7 +115,7 @@ class ChunkedAttention {
       }
     };
     if (team_ == nullptr) return pieces(0, kPieces);
-    team_->parallel(kPieces, 1, pieces);
+    team_->parallel(kPieces, 1, [&](int64_t begin, int64_t end) { pieces(begin, end); });
   }
 
   Grid grid(int32_t sequence) const {

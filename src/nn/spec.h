@@ -122,7 +122,6 @@ struct BranchSpec {
   bool keep_in = false;    // the residual stream goes on from in(x)
   bool shares_in = false;  // reads what the branch before read, which is with_next; `in` is none
   bool with_next = false;  // reads the same x as the next branch, and their outputs are added
-  bool shares_in = false;  // `in` has the weights of the branch before
   float carry = 1, scale = 1;
 };
 

@@ -26,6 +26,7 @@ FamilyModel describe_openai_gpt(ConfigReader& config);
 FamilyModel describe_opt(ConfigReader& config);
 FamilyModel describe_phi(ConfigReader& config);
 FamilyModel describe_phi3(ConfigReader& config);
+FamilyModel describe_reformer(ConfigReader& config);
 FamilyModel describe_stablelm(ConfigReader& config);
 FamilyModel describe_starcoder2(ConfigReader& config);
 FamilyModel describe_xglm(ConfigReader& config);
