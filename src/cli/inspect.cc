@@ -49,6 +49,18 @@ std::string attention_text(const TransformerSpec& spec) {
   return text;
 }
 
+std::string experts_text(const TransformerSpec& spec) {
+  for (const std::vector<BranchSpec>& kind : spec.stacks.front().kinds) {
+    for (const BranchSpec& branch : kind) {
+      const auto* mlp = std::get_if<MlpSpec>(&branch.body);
+      if (mlp == nullptr || mlp->experts.count < 2) continue;
+      return fmt::format("{} of {}, each of width {}{}", mlp->experts.active, mlp->experts.count,
+                         mlp->width, branch.with_next ? ", and one that is shared" : "");
+    }
+  }
+  return "";
+}
+
 // What the folder's weights are in, once they have been checked against config.json.
 std::string stored_text(const Description& description, const std::filesystem::path& folder,
                         const ModelWeights& shapes, WeightFormat* format) {
@@ -132,6 +144,9 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
                                  static_cast<double>(info.parameters) / 1e6));
   line("layers", fmt::format("{} of width {}", info.layers, info.width));
   line("attention", attention_text(description.model.spec));
+  if (const std::string experts = experts_text(description.model.spec); !experts.empty()) {
+    line("experts", experts);
+  }
   line("vocabulary", fmt::format("{}{}", info.vocabulary,
                                  description.model.spec.head.tied ? ", head tied to it" : ""));
   line("positions", fmt::format("{}{}", info.max_positions,

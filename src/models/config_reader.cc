@@ -55,6 +55,11 @@ bool ConfigReader::is_null(std::string_view key) const {
   return item != object_->end() && item->is_null();
 }
 
+bool ConfigReader::is_text(std::string_view key) const {
+  const auto item = object_->find(key);
+  return item != object_->end() && item->is_string();
+}
+
 const Json* ConfigReader::find(std::string_view key) {
   state_->read.insert(prefix_ + std::string(key));
   const auto item = object_->find(key);
@@ -109,6 +114,21 @@ float ConfigReader::number(std::string_view key, double low, double high,
   const auto number = value.get<double>();
   if (!(number >= low && number <= high)) fail(key, expected);
   return static_cast<float>(number);
+}
+
+std::vector<float> ConfigReader::numbers(std::string_view key, size_t count, double low,
+                                         double high) {
+  const std::string expected = fmt::format("a list of {} numbers from {} to {}", count, low, high);
+  const Json& list = require(key, expected);
+  if (!list.is_array() || list.size() != count) fail(key, expected);
+  std::vector<float> result;
+  for (const Json& item : list) {
+    if (!item.is_number()) fail(key, expected);
+    const auto number = item.get<double>();
+    if (!(number >= low && number <= high)) fail(key, expected);
+    result.push_back(static_cast<float>(number));
+  }
+  return result;
 }
 
 bool ConfigReader::flag(std::string_view key, std::optional<bool> fallback) {

@@ -22,12 +22,16 @@ class ConfigReader {
   bool has(std::string_view key) const;
   // The key stands there as null, which may mean "none" where an absent key means a default.
   bool is_null(std::string_view key) const;
+  // The key stands there as a text, where it may also be a number or an object.
+  bool is_text(std::string_view key) const;
 
   // A whole number in [low, high].
   int32_t integer(std::string_view key, int64_t low, int64_t high,
                   std::optional<int32_t> fallback = {});
   // A finite number in [low, high].
   float number(std::string_view key, double low, double high, std::optional<float> fallback = {});
+  // A list of `count` finite numbers in [low, high].
+  std::vector<float> numbers(std::string_view key, size_t count, double low, double high);
   bool flag(std::string_view key, std::optional<bool> fallback = {});
   std::string text(std::string_view key, std::optional<std::string> fallback = {});
   // A list of texts; empty where the key is absent.

@@ -52,14 +52,4 @@ RopeSpec read_neighbours_rope(ConfigReader& config, int32_t head_dim) {
   return rope;
 }
 
-std::vector<BranchSpec> parallel_layer(const AttentionSpec& attention, const MlpSpec& mlp,
-                                       const NormSpec& norm) {
-  BranchSpec first, second;
-  first.body = attention;
-  second.body = mlp;
-  first.in = second.in = norm;
-  first.with_next = second.shares_in = true;
-  return {first, second};
-}
-
 }  // namespace tensormill

@@ -1,13 +1,9 @@
 #pragma once
 
-// What GPT-2 and the decoders after it share: keys of config.json such as n_embd and n_head, one
-// norm before parallel branches, query, key and value of a head side by side. A family takes the
-// parts that fit and changes the plain values that they return.
-
-#include <vector>
+// What GPT-2 and the decoders after it share: keys of config.json such as n_embd and n_head. A
+// family takes the parts that fit and changes the plain values that they return.
 
 #include "models/common_config.h"
-#include "models/names.h"
 #include "models/row_maps.h"
 #include "models/spec.h"
 
@@ -34,9 +30,5 @@ void pass_gpt_keys(ConfigReader& config);
 
 // rotary_dim: the first elements of a head turn, neighbours in pairs.
 RopeSpec read_neighbours_rope(ConfigReader& config, int32_t head_dim);
-
-// x += attention(norm(x)) + mlp(norm(x)), with one norm.
-std::vector<BranchSpec> parallel_layer(const AttentionSpec& attention, const MlpSpec& mlp,
-                                       const NormSpec& norm);
 
 }  // namespace tensormill

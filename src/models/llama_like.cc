@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace tensormill {
 
@@ -54,9 +55,9 @@ MlpSpec read_gated_mlp(ConfigReader& config, const char* activation) {
   return mlp;
 }
 
-int32_t read_window(ConfigReader& config) {
-  if (!config.has("sliding_window")) return 0;
-  return config.integer("sliding_window", 1, kMaxPositions);
+int32_t read_window(ConfigReader& config, int32_t usual) {
+  if (config.is_null("sliding_window")) return 0;
+  return config.integer("sliding_window", 1, kMaxPositions, usual);
 }
 
 std::vector<int32_t> read_layer_windows(ConfigReader& config, int32_t window,
@@ -84,6 +85,19 @@ std::vector<int32_t> interleaved_windows(int32_t layers, int32_t window, int32_t
     windows[i - 1] = 0;
   }
   return windows;
+}
+
+std::vector<int32_t> read_late_windows(ConfigReader& config, int32_t layers) {
+  constexpr int32_t kUsualWindow = 4096, kUsualFirst = 28;
+  const bool slides = config.flag("use_sliding_window", false);
+  const int32_t window = slides ? read_window(config, kUsualWindow) : 0;
+  config.without_effect({"sliding_window", "max_window_layers"});
+  std::vector<int32_t> windows(static_cast<size_t>(layers), window);
+  if (slides) {
+    const int32_t first = config.integer("max_window_layers", 0, kMaxLayers, kUsualFirst);
+    std::fill_n(windows.begin(), std::min(first, layers), 0);
+  }
+  return read_layer_windows(config, window, std::move(windows));
 }
 
 std::vector<BranchSpec> pre_norm_layer(const AttentionSpec& attention, const MlpSpec& mlp,

@@ -33,8 +33,9 @@ AttentionSpec read_heads(ConfigReader& config, int32_t width, int32_t usual_dim 
 // intermediate_size and hidden_act: down(activation(gate) * up) without biases.
 MlpSpec read_gated_mlp(ConfigReader& config, const char* activation = "silu");
 
-// sliding_window: keys that a query sees, its own included; 0 where the key is absent.
-int32_t read_window(ConfigReader& config);
+// sliding_window: keys that a query sees, its own included; 0 (all) for null. `usual`: what files
+// without the key mean.
+int32_t read_window(ConfigReader& config, int32_t usual = 0);
 
 // Windows of the layers as layer_types names them: `window` for "sliding_attention", 0 (all keys)
 // for "full_attention"; `usual`, one for each layer, where the key is absent. Errors: kUnsupported
@@ -44,6 +45,10 @@ std::vector<int32_t> read_layer_windows(ConfigReader& config, int32_t window,
 
 // Every `period`-th layer sees all keys, the others `window`.
 std::vector<int32_t> interleaved_windows(int32_t layers, int32_t window, int32_t period);
+
+// Windows of so many layers by use_sliding_window, sliding_window and max_window_layers: those from
+// max_window_layers on slide. layer_types says otherwise where it is there.
+std::vector<int32_t> read_late_windows(ConfigReader& config, int32_t layers);
 
 // x += attention(norm(x)), then x += mlp(norm(x)).
 std::vector<BranchSpec> pre_norm_layer(const AttentionSpec& attention, const MlpSpec& mlp,

@@ -95,9 +95,10 @@ class Filler {
     const auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
     if (tensor.unit_rows) return unit_rows(tensor, data, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
-    pack_rows(*tensor.linear, {data, tensor.stored->view.type, tensor.transposed, rows, spec.inner,
-                               map.empty() ? nullptr : map.data(), tensor.first_row,
-                               map.empty() ? rows : static_cast<int32_t>(map.size())});
+    pack_rows(*tensor.linear, tensor.copy,
+              {data, tensor.stored->view.type, tensor.transposed, rows, spec.inner,
+               map.empty() ? nullptr : map.data(), tensor.first_row,
+               map.empty() ? rows : static_cast<int32_t>(map.size())});
   }
 
   // Some panels at a time: a vocabulary's rows in float32 would be large.
@@ -119,14 +120,14 @@ class Filler {
         const auto length = static_cast<float>(std::max(std::sqrt(square), kLeast));
         for (size_t i = 0; i < inner; ++i) row[i] /= length;
       }
-      pack_rows(*tensor.linear,
+      pack_rows(*tensor.linear, 0,
                 {some.data(), DType::kF32, false, count, spec.inner, nullptr, first, count});
     }
   }
 
-  void pack_rows(const Linear& linear, const PackSource& source) {
+  void pack_rows(const Linear& linear, int32_t copy, const PackSource& source) {
     const LinearSpec& spec = linear.spec();
-    pack(context_.kernels, {source, linear.weight(), format_, spec.outputs, spec.inner},
+    pack(context_.kernels, {source, linear.weight(copy), format_, spec.outputs, spec.inner},
          context_.stream);
   }
 

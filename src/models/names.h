@@ -36,6 +36,8 @@ enum class Role : uint8_t {
   kGateUp,  // all gate rows, then all up rows
   kUpGate,  // the reverse
   kDown,
+  kRouter,
+  kRouterBias,  // added to experts' scores for the choice; the pattern is the tensor's whole name
 };
 
 // Row of the checkpoint's tensor that becomes row `row` of the packed product, whose rows are the
@@ -43,7 +45,8 @@ enum class Role : uint8_t {
 using RowMap = int32_t (*)(const AttentionSpec& attention, int32_t row);
 
 // One module of the checkpoint: `pattern` + ".weight", and ".bias" where the spec has one. {L}
-// stands for the layer's number.
+// stands for the layer's number, {E} for the expert's: such a row is passed over where a layer has
+// no experts, and one of an MLP without {E} where it has more than one.
 struct NameRow {
   std::string_view pattern;
   Role role;

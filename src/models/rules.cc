@@ -21,7 +21,11 @@ int64_t body_parameters(const AttentionSpec& attention, int32_t width) {
 
 int64_t body_parameters(const MlpSpec& mlp, int32_t width) {
   const int64_t rows = int64_t{mlp.width} * (mlp.gated ? 2 : 1);
-  return rows * width + (mlp.bias ? rows : 0) + int64_t{width} * mlp.width + (mlp.bias ? width : 0);
+  const int64_t one =
+      rows * width + (mlp.bias ? rows : 0) + int64_t{width} * mlp.width + (mlp.bias ? width : 0);
+  const int64_t count = mlp.experts.count;
+  if (count == 0) return one;
+  return count * (one + width) + (mlp.experts.bias ? count : 0);
 }
 
 }  // namespace
@@ -89,9 +93,9 @@ int64_t count_parameters(const TransformerSpec& spec) {
       if (std::find(counted.begin(), counted.end(), layer.weights) != counted.end()) continue;
       counted.push_back(layer.weights);
       for (const BranchSpec& branch : stack.kinds[layer.kind]) {
-        if (!branch.shares_in) total += norm_parameters(branch.in, stack.width);
-        total += norm_parameters(branch.out, stack.width);
-        total += norm_parameters(branch.sum, stack.width);
+        for (const NormSpec* norm : {&branch.in, &branch.out, &branch.sum}) {
+          total += norm_parameters(*norm, stack.width);
+        }
         total += std::visit([&](const auto& body) { return body_parameters(body, stack.width); },
                             branch.body);
       }

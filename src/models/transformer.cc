@@ -2,6 +2,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "models/experts.h"
 #include "models/model_impl.h"
 #include "models/workspace.h"
 #include "nn/chunked_attention.h"
@@ -249,17 +250,35 @@ class Step {
 
   void run_mlp(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
                bool joins) {
+    if (spec.experts.count > 0) return mix_experts(spec, branch, weights, joins);
     const Rows inner{ws_.mlp, input_, spec.width};
     read_residual(branch, weights, inner);
     write_partial(weights.second, inner, joins);
   }
 
-  // The seam before a branch: adds what is pending, norms, and runs the branch's first product.
-  void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
+  void mix_experts(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
+                   bool joins) {
     const Rows normed{ws_.normed, input_, width_};
-    const LinearArgs product = weights.first.args(normed, out, batch_.rows);
+    const Rows logits{ws_.router, DType::kF32, spec.experts.count};
+    LinearArgs product = weights.router.args(normed, logits, batch_.rows);
+    product.bias = nullptr;
+    read_residual(branch, weights, product);
+    const float* before = joins ? ws_.partial[current_] : nullptr;
+    current_ ^= 1;
+    run_experts({kernels_, stream_, ws_, batch_.rows}, spec, weights, normed, before,
+                ws_.partial[current_]);
+  }
+
+  void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
+    read_residual(branch, weights,
+                  weights.first.args({ws_.normed, input_, width_}, out, batch_.rows));
+  }
+
+  // The seam before a branch: adds what is pending, norms, and runs the branch's first product.
+  void read_residual(const BranchSpec& branch, const BranchWeights& weights,
+                     const LinearArgs& product) {
     if (branch.shares_in) return linear(kernels_, product, stream_);
-    ResidualArgs args = seam(weights.in.norm(), normed);
+    ResidualArgs args = seam(weights.in.norm(), product.in);
     args.keep_y = args.keep_y || branch.keep_in;
     norm_linear(kernels_, args, {&product, 1}, stream_);
     if (model_.stack().streams > 1) next_stream();

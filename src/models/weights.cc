@@ -44,6 +44,14 @@ BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
     first.activation = mlp.activation;
     first.gated = mlp.gated;
     second.inner = mlp.width;
+    if (mlp.experts.count > 0) {
+      first.copies = second.copies = mlp.experts.count;
+      LinearSpec router;
+      router.outputs = mlp.experts.count;
+      router.inner = width;
+      router.bias = mlp.experts.bias;
+      weights.router = Linear(router);
+    }
   }
   weights.first = Linear(first);
   weights.second = Linear(second);

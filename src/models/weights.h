@@ -22,6 +22,7 @@ struct BranchWeights {
   NormWeights q_norm, k_norm;
   Linear first;   // query, key and value, or up (with gate)
   Linear second;  // attention output, or down
+  Linear router;  // of experts; its bias is added to their scores, not to the product
 };
 
 struct LayerWeights {
@@ -66,6 +67,7 @@ void for_each_weight(Weights& weights, OnLinear&& linear, OnNorm&& norm) {
       }
       linear(branch.first);
       linear(branch.second);
+      linear(branch.router);
     }
   }
   norm(weights.final_norm);

@@ -29,6 +29,22 @@ class Arena {
   size_t used_ = 0;
 };
 
+void lay_out_experts(const WorkspaceSizes& sizes, Arena& arena, Workspace::Arrays& a) {
+  const int64_t rows = sizes.limits.rows, places = rows * sizes.active;
+  const auto integers = [&](int64_t count) {
+    return static_cast<int32_t*>(arena.take(count, DType::kI32));
+  };
+  a.router = arena.floats(rows * sizes.experts);
+  a.routes.expert = integers(places);
+  a.routes.weight = arena.floats(places);
+  a.routes.place = integers(places);
+  a.routes.row = integers(places);
+  a.routes.begin = integers(int64_t{sizes.experts} + 1);
+  a.taken = arena.take(places * sizes.width, sizes.input);
+  a.expert_inner = arena.take(rows * sizes.expert_inner, sizes.input);
+  a.expert_value = arena.floats(places * sizes.width);
+}
+
 Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   const int64_t rows = sizes.limits.rows, logit_rows = sizes.limits.logit_rows;
   Workspace::Arrays a;
@@ -51,6 +67,7 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   a.logits = arena.floats(logit_rows * sizes.vocabulary);
   for (const int32_t dim : sizes.ropes) a.cos_sin.push_back(arena.floats(rows * dim));
   a.attention_scratch = arena.take(static_cast<int64_t>(sizes.attention_scratch), DType::kU8);
+  if (sizes.experts > 0) lay_out_experts(sizes, arena, a);
   return a;
 }
 
@@ -82,7 +99,12 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
         }
         sizes.attention_scratch = std::max(sizes.attention_scratch, scratch);
       } else {
-        sizes.mlp = std::max(sizes.mlp, std::get<MlpSpec>(branch.body).width);
+        const MlpSpec& mlp = std::get<MlpSpec>(branch.body);
+        const ExpertsSpec& experts = mlp.experts;
+        sizes.experts = std::max(sizes.experts, experts.count);
+        sizes.active = std::max(sizes.active, experts.active);
+        sizes.expert_inner = std::max(sizes.expert_inner, experts.active * mlp.width);
+        if (experts.count == 0) sizes.mlp = std::max(sizes.mlp, mlp.width);
       }
     }
   }

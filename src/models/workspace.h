@@ -13,9 +13,11 @@ struct WorkspaceSizes {
   StepLimits limits;
   int32_t width = 0, streams = 1, head_width = 0, vocabulary = 0;
   int32_t qkv = 0, queries = 0, attended = 0, mlp = 0;  // the widest of all layers
-  std::vector<int32_t> ropes;                           // cosines and sines of a row, of each rope
-  size_t attention_scratch = 0;                         // bytes
-  DType input = DType::kF32;                            // type of the inputs of products
+  // The most of all layers: experts, those of a row, and their inner values.
+  int32_t experts = 0, active = 0, expert_inner = 0;
+  std::vector<int32_t> ropes;    // cosines and sines of a row, of each rope
+  size_t attention_scratch = 0;  // bytes
+  DType input = DType::kF32;     // type of the inputs of products
 };
 
 WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
@@ -50,6 +52,11 @@ class Workspace {
     float* logits = nullptr;          // [logit_rows, vocabulary]
     std::vector<float*> cos_sin;      // each [rows, dim]
     void* attention_scratch = nullptr;
+    float* router = nullptr;  // [rows, experts]
+    Routes routes{};
+    void* taken = nullptr;          // [rows * active, width], input type
+    void* expert_inner = nullptr;   // [rows, expert_inner], input type
+    float* expert_value = nullptr;  // [rows * active, width]
   };
   const Arrays& arrays() const { return arrays_; }
 

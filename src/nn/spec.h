@@ -107,11 +107,23 @@ constexpr int32_t head_norm_width(const AttentionSpec& attention, int32_t heads)
   return attention.norm_span == HeadNorm::kHead ? attention.dim : heads * attention.dim;
 }
 
+// Many MLPs of which each row takes some: see RouteArgs.
+struct ExpertsSpec {
+  int32_t count = 0;   // 0: one MLP for all rows
+  int32_t active = 0;  // that a row takes
+  ExpertScore score = ExpertScore::kSoftmax;
+  bool bias = false;  // the choice, and it alone, adds a bias to the scores
+  int32_t groups = 1, active_groups = 1, group_best = 1;
+  bool normalize = false;
+  float scale = 1;
+};
+
 struct MlpSpec {
-  int32_t width = 0;
+  int32_t width = 0;  // of one expert, where there are many
   Activation activation = Activation::kNone;
   bool gated = false;  // activation(gate) * up
   bool bias = false;
+  ExpertsSpec experts;
 };
 
 // x' = sum(carry * (keep_in ? in(x) : x) + scale * out(body(in(x)))). Norms stand in slots: `in`

@@ -39,7 +39,7 @@ FamilyModel describe_first(ConfigReader& config) {
   }
   TransformerSpec spec;
   spec.max_positions = config.integer("max_sequence_length", 1, kMaxPositions, 2048);
-  spec.head.tied = config.flag("tie_word_embeddings", false);
+  spec.head.tied = config.flag("tie_word_embeddings", true);
   spec.axes = 2;
   spec.blanks = read_blanks(config);
   StackSpec stack;

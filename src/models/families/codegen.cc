@@ -2,6 +2,7 @@
 
 #include "models/families/families.h"
 #include "models/gpt_like.h"
+#include "models/llama_like.h"
 
 namespace tensormill {
 namespace {
@@ -16,12 +17,10 @@ int32_t by_group(const AttentionSpec& attention, int32_t row) {
   return (within / size * 3 + kPlace[part]) * size + within % size;
 }
 
-// Both branches read the same norm.
 Names names(RowMap rows) {
   return {"transformer.",
           {{"wte", Role::kEmbedding},
            {"h.{L}.ln_1", Role::kNormIn, 0},
-           {"h.{L}.ln_1", Role::kNormIn, 1},
            {"h.{L}.attn.qkv_proj", Role::kQueryKeyValue, 0, false, rows},
            {"h.{L}.attn.out_proj", Role::kAttentionOut, 0},
            {"h.{L}.mlp.fc_in", Role::kUp, 1},

@@ -1,7 +1,7 @@
 #include "models/families/families.h"
 #include "models/gpt_like.h"
-#include "models/row_maps.h"
 #include "models/llama_like.h"
+#include "models/row_maps.h"
 
 namespace tensormill {
 namespace {

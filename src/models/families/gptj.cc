@@ -1,15 +1,14 @@
 #include "models/families/families.h"
 #include "models/gpt_like.h"
+#include "models/llama_like.h"
 
 namespace tensormill {
 namespace {
 
-// Both branches read the same norm.
 Names names() {
   return {"transformer.",
           {{"wte", Role::kEmbedding},
            {"h.{L}.ln_1", Role::kNormIn, 0},
-           {"h.{L}.ln_1", Role::kNormIn, 1},
            {"h.{L}.attn.q_proj", Role::kQuery, 0},
            {"h.{L}.attn.k_proj", Role::kKey, 0},
            {"h.{L}.attn.v_proj", Role::kValue, 0},
