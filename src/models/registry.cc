@@ -40,6 +40,7 @@ constexpr std::array kFamilies{
     Family{"opt", describe_opt},
     Family{"phi", describe_phi},
     Family{"phi3", describe_phi3},
+    Family{"reformer", describe_reformer},
     Family{"qwen", describe_qwen},
     Family{"qwen2", describe_qwen2},
     Family{"qwen2_moe", describe_qwen2_moe},

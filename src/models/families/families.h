@@ -33,6 +33,7 @@ FamilyModel describe_openai_gpt(ConfigReader& config);
 FamilyModel describe_opt(ConfigReader& config);
 FamilyModel describe_phi(ConfigReader& config);
 FamilyModel describe_phi3(ConfigReader& config);
+FamilyModel describe_reformer(ConfigReader& config);
 FamilyModel describe_qwen(ConfigReader& config);
 FamilyModel describe_qwen2(ConfigReader& config);
 FamilyModel describe_qwen2_moe(ConfigReader& config);
