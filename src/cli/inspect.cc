@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/load_model.h"
 #include "models/describe.h"
+#include "models/properties.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 
@@ -153,6 +154,7 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
                                 info.hard_position_limit ? ", learned: none beyond" : ""));
   line("end of text",
        info.eos_ids.empty() ? "none" : fmt::format("{}", fmt::join(info.eos_ids, ", ")));
+  line("properties", fmt::format("{}", fmt::join(properties(description.model.spec), ", ")));
   line("checkpoint", stored);
   line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",
                             yes_no(info.rules.chunks), yes_no(info.rules.shares_prefix),
