@@ -9,8 +9,10 @@ namespace tensormill {
 FamilyModel describe_chatglm(ConfigReader& config);
 FamilyModel describe_codegen(ConfigReader& config);
 FamilyModel describe_cohere(ConfigReader& config);
+FamilyModel describe_cohere2(ConfigReader& config);
 FamilyModel describe_gemma(ConfigReader& config);
 FamilyModel describe_gemma2(ConfigReader& config);
+FamilyModel describe_gemma3_text(ConfigReader& config);
 FamilyModel describe_glm(ConfigReader& config);
 FamilyModel describe_glm4(ConfigReader& config);
 FamilyModel describe_glm_blank(ConfigReader& config);  // a kind of glm
@@ -25,6 +27,7 @@ FamilyModel describe_internlm2(ConfigReader& config);
 FamilyModel describe_llama(ConfigReader& config);
 FamilyModel describe_mistral(ConfigReader& config);
 FamilyModel describe_mixtral(ConfigReader& config);
+FamilyModel describe_olmo(ConfigReader& config);
 FamilyModel describe_olmo2(ConfigReader& config);
 FamilyModel describe_openai_gpt(ConfigReader& config);
 FamilyModel describe_opt(ConfigReader& config);
@@ -35,6 +38,8 @@ FamilyModel describe_qwen2(ConfigReader& config);
 FamilyModel describe_qwen2_moe(ConfigReader& config);
 FamilyModel describe_qwen3(ConfigReader& config);
 FamilyModel describe_qwen3_moe(ConfigReader& config);
+FamilyModel describe_reformer(ConfigReader& config);
+FamilyModel describe_smollm3(ConfigReader& config);
 FamilyModel describe_stablelm(ConfigReader& config);
 FamilyModel describe_starcoder2(ConfigReader& config);
 FamilyModel describe_xglm(ConfigReader& config);
