@@ -36,6 +36,7 @@ constexpr std::array kFamilies{
     Family{"mixtral", describe_mixtral},
     Family{"olmo", describe_olmo},
     Family{"olmo2", describe_olmo2},
+    Family{"olmo3", describe_olmo3},
     Family{"openai-gpt", describe_openai_gpt},
     Family{"opt", describe_opt},
     Family{"phi", describe_phi},

@@ -14,7 +14,6 @@
 #include "ops/residual.h"
 #include "ops/rope.h"
 #include "ops/to_cache.h"
-#include "tensor/convert.h"
 
 namespace tensormill {
 namespace {
@@ -58,7 +57,7 @@ class Step {
     args.tokens = batch_.tokens;
     args.table = weights.embedding.data();
     args.type = weights.table_type;
-    args.scale = embedding_scale();
+    args.scale = embedding_scale(spec, weights.table_type);
     args.residual = residual_;
     args.width = width_;
     args.live = batch_.rows;
@@ -77,16 +76,6 @@ class Step {
       }
     }
     pending_.sum = weights.embedding_norm.norm();
-  }
-
-  float embedding_scale() const {
-    float scale = model_.stack().embedding.scale;
-    if (model_.stack().embedding.scale_rounds) {
-      uint32_t rounded = 0;
-      convert(&scale, DType::kF32, &rounded, model_.weights.table_type, 1);
-      convert(&rounded, model_.weights.table_type, &scale, DType::kF32, 1);
-    }
-    return scale;
   }
 
   void place_positions(EmbedArgs& args) const {

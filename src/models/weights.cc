@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tensor/convert.h"
 
 namespace tensormill {
 namespace {
@@ -153,6 +154,15 @@ void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat f
   }
   for_each_weight(
       weights, [&](Linear& linear) { linear.allocate(format); }, allocate_norm);
+}
+
+float embedding_scale(const EmbeddingSpec& spec, DType type) {
+  float scale = spec.scale;
+  if (!spec.scale_rounds) return scale;
+  uint32_t rounded = 0;
+  convert(&scale, DType::kF32, &rounded, type, 1);
+  convert(&rounded, type, &scale, DType::kF32, 1);
+  return scale;
 }
 
 void join_parallel_biases(ModelWeights& weights, const TransformerSpec& spec) {

@@ -85,6 +85,9 @@ void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat f
 // Bytes that allocate() takes.
 int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec, WeightFormat format);
 
+// What tokens' rows of `type` are multiplied with.
+float embedding_scale(const EmbeddingSpec& spec, DType type);
+
 // Parallel branches leave one sum, to which the last one's bias is added: moves theirs there.
 void join_parallel_biases(ModelWeights& weights, const TransformerSpec& spec);
 

@@ -29,6 +29,7 @@ FamilyModel describe_mistral(ConfigReader& config);
 FamilyModel describe_mixtral(ConfigReader& config);
 FamilyModel describe_olmo(ConfigReader& config);
 FamilyModel describe_olmo2(ConfigReader& config);
+FamilyModel describe_olmo3(ConfigReader& config);
 FamilyModel describe_openai_gpt(ConfigReader& config);
 FamilyModel describe_opt(ConfigReader& config);
 FamilyModel describe_phi(ConfigReader& config);
