@@ -65,12 +65,26 @@ class Filler {
       case PlannedTensor::Target::kNorm:
         return norm(tensor, data);
       case PlannedTensor::Target::kTable:
-        return convert(data, tensor.stored->view.type, tensor.buffer->data(), plain_type(format_),
-                       tensor.stored->view.elements());
+        return table(tensor, data);
     }
   }
 
  private:
+  void table(const PlannedTensor& tensor, const void* data) const {
+    const DType type = tensor.stored->view.type, to_type = plain_type(format_);
+    const int64_t values = tensor.stored->view.elements();
+    auto* to = tensor.buffer->as<std::byte>();
+    if (tensor.row_width == 0) return convert(data, type, to, to_type, values);
+    const auto* from = static_cast<const std::byte*>(data);
+    const int64_t width = tensor.shape.back();
+    to += static_cast<size_t>(tensor.first_column) * dtype_size(to_type);
+    for (int64_t row = 0; row * width < values; ++row) {
+      convert(from + static_cast<size_t>(row * width) * dtype_size(type), type,
+              to + static_cast<size_t>(row * tensor.row_width) * dtype_size(to_type), to_type,
+              width);
+    }
+  }
+
   static void norm(const PlannedTensor& tensor, const void* data) {
     float* to = tensor.buffer->as<float>() + tensor.first_row;
     const int64_t count = tensor.stored->view.elements();

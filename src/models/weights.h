@@ -44,7 +44,7 @@ struct ModelWeights {
   WeightFormat format = WeightFormat::kF32;
   DType table_type = DType::kF32;
   Buffer embedding;                // [vocabulary, embedding width] of table_type
-  Buffer positions[2];             // [position_rows, width] of table_type, or null
+  Buffer positions[2];             // [rows, width] of table_type, or null
   Linear project_in, project_out;  // without outputs where the widths are the same
   NormWeights embedding_norm;
   std::vector<LayerWeights> layers;  // by LayerRef.weights

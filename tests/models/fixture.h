@@ -63,6 +63,10 @@ struct Variant {
     change(config);
     folder.write("config.json", config.dump());
     std::filesystem::copy_file(golden() / weights, folder.path() / "model.safetensors");
+    const auto tokens = golden() / (name + ".added_tokens.json");
+    if (std::filesystem::exists(tokens)) {
+      std::filesystem::copy_file(tokens, folder.path() / "added_tokens.json");
+    }
   }
   std::unique_ptr<Model> load(const LoadOptions& options) const {
     const TemporaryFolder folder;

@@ -39,7 +39,7 @@ FamilyModel describe_first(ConfigReader& config) {
   }
   TransformerSpec spec;
   spec.max_positions = config.integer("max_sequence_length", 1, kMaxPositions, 2048);
-  spec.head.tied = config.flag("tie_word_embeddings", false);
+  spec.head.tied = config.flag("tie_word_embeddings", true);
   spec.axes = 2;
   spec.blanks = read_blanks(config);
   StackSpec stack;
@@ -69,17 +69,18 @@ FamilyModel describe_first(ConfigReader& config) {
   mlp.activation = Activation::kGeluTanh;
   mlp.bias = true;
 
-  const int32_t layers = config.integer("num_layers", 1, kMaxLayers);
+  // The reference takes the published model's 28 layers, whatever num_layers says.
+  constexpr float kTrainedLayers = 28;
   BranchSpec first, second;
   first.body = attention;
   second.body = mlp;
   for (BranchSpec* branch : {&first, &second}) {
     branch->in = norm;
     branch->keep_in = true;
-    branch->carry = std::sqrt(2 * static_cast<float>(layers));
+    branch->carry = std::sqrt(2 * kTrainedLayers);
   }
   stack.kinds = {{first, second}};
-  stack.layers = uniform_layers(layers);
+  stack.layers = uniform_layers(config.integer("num_layers", 1, kMaxLayers));
   spec.stacks.push_back(std::move(stack));
   config.without_effect({"use_cache"});
   return {std::move(spec), first_names()};

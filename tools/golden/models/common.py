@@ -118,7 +118,8 @@ class Fixtures:
         return step
 
     def greedy(self, config, state, prompt, cached):
-        """GREEDY_TOKENS tokens and how clear each choice was; None where one is too close to call."""
+        """GREEDY_TOKENS tokens and how clear each choice was; None where one is too close to call, or half in the
+        half types."""
         step, ids, gaps = self.next_logits(config, state, prompt, cached), list(prompt), []
         while len(gaps) < GREEDY_TOKENS:
             logits = step(ids)
@@ -126,6 +127,8 @@ class Fixtures:
             if gaps[-1] <= 5 * TOLERANCE:
                 return None
             ids.append(logits.argmax().item())
+        if sum(gap > HALF_TOLERANCE for gap in gaps) < GREEDY_TOKENS / 2:
+            return None
         return ids[len(prompt):], gaps
 
     def clear_prompt(self, config, state, length, seed, cached):

@@ -24,7 +24,6 @@ def main(out):
     toggles = flags(single, state, rms_norm_eps=1e-6, rope_theta=100.0, hidden_act="silu")
     toggles |= pairs(single, state, 16, 16)
     toggles["norms without 1"] = (single, edited(state, "norm", lambda t: t - 1))
-    toggles["scale of embeddings"] = (single, edited(state, "embed_tokens", lambda t: t / 6))
     fixtures.add("single", single, model, "single", toggles, 11)
 
     biased = GemmaConfig(**shape, hidden_size=30, num_attention_heads=4, num_key_value_heads=2, head_dim=10,
@@ -34,6 +33,7 @@ def main(out):
     state = model.state_dict()
     fixtures.write_weights("biased", model)
     toggles = without(biased, state, *(f"{part}_proj.bias" for part in "qkvo"))
+    toggles["scale of embeddings"] = (biased, edited(state, "embed_tokens", lambda t: t * 1.1))
     toggles |= flags(biased, state, rope_scaling=None, hidden_act="silu") | groups(biased, state, 10)
     fixtures.add("biased", biased, model, "biased", toggles, 12, spelling=as_transformers_5)
     fixtures.finish()

@@ -29,7 +29,7 @@ def main(out):
                  toggles | pairs(tied, state, 4, 4) | groups(tied, state, 4), 11, spelling=as_transformers_5)
 
     biased = GraniteConfig(**shape, hidden_size=36, num_attention_heads=3, num_key_value_heads=3, attention_bias=True,
-                           mlp_bias=True, hidden_act="gelu", attention_multiplier=0.3,
+                           mlp_bias=True, hidden_act="gelu", attention_multiplier=0.15,
                            rope_scaling={"rope_type": "linear", "factor": 2.0})
     model = fixtures.model(biased, 2, SCALES)
     state = model.state_dict()

@@ -27,7 +27,7 @@ def main(out):
     fixtures.add("grouped", grouped, model, "grouped", toggles, 11)
 
     biased = Olmo2Config(**shape, hidden_size=40, num_attention_heads=5, num_key_value_heads=5, attention_bias=True,
-                         tie_word_embeddings=True, rope_scaling={"rope_type": "linear", "factor": 3.0})
+                         tie_word_embeddings=True, rope_scaling={"type": "linear", "factor": 3.0})
     model = fixtures.model(biased, 2, SCALES)
     state = model.state_dict()
     fixtures.write_weights("biased", model)

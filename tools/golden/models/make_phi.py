@@ -7,7 +7,7 @@ from transformers import PhiConfig, PhiForCausalLM
 from common import Fixtures, as_transformers_5, edited
 from toggles import flags, groups, without
 
-SCALES = [("q_layernorm.weight", (1.2, 0.4)), ("k_layernorm.weight", (1.2, 0.4)), ("norm.weight", (1.0, 0.3)),
+SCALES = [("q_layernorm.weight", (1.8, 0.5)), ("k_layernorm.weight", (1.8, 0.5)), ("norm.weight", (1.0, 0.3)),
           (".bias", (0.0, 0.4)), ("embed_tokens", (0.0, 0.8)), ("q_proj", (0.0, 0.25)), ("k_proj", (0.0, 0.25)),
           ("mlp", (0.0, 0.2)), ("lm_head", (0.0, 0.4)), ("", (0.0, 0.3))]
 
