@@ -41,6 +41,11 @@ std::string attention_text(const TransformerSpec& spec) {
   std::string text;
   for_each_attention(spec, [&](const AttentionSpec& a) {
     if (!text.empty()) return;
+    if (a.latent.rank > 0) {
+      text = fmt::format("{} heads of {}, {} rotary, on a latent of {}", a.heads,
+                         a.latent.plain + a.rope.dim, a.rope.dim, a.latent.rank);
+      return;
+    }
     text = fmt::format("{} heads of {} on {} of keys and values", a.heads, a.dim, a.kv_heads);
     if (a.core != Core::kDense) {
       text +=

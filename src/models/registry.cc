@@ -17,6 +17,8 @@ constexpr std::array kFamilies{
     Family{"chatglm", describe_chatglm},
     Family{"codegen", describe_codegen},
     Family{"cohere", describe_cohere},
+    Family{"deepseek_v2", describe_deepseek_v2},
+    Family{"deepseek_v3", describe_deepseek_v3},
     Family{"cohere2", describe_cohere2},
     Family{"gemma", describe_gemma},
     Family{"gemma2", describe_gemma2},
