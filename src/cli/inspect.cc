@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/load_model.h"
 #include "models/describe.h"
+#include "models/properties.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 
@@ -39,7 +41,16 @@ std::string attention_text(const TransformerSpec& spec) {
   std::string text;
   for_each_attention(spec, [&](const AttentionSpec& a) {
     if (!text.empty()) return;
+    if (a.latent.rank > 0) {
+      text = fmt::format("{} heads of {}, {} rotary, on a latent of {}", a.heads,
+                         a.latent.plain + a.rope.dim, a.rope.dim, a.latent.rank);
+      return;
+    }
     text = fmt::format("{} heads of {} on {} of keys and values", a.heads, a.dim, a.kv_heads);
+    if (a.core != Core::kDense) {
+      text +=
+          fmt::format(", in chunks of {} tokens with {} before", a.chunk.length, a.chunk.before);
+    }
     if (a.rope.dim > 0) text += fmt::format(", {} of {} rotary", a.rope.dim, a.dim);
   });
   return text;
@@ -62,7 +73,7 @@ std::string stored_text(const Description& description, const std::filesystem::p
                         const ModelWeights& shapes, WeightFormat* format) {
   std::unique_ptr<TensorIndex> checkpoint;
   try {
-    checkpoint = open_checkpoint(folder);
+    checkpoint = open_headers(folder);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound) throw;
     return "no weights here: --random-weights can run it";
@@ -71,8 +82,12 @@ std::string stored_text(const Description& description, const std::filesystem::p
   const std::vector<PlannedTensor> plan = plan_weights(description.model, *checkpoint, unused);
   verify(description.model, *checkpoint, plan);
   *format = stored_format(plan);
-  return fmt::format("{} tensors, all accounted for; loads as {} ({})",
-                     checkpoint->tensors().size(), dtype_name(plain_type(*format)),
+  const bool whole = std::none_of(plan.begin(), plan.end(), [](const PlannedTensor& tensor) {
+    return tensor.stored->view.data == nullptr;
+  });
+  return fmt::format("{} tensors, all accounted for; {} as {} ({})", checkpoint->tensors().size(),
+                     whole ? "loads" : "their data is not there, it would load",
+                     dtype_name(plain_type(*format)),
                      size_text(weight_bytes(shapes, description.model.spec, *format)));
 }
 
@@ -92,11 +107,25 @@ void print_memory(const Description& description, const ModelWeights& shapes,
   }
 }
 
+bool draws_own_rotations(const TransformerSpec& spec) {
+  bool own = false;
+  for_each_attention(spec, [&](const AttentionSpec& attention) {
+    own |= attention.core == Core::kHashed && !attention.hash.seed;
+  });
+  return own;
+}
+
 // Why an option of serving can't be used with this model.
-void print_limits(const ModelInfo& info) {
+void print_limits(const TransformerSpec& spec, const ModelInfo& info) {
   std::vector<std::pair<const char*, std::string>> limits;
-  if (!info.rules.chunks) limits.emplace_back("prompt chunks", "attention is not causal");
-  if (!info.rules.shares_prefix) limits.emplace_back("shared prefixes", "attention is not causal");
+  const char* reason =
+      info.rules.recomputes ? "each step computes the whole sequence" : "attention is not causal";
+  if (!info.rules.chunks) limits.emplace_back("prompt chunks", reason);
+  if (!info.rules.shares_prefix) limits.emplace_back("shared prefixes", reason);
+  if (draws_own_rotations(spec)) {
+    limits.emplace_back("the reference's numbers",
+                        "hash_seed is not set: it draws other rotations in every run");
+  }
   if (info.dynamic_rope_from > 0) {
     limits.emplace_back("prefixes shared at any length",
                         "keys depend on the prompt's length beyond the trained one");
@@ -118,7 +147,10 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   const std::string stored = stored_text(description, folder, shapes, &format);
   line("family", info.model_type);
   line("task", "text generation");
-  line("mode", fmt::format("fused kernels ({}), one rank", kernels.name));
+  line("mode", fmt::format("fused kernels ({}), one rank{}", kernels.name,
+                           info.rules.recomputes
+                               ? "; nothing is cached: each token computes its whole sequence again"
+                               : ""));
   line("parameters", fmt::format("{} ({:.1f} million)", info.parameters,
                                  static_cast<double>(info.parameters) / 1e6));
   line("layers", fmt::format("{} of width {}", info.layers, info.width));
@@ -132,12 +164,13 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
                                 info.hard_position_limit ? ", learned: none beyond" : ""));
   line("end of text",
        info.eos_ids.empty() ? "none" : fmt::format("{}", fmt::join(info.eos_ids, ", ")));
+  line("properties", fmt::format("{}", fmt::join(properties(description.model.spec), ", ")));
   line("checkpoint", stored);
   line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",
                             yes_no(info.rules.chunks), yes_no(info.rules.shares_prefix),
                             yes_no(info.rules.rewinds)));
   print_memory(description, shapes, kernels);
-  print_limits(info);
+  print_limits(description.model.spec, info);
   return 0;
 }
 

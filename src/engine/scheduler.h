@@ -49,7 +49,8 @@ struct SchedulerOptions {
 // Sequences run in the order they came. Each running one that decodes gets its token; what is left
 // of the budget goes to prompts, the oldest first. When blocks run out, the youngest running
 // sequence goes back to the front of the queue, to be computed again later: the oldest always moves
-// on, so every sequence ends.
+// on, so every sequence ends. Where nothing is cached, a sequence needs no blocks and each of its
+// tokens computes it whole: as many of them as the budget holds, the oldest first.
 class Scheduler {
  public:
   Scheduler(BlockPool& pool, const SchedulerOptions& options);

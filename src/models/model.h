@@ -26,9 +26,10 @@ struct LoadOptions {
 
 // What follows from the spec about how sequences may be scheduled; derived by rules(), never set.
 struct SequenceRules {
-  bool chunks;         // a prompt may be split over steps
-  bool shares_prefix;  // full blocks may be shared between sequences with equal tokens
-  bool rewinds;        // steps may be taken back
+  bool chunks;              // a prompt may be split over steps
+  bool shares_prefix;       // full blocks may be shared between sequences with equal tokens
+  bool rewinds;             // steps may be taken back
+  bool recomputes = false;  // nothing is cached: every step computes whole sequences again
 };
 
 // What the engine, the server and `inspect` need to know of a model.

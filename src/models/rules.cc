@@ -11,7 +11,23 @@ int64_t norm_parameters(const NormSpec& norm, int32_t width) {
   return int64_t{norm.weight ? width : 0} + (norm.shift ? width : 0);
 }
 
+int64_t latent_parameters(const AttentionSpec& attention, int32_t width) {
+  const LatentSpec& spec = attention.latent;
+  const int64_t heads = attention.heads, rope = attention.rope.dim;
+  const int64_t query = heads * (spec.plain + rope), bias = spec.bias ? 1 : 0;
+  int64_t total = (spec.rank + rope) * (width + bias) + norm_parameters(spec.norm, spec.rank);
+  if (spec.query_rank == 0) {
+    total += query * width;
+  } else {
+    total += spec.query_rank * (query + width + bias) +
+             norm_parameters(spec.query_norm, spec.query_rank);
+  }
+  return total + heads * (spec.plain + spec.values) * spec.rank +
+         width * (int64_t{attention.out_inputs()} + (attention.out_bias ? 1 : 0));
+}
+
 int64_t body_parameters(const AttentionSpec& attention, int32_t width) {
+  if (attention.latent.rank > 0) return latent_parameters(attention, width);
   const int64_t rows = attention.qkv_rows();
   return rows * width + (attention.qkv_bias ? rows : 0) + int64_t{width} * attention.out_inputs() +
          (attention.out_bias ? width : 0) +
@@ -39,7 +55,7 @@ std::vector<LayerRef> uniform_layers(int32_t layers) {
 std::vector<CacheLayer> cache_layers(const TransformerSpec& spec) {
   std::vector<CacheLayer> layers;
   for_each_attention(spec, [&](const AttentionSpec& a) {
-    layers.push_back({a.kv_heads, a.dim, a.values()});
+    if (a.core == Core::kDense) layers.push_back({a.kv_heads, a.dim, a.values()});
   });
   return layers;
 }
@@ -56,7 +72,9 @@ std::vector<RopeSpec> distinct_ropes(const TransformerSpec& spec) {
 // A token that sees none after it keeps its keys whatever follows: only then may a prompt be cut,
 // its blocks be shared and its last steps be taken back. A second stack reads all of the first.
 SequenceRules rules(const TransformerSpec& spec) {
-  bool causal = spec.stacks.size() == 1;
+  bool causal = spec.stacks.size() == 1, cached = true;
+  for_each_attention(spec, [&](const AttentionSpec& a) { cached &= a.core == Core::kDense; });
+  if (!cached) return {false, false, true, true};
   for_each_attention(
       spec, [&](const AttentionSpec& a) { causal = causal && a.mask.causal && !a.mask.prefix; });
   return {causal, causal, causal};
@@ -79,11 +97,13 @@ int64_t count_parameters(const TransformerSpec& spec) {
     const int64_t row = embedding.width > 0 ? embedding.width : width;
     total += int64_t{embedding.vocabulary} * row;
     if (embedding.width > 0) total += 2 * row * width;
-    if (embedding.table == PositionTable::kLearned) {
+    if (embedding.table == PositionTable::kAxial) {
+      for (const AxisSpec& axis : embedding.axial) total += int64_t{axis.rows} * axis.width;
+    } else if (embedding.table == PositionTable::kLearned) {
       total += int64_t{embedding.position_rows} * spec.axes * width;
     }
     total += norm_parameters(embedding.norm, stack.width);
-    total += norm_parameters(stack.final_norm, stack.width);
+    total += norm_parameters(stack.final_norm, stack.streams * stack.width);
     std::vector<uint16_t> counted;
     for (const LayerRef& layer : stack.layers) {
       if (std::find(counted.begin(), counted.end(), layer.weights) != counted.end()) continue;

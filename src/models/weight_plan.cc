@@ -65,7 +65,7 @@ class Planner {
     const Place to_head{0, 1, nullptr, Halves::kNone, head.unit_rows};
     switch (row.role) {
       case Role::kEmbedding:
-        table(name, weights_.embedding, {embedding.vocabulary, model_.spec.head_width()});
+        table(name + ".weight", weights_.embedding, {embedding.vocabulary, embedding_width()});
         // A tied head is packed from the same tensor.
         if (head.tied) weight(row, name, weights_.head, to_head, embedding.vocabulary);
         break;
@@ -91,6 +91,9 @@ class Planner {
         if (!head.tied) weight(row, name, weights_.head, to_head, embedding.vocabulary);
         bias(row, name, weights_.head, to_head, embedding.vocabulary);
         break;
+      case Role::kHeadBias:
+        if (stored_alone(row.pattern)) head_bias(name);
+        break;
       default:
         throw_error(ErrorKind::kInternal, "{}: its role belongs to a layer", name);
     }
@@ -101,11 +104,72 @@ class Planner {
     if (row.role == Role::kNormIn) return norm(name, weights.in);
     if (row.role == Role::kNormOut) return norm(name, weights.out);
     if (row.role == Role::kNormSum) return norm(name, weights.sum);
-    if (const auto* attention = std::get_if<AttentionSpec>(&spec.body)) {
+    const auto* attention = std::get_if<AttentionSpec>(&spec.body);
+    if (attention != nullptr && attention->latent.rank > 0) {
+      add_latent(row, name, *attention, weights);
+    } else if (attention != nullptr) {
       add_attention(row, name, *attention, weights);
     } else {
       add_experts(row, name, std::get<MlpSpec>(spec.body), weights);
     }
+  }
+
+  void add_latent(const NameRow& row, const std::string& name, const AttentionSpec& spec,
+                  BranchWeights& weights) {
+    LatentWeights& to = weights.latent;
+    const LatentSpec& latent = spec.latent;
+    const int32_t rope = spec.rope.dim, query = latent.plain + rope;
+    const int32_t both = latent.plain + latent.values;
+    switch (row.role) {
+      case Role::kQueryDown:
+        return product(row, name, to.query_down, {}, latent.query_rank);
+      case Role::kQueryDownNorm:
+        return norm(name, to.query_norm);
+      case Role::kLatentNorm:
+        return norm(name, to.norm);
+      case Role::kQuery:
+        for (int32_t h = 0; h < spec.heads; ++h) {
+          part(name, to.query, {h, spec.heads * query, h * query, latent.plain, false});
+          part(name, to.query_rope, {h, spec.heads * query, h * query + latent.plain, rope, false});
+        }
+        return;
+      case Role::kLatent:
+        part(name, to.latent, {0, latent.rank + rope, 0, latent.rank, false});
+        return part(name, to.key_rope, {0, latent.rank + rope, latent.rank, rope, false});
+      case Role::kFromLatent:
+        for (int32_t h = 0; h < spec.heads; ++h) {
+          part(name, to.absorb, {h, spec.heads * both, h * both, latent.plain, true});
+          part(name, to.expand,
+               {h, spec.heads * both, h * both + latent.plain, latent.values, false});
+        }
+        return;
+      case Role::kAttentionOut:
+        return product(row, name, weights.second, {0, 1, &spec}, stack_.width);
+      default:
+        throw_error(ErrorKind::kInternal, "{}: its role has no place in latent attention", name);
+    }
+  }
+
+  // Some rows of a tensor that are a whole weight, or that weight's columns.
+  struct Rows {
+    int32_t copy;
+    int64_t stored;
+    int32_t from, count;
+    bool transposed;
+  };
+  void part(const std::string& name, Linear& linear, const Rows& rows) {
+    const auto fill = [&](PlannedTensor& tensor, PlannedTensor::Target target) {
+      tensor.target = target;
+      tensor.linear = &linear;
+      tensor.copy = rows.copy;
+      tensor.from = rows.from;
+      tensor.count = rows.count;
+      tensor.transposed = rows.transposed;
+    };
+    const LinearSpec& spec = linear.spec();
+    fill(add(name + ".weight", {rows.stored, rows.transposed ? spec.outputs : spec.inner}),
+         PlannedTensor::Target::kWeight);
+    if (spec.bias) fill(add(name + ".bias", {rows.stored}), PlannedTensor::Target::kBias);
   }
 
   // A layer may have one MLP where another has many.
@@ -141,8 +205,13 @@ class Planner {
       case Role::kKeyNorm:
         return head_norm(name, weights.k_norm, spec, spec.kv_heads);
       case Role::kQuery:
+        if (keys == 0) return;
+        return product(row, name, weights.first, {0, 1, &spec}, queries);
+      case Role::kQueryKey:
+        if (keys > 0) return;
         return product(row, name, weights.first, {0, 1, &spec}, queries);
       case Role::kKey:
+        if (keys == 0) return;
         return product(row, name, weights.first, {queries, 1, &spec}, keys);
       case Role::kValue:
         return product(row, name, weights.first, {queries + keys, 1, &spec}, values);
@@ -177,6 +246,21 @@ class Planner {
     }
   }
 
+  int32_t embedding_width() const {
+    return stack_.embedding.width > 0 ? stack_.embedding.width : stack_.width;
+  }
+
+  // Whether the checkpoint holds the head's bias under a name of its own.
+  bool stored_alone(std::string_view name) const {
+    return model_.spec.head.bias && checkpoint_.find(name) != nullptr;
+  }
+
+  bool head_bias_stored_alone() const {
+    return std::any_of(model_.names.rows.begin(), model_.names.rows.end(), [&](const NameRow& row) {
+      return row.role == Role::kHeadBias && stored_alone(row.pattern);
+    });
+  }
+
   // The tensor under its name with or without the base model's prefix.
   PlannedTensor& add(const std::string& name, std::vector<int64_t> shape) {
     PlannedTensor& tensor = plan_.emplace_back();
@@ -190,16 +274,26 @@ class Planner {
     return tensor;
   }
 
-  void table(const std::string& name, Buffer& buffer, std::vector<int64_t> shape) {
-    PlannedTensor& tensor = add(name + ".weight", std::move(shape));
+  PlannedTensor& table(const std::string& name, Buffer& buffer, std::vector<int64_t> shape) {
+    PlannedTensor& tensor = add(name, std::move(shape));
     tensor.target = PlannedTensor::Target::kTable;
     tensor.buffer = &buffer;
+    return tensor;
   }
 
   void positions(const std::string& name, int32_t axis) {
     const EmbeddingSpec& embedding = stack_.embedding;
-    if (embedding.position_rows == 0 || embedding.table != PositionTable::kLearned) return;
-    table(name, weights_.positions[axis], {embedding.position_rows, stack_.width});
+    if (embedding.position_rows == 0) return;
+    if (embedding.table == PositionTable::kLearned) {
+      table(name + ".weight", weights_.positions[axis], {embedding.position_rows, stack_.width});
+    } else if (embedding.table == PositionTable::kAxial) {
+      const auto [rows, width] = embedding.axial[axis];
+      PlannedTensor& tensor = table(
+          name, weights_.positions[axis],
+          axis == 0 ? std::vector<int64_t>{rows, 1, width} : std::vector<int64_t>{1, rows, width});
+      tensor.row_width = stack_.width;
+      tensor.first_column = axis == 0 ? 0 : embedding.axial[0].width;
+    }
   }
 
   void norm(const std::string& name, NormWeights& norm) { this->norm(name, norm, {norm.width}, 0); }
@@ -246,6 +340,7 @@ class Planner {
   void bias(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
             int64_t rows) {
     if (!linear.spec().bias || row.role == Role::kRouter) return;
+    if (row.role == Role::kHead && head_bias_stored_alone()) return;
     fill(add(name + ".bias", {rows}), PlannedTensor::Target::kBias, row, linear, place);
   }
 
@@ -261,6 +356,12 @@ class Planner {
     tensor.unit_rows = place.unit_rows;
     tensor.halves = place.halves;
     tensor.map = row.map;
+  }
+
+  void head_bias(const std::string& name) {
+    PlannedTensor& tensor = add(name, {stack_.embedding.vocabulary});
+    tensor.target = PlannedTensor::Target::kBias;
+    tensor.linear = &weights_.head;
   }
 
   std::vector<PlannedTensor> plan_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tensor/convert.h"
 
 namespace tensormill {
 namespace {
@@ -14,11 +15,40 @@ NormWeights lay_out_norm(const NormSpec& spec, int32_t width) {
   return {spec, width, {}, {}};
 }
 
-Linear lay_out_projection(int32_t outputs, int32_t inner) {
+Linear lay_out_projection(int32_t outputs, int32_t inner, bool bias = false) {
   LinearSpec spec;
+  spec.bias = bias;
   spec.outputs = outputs;
   spec.inner = inner;
   return Linear(spec);
+}
+
+// One copy a head.
+Linear lay_out_heads(int32_t heads, int32_t outputs, int32_t inner) {
+  LinearSpec spec;
+  spec.copies = heads;
+  spec.outputs = outputs;
+  spec.inner = inner;
+  return Linear(spec);
+}
+
+LatentWeights lay_out_latent(const AttentionSpec& attention, int32_t width) {
+  const LatentSpec& spec = attention.latent;
+  const int32_t heads = attention.heads, rope = attention.rope.dim;
+  LatentWeights weights;
+  const int32_t from = spec.query_rank > 0 ? spec.query_rank : width;
+  if (spec.query_rank > 0) {
+    weights.query_down = lay_out_projection(spec.query_rank, width, spec.bias);
+    weights.query_norm = lay_out_norm(spec.query_norm, spec.query_rank);
+  }
+  weights.query = lay_out_heads(heads, spec.plain, from);
+  weights.query_rope = lay_out_heads(heads, rope, from);
+  weights.latent = lay_out_projection(spec.rank, width, spec.bias);
+  weights.key_rope = lay_out_projection(rope, width, spec.bias);
+  weights.norm = lay_out_norm(spec.norm, spec.rank);
+  weights.absorb = lay_out_heads(heads, spec.rank, spec.plain);
+  weights.expand = lay_out_heads(heads, spec.values, spec.rank);
+  return weights;
 }
 
 BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
@@ -30,8 +60,12 @@ BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
   first.inner = second.outputs = width;
   second.split = Split::kInputs;
   if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-    first.outputs = attention->qkv_rows();
-    first.bias = attention->qkv_bias;
+    if (attention->latent.rank > 0) {
+      weights.latent = lay_out_latent(*attention, width);
+    } else {
+      first.outputs = attention->qkv_rows();
+      first.bias = attention->qkv_bias;
+    }
     second.inner = attention->out_inputs();
     second.bias = attention->out_bias;
     weights.q_norm = lay_out_norm(attention->q_norm, head_norm_width(*attention, attention->heads));
@@ -62,12 +96,17 @@ int32_t embedding_width(const StackSpec& stack) {
   return stack.embedding.width > 0 ? stack.embedding.width : stack.width;
 }
 
-// Values of the embedding and of one axis' table of positions.
+// Values of the embedding and of one table of positions.
 int64_t embedding_size(const StackSpec& stack) {
   return int64_t{stack.embedding.vocabulary} * embedding_width(stack);
 }
-int64_t position_table_size(const StackSpec& stack) {
-  return int64_t{stack.embedding.position_rows} * stack.width;
+int64_t position_table_size(const TransformerSpec& spec, int32_t table) {
+  const StackSpec& stack = spec.stacks.front();
+  if (stack.embedding.position_rows == 0) return 0;
+  if (stack.embedding.table == PositionTable::kAxial) {
+    return int64_t{stack.embedding.axial[table].rows} * stack.width;
+  }
+  return table < spec.axes ? int64_t{stack.embedding.position_rows} * stack.width : 0;
 }
 
 int64_t norm_values(const NormWeights& norm) {
@@ -106,7 +145,7 @@ ModelWeights lay_out(const TransformerSpec& spec) {
     weights.project_out = lay_out_projection(stack.embedding.width, stack.width);
   }
   weights.embedding_norm = lay_out_norm(stack.embedding.norm, stack.width);
-  weights.final_norm = lay_out_norm(stack.final_norm, stack.width);
+  weights.final_norm = lay_out_norm(stack.final_norm, stack.streams * stack.width);
   LinearSpec head;
   head.outputs = stack.embedding.vocabulary;
   head.inner = spec.head_width();
@@ -121,8 +160,9 @@ ModelWeights lay_out(const TransformerSpec& spec) {
 int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec,
                      WeightFormat format) {
   const StackSpec& stack = spec.stacks.front();
-  int64_t total = (embedding_size(stack) + position_table_size(stack) * spec.axes) *
-                  static_cast<int64_t>(dtype_size(plain_type(format)));
+  int64_t total =
+      (embedding_size(stack) + position_table_size(spec, 0) + position_table_size(spec, 1)) *
+      static_cast<int64_t>(dtype_size(plain_type(format)));
   for_each_weight(
       weights, [&](const Linear& linear) { total += linear.bytes(format); },
       [&](const NormWeights& norm) { total += norm_values(norm) * int64_t{sizeof(float)}; });
@@ -141,12 +181,21 @@ void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat f
   weights.table_type = plain_type(format);
   const size_t size = dtype_size(weights.table_type);
   weights.embedding = Buffer(static_cast<size_t>(embedding_size(stack)) * size, "embeddings");
-  for (int32_t axis = 0; axis < spec.axes && stack.embedding.position_rows > 0; ++axis) {
-    weights.positions[axis] =
-        Buffer(static_cast<size_t>(position_table_size(stack)) * size, "positions");
+  for (int32_t table = 0; table < 2; ++table) {
+    const auto values = static_cast<size_t>(position_table_size(spec, table));
+    if (values > 0) weights.positions[table] = Buffer(values * size, "positions");
   }
   for_each_weight(
       weights, [&](Linear& linear) { linear.allocate(format); }, allocate_norm);
+}
+
+float embedding_scale(const EmbeddingSpec& spec, DType type) {
+  float scale = spec.scale;
+  if (!spec.scale_rounds) return scale;
+  uint32_t rounded = 0;
+  convert(&scale, DType::kF32, &rounded, type, 1);
+  convert(&rounded, type, &scale, DType::kF32, 1);
+  return scale;
 }
 
 void join_parallel_biases(ModelWeights& weights, const TransformerSpec& spec) {

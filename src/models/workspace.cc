@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nn/chunked_attention.h"
 #include "ops/linear.h"
 
 namespace tensormill {
@@ -20,6 +21,7 @@ class Arena {
     return piece;
   }
   float* floats(int64_t count) { return static_cast<float*>(take(count, DType::kF32)); }
+  int32_t* ints(int64_t count) { return static_cast<int32_t*>(take(count, DType::kI32)); }
   size_t used() const { return used_; }
 
  private:
@@ -46,7 +48,12 @@ void lay_out_experts(const WorkspaceSizes& sizes, Arena& arena, Workspace::Array
 Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   const int64_t rows = sizes.limits.rows, logit_rows = sizes.limits.logit_rows;
   Workspace::Arrays a;
-  a.residual = arena.floats(rows * sizes.width);
+  a.residual = arena.floats(rows * sizes.streams * sizes.width);
+  if (sizes.streams > 1) {
+    a.joined = arena.floats(rows * sizes.streams * sizes.width);
+    a.joined_rows = arena.ints(rows * sizes.streams);
+  }
+  a.axial = arena.ints(2 * rows);
   a.normed = arena.take(rows * std::max(sizes.width, sizes.head_width), sizes.input);
   a.qkv = arena.floats(rows * sizes.qkv);
   a.queries = arena.floats(rows * sizes.queries);
@@ -54,12 +61,17 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   a.mlp = arena.take(rows * sizes.mlp, sizes.input);
   for (float*& partial : a.partial) partial = arena.floats(rows * sizes.width);
   a.hidden = arena.floats(rows * sizes.head_width);
-  a.logit_residual = arena.floats(logit_rows * sizes.width);
-  a.logit_normed = arena.take(logit_rows * sizes.width, sizes.input);
+  a.logit_residual = arena.floats(logit_rows * sizes.streams * sizes.width);
+  a.logit_normed = arena.take(logit_rows * sizes.streams * sizes.width, sizes.input);
   a.logit_hidden = arena.take(logit_rows * sizes.head_width, sizes.input);
   a.logits = arena.floats(logit_rows * sizes.vocabulary);
   for (const int32_t dim : sizes.ropes) a.cos_sin.push_back(arena.floats(rows * dim));
   a.attention_scratch = arena.take(static_cast<int64_t>(sizes.attention_scratch), DType::kU8);
+  a.latent = arena.floats(rows * sizes.latent);
+  a.query_short = arena.floats(rows * sizes.query_short);
+  a.query_normed = arena.take(rows * sizes.query_short, sizes.input);
+  a.plain = arena.take(rows * sizes.plain, sizes.input);
+  a.expanded = arena.take(rows * sizes.expanded, sizes.input);
   if (sizes.experts > 0) lay_out_experts(sizes, arena, a);
   return a;
 }
@@ -72,6 +84,7 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   WorkspaceSizes sizes;
   sizes.limits = limits;
   sizes.width = stack.width;
+  sizes.streams = stack.streams;
   sizes.head_width = spec.head_width();
   sizes.vocabulary = stack.embedding.vocabulary;
   sizes.input = linear_input(format);
@@ -79,13 +92,22 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   for (const std::vector<BranchSpec>& kind : stack.kinds) {
     for (const BranchSpec& branch : kind) {
       if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-        sizes.queries = std::max(sizes.queries, attention->query_rows());
-        sizes.attended = std::max(sizes.attended, attention->out_inputs());
+        sizes.attended = std::max(sizes.attended, attention->attended());
+        const LatentSpec& latent = attention->latent;
+        sizes.latent = std::max(sizes.latent, latent.rank);
+        sizes.query_short = std::max(sizes.query_short, latent.query_rank);
+        sizes.plain = std::max(sizes.plain, attention->heads * latent.plain);
+        sizes.expanded = std::max(sizes.expanded, attention->heads * latent.values);
         sizes.qkv = std::max(sizes.qkv, attention->qkv_rows());
-        sizes.attention_scratch =
-            std::max(sizes.attention_scratch,
-                     kernels.attention_scratch(limits.rows, attention->heads, attention->values(),
-                                               limits.max_keys));
+        size_t scratch = 0;
+        if (attention->core == Core::kDense) {
+          sizes.queries = std::max(sizes.queries, attention->query_rows());
+          scratch = kernels.attention_scratch(limits.rows, attention->heads, attention->values(),
+                                              limits.max_keys);
+        } else {
+          scratch = chunked_attention_scratch(*attention, limits.rows);
+        }
+        sizes.attention_scratch = std::max(sizes.attention_scratch, scratch);
       } else {
         const MlpSpec& mlp = std::get<MlpSpec>(branch.body);
         const ExpertsSpec& experts = mlp.experts;
@@ -109,6 +131,10 @@ Workspace::Workspace(const WorkspaceSizes& sizes)
     : limits_(sizes.limits), memory_(workspace_bytes(sizes), "activations") {
   Arena arena(memory_.as<std::byte>());
   arrays_ = lay_out(sizes, arena);
+  if (sizes.streams == 1) return;
+  for (int32_t i = 0; i < limits_.rows * sizes.streams; ++i) {
+    arrays_.joined_rows[i] = i % sizes.streams * limits_.rows + i / sizes.streams;
+  }
 }
 
 }  // namespace tensormill

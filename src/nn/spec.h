@@ -4,6 +4,7 @@
 // cache, split) follows from them.
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -54,7 +55,43 @@ struct MaskSpec {
   bool prefix = false;  // a part of the prompt, named by the batch, sees itself whole
 };
 
+// Keys and values of all heads come from one short row, the latent, and that is what the cache
+// holds. Heads share one KV head: its keys are the elements that turn, then the latent; its values
+// are the latent. A head's query meets the latent through its part of the weight that makes keys,
+// what it attended becomes its value through its part of the weight that makes values.
+struct LatentSpec {
+  int32_t rank = 0;        // of the latent; 0: heads have keys and values of their own
+  int32_t query_rank = 0;  // queries come from a short row too; 0: they don't
+  int32_t plain = 0;       // elements of a head's query that don't turn
+  int32_t values = 0;      // of a head
+  NormSpec norm, query_norm;
+  bool bias = false;  // of the products that make short rows
+};
+
+// Which keys a query meets. kDense: all that the mask lets through. kLocal: those of its chunk of
+// the sequence and of some chunks before. kHashed: tokens are sorted by a hash of their queries,
+// which are the keys too, a round at a time; the same with chunks of that order, and the rounds are
+// merged. The last two depend on the whole sequence: nothing of them can be cached.
+enum class Core : uint8_t { kDense, kLocal, kHashed };
+
+// Of kLocal and kHashed. Sequences longer than pad_above count as padded to a multiple of pad_to:
+// nobody sees the padding, but it places the chunks. One of up to `length` tokens is one chunk.
+struct ChunkSpec {
+  int32_t length = 0, before = 0;
+  int32_t pad_above = 0, pad_to = 0;
+};
+
+// Of kHashed: in each round a token's bucket is the direction, of so many random ones and their
+// opposites, that its query points to; with several factors one such number each.
+struct HashSpec {
+  int32_t rounds = 0;
+  std::vector<int32_t> buckets;  // factors, all even; empty: derived from the sequence's length
+  int32_t positions = 0;         // bounds the derived ones
+  std::optional<uint32_t> seed;  // of the directions, as PyTorch's generator gives them
+};
+
 struct AttentionSpec {
+  Core core = Core::kDense;
   int32_t heads = 0, kv_heads = 0, dim = 0;
   int32_t value_dim = 0;  // of a head; 0: dim
   float scale = 0;        // of scores, before bias and mask
@@ -67,13 +104,17 @@ struct AttentionSpec {
   int32_t log_n = 0;  // see ToCacheArgs
   BiasSpec bias;
   MaskSpec mask;
+  LatentSpec latent;  // then dim and value_dim are those of the shared KV head
+  ChunkSpec chunk;
+  HashSpec hash;
 
   int32_t values() const { return value_dim > 0 ? value_dim : dim; }
   int32_t query_rows() const { return heads * dim; }
-  int32_t key_rows() const { return kv_heads * dim; }
+  int32_t key_rows() const { return core == Core::kHashed ? 0 : kv_heads * dim; }
   int32_t value_rows() const { return kv_heads * values(); }
   int32_t qkv_rows() const { return query_rows() + key_rows() + value_rows(); }
-  int32_t out_inputs() const { return heads * values(); }
+  int32_t attended() const { return heads * values(); }
+  int32_t out_inputs() const { return latent.rank > 0 ? heads * latent.values : attended(); }
 };
 
 // Weights of a norm over the queries (or keys) of so many heads.

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/memory_plan.h"
 #include "kernels/cpu_stream.h"
+#include "models/describe.h"
 
 namespace tensormill {
 namespace {
@@ -27,6 +28,24 @@ std::unique_ptr<ChatTemplate> template_of(const std::filesystem::path& folder) {
     spdlog::warn("{}; the model is served without a chat template", error.what());
     return nullptr;
   }
+}
+
+const char* tokenizer_file(const std::filesystem::path& folder) {
+  for (const char* name : {"tokenizer.json", "vocab.json"}) {
+    if (std::filesystem::exists(folder / name)) return name;
+  }
+  return "tokenizer.model";
+}
+
+// A token without a row in the model's tables could come with any prompt.
+void check_vocabulary(const LoadTextOptions& options, const Tokenizer& tokenizer) {
+  const Description description = describe_model(options.folder);
+  if (tokenizer.vocabulary_size() <= description.info.vocabulary) return;
+  throw_error(ErrorKind::kArtifactInvalid,
+              "{}: a vocabulary of {}, expected more than the largest id of {}, which is {}",
+              description.file, description.info.vocabulary,
+              (options.folder / tokenizer_file(options.folder)).string(),
+              tokenizer.vocabulary_size() - 1);
 }
 
 }  // namespace
@@ -56,6 +75,7 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.progress = options.progress;
   text->tokenizer = tokenizer_of(options);
   text->chat_template = template_of(options.folder);
+  if (text->tokenizer) check_vocabulary(options, *text->tokenizer);
   text->model = Model::load(options.folder, load);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
@@ -64,10 +84,15 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
 void start_engine(LoadedText& text, EngineOptions options) {
   const ModelInfo& info = text.model->info();
   if (options.max_tokens == 0) {
+    // A step holds whole sequences where nothing is cached: not as many tokens as there are
+    // positions.
+    constexpr int32_t kRecomputed = 4096;
+    const int32_t most =
+        info.rules.recomputes ? std::min(info.max_positions, kRecomputed) : info.max_positions;
     // plan_cache takes part of the memory that is left; half of it is surely within that part.
     const int64_t room = available_memory() / 2 / std::max<int64_t>(1, info.cache_bytes_per_token);
-    options.max_tokens = static_cast<int32_t>(
-        std::clamp<int64_t>(room, 2, std::max<int32_t>(2, info.max_positions)));
+    options.max_tokens =
+        static_cast<int32_t>(std::clamp<int64_t>(room, 2, std::max<int32_t>(2, most)));
   }
   options.team = &process_team();
   text.engine = std::make_unique<Engine>(*text.model, *text.tokenizer, options);

@@ -69,17 +69,18 @@ FamilyModel describe_first(ConfigReader& config) {
   mlp.activation = Activation::kGeluTanh;
   mlp.bias = true;
 
-  const int32_t layers = config.integer("num_layers", 1, kMaxLayers);
+  // The reference takes the published model's 28 layers, whatever num_layers says.
+  constexpr float kTrainedLayers = 28;
   BranchSpec first, second;
   first.body = attention;
   second.body = mlp;
   for (BranchSpec* branch : {&first, &second}) {
     branch->in = norm;
     branch->keep_in = true;
-    branch->carry = std::sqrt(2 * static_cast<float>(layers));
+    branch->carry = std::sqrt(2 * kTrainedLayers);
   }
   stack.kinds = {{first, second}};
-  stack.layers = uniform_layers(layers);
+  stack.layers = uniform_layers(config.integer("num_layers", 1, kMaxLayers));
   spec.stacks.push_back(std::move(stack));
   config.without_effect({"use_cache"});
   return {std::move(spec), first_names()};
