@@ -13,9 +13,15 @@ namespace {
 
 // In ascending order of model_type.
 constexpr std::array kFamilies{
+    Family{"RefinedWeb", describe_falcon},
+    Family{"RefinedWebModel", describe_falcon},
+    Family{"baichuan", describe_baichuan},
+    Family{"bloom", describe_bloom},
+    Family{"falcon", describe_falcon},
     Family{"gpt2", describe_gpt2},
     Family{"gpt_neox", describe_gpt_neox},
     Family{"llama", describe_llama},
+    Family{"mpt", describe_mpt},
 };
 
 }  // namespace
