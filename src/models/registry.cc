@@ -25,6 +25,11 @@ constexpr std::array kFamilies{
     Family{"gemma3_text", describe_gemma3_text},
     Family{"glm", describe_glm},
     Family{"glm4", describe_glm4},
+    Family{"RefinedWeb", describe_falcon},
+    Family{"RefinedWebModel", describe_falcon},
+    Family{"baichuan", describe_baichuan},
+    Family{"bloom", describe_bloom},
+    Family{"falcon", describe_falcon},
     Family{"gpt2", describe_gpt2},
     Family{"gpt_bigcode", describe_gpt_bigcode},
     Family{"gpt_neo", describe_gpt_neo},
@@ -54,6 +59,7 @@ constexpr std::array kFamilies{
     Family{"starcoder2", describe_starcoder2},
     Family{"xglm", describe_xglm},
     // clang-format on
+    Family{"mpt", describe_mpt},
 };
 
 }  // namespace

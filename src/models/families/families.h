@@ -18,6 +18,9 @@ FamilyModel describe_gemma3_text(ConfigReader& config);
 FamilyModel describe_glm(ConfigReader& config);
 FamilyModel describe_glm4(ConfigReader& config);
 FamilyModel describe_glm_blank(ConfigReader& config);  // a kind of glm
+FamilyModel describe_baichuan(ConfigReader& config);
+FamilyModel describe_bloom(ConfigReader& config);
+FamilyModel describe_falcon(ConfigReader& config);
 FamilyModel describe_gpt2(ConfigReader& config);
 FamilyModel describe_gpt_bigcode(ConfigReader& config);
 FamilyModel describe_gpt_neo(ConfigReader& config);
@@ -46,5 +49,6 @@ FamilyModel describe_smollm3(ConfigReader& config);
 FamilyModel describe_stablelm(ConfigReader& config);
 FamilyModel describe_starcoder2(ConfigReader& config);
 FamilyModel describe_xglm(ConfigReader& config);
+FamilyModel describe_mpt(ConfigReader& config);
 
 }  // namespace tensormill
