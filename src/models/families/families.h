@@ -12,6 +12,7 @@ FamilyModel describe_cohere(ConfigReader& config);
 FamilyModel describe_cohere2(ConfigReader& config);
 FamilyModel describe_gemma(ConfigReader& config);
 FamilyModel describe_gemma2(ConfigReader& config);
+FamilyModel describe_gemma3(ConfigReader& config);
 FamilyModel describe_gemma3_text(ConfigReader& config);
 FamilyModel describe_glm(ConfigReader& config);
 FamilyModel describe_glm4(ConfigReader& config);
