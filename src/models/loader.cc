@@ -14,8 +14,10 @@ namespace {
 constexpr const char* kStage = "loading weights";
 
 int64_t stored_bytes(const PlannedTensor& tensor) {
-  return tensor.stored->view.elements() *
-         static_cast<int64_t>(dtype_size(tensor.stored->view.type));
+  const int64_t elements = tensor.count > 0
+                               ? tensor.count * (tensor.shape.size() > 1 ? tensor.shape[1] : 1)
+                               : tensor.stored->view.elements();
+  return elements * static_cast<int64_t>(dtype_size(tensor.stored->view.type));
 }
 
 // The stored values at an address that their type allows; `copy` holds them where the file's isn't.
@@ -92,7 +94,13 @@ class Filler {
 
   void weight(const PlannedTensor& tensor, const void* data) {
     const LinearSpec& spec = tensor.linear->spec();
-    const auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
+    auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
+    if (tensor.count > 0) {
+      const int64_t bytes = tensor.from * tensor.shape[1] *
+                            static_cast<int64_t>(dtype_size(tensor.stored->view.type));
+      data = static_cast<const std::byte*>(data) + bytes;
+      if (!tensor.transposed) rows = tensor.count;
+    }
     if (tensor.unit_rows) return unit_rows(tensor, data, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
     pack_rows(*tensor.linear, tensor.copy,
@@ -137,6 +145,10 @@ class Filler {
     convert(data, tensor.stored->view.type, values.data(), DType::kF32, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
     float* to = tensor.linear->bias() + tensor.first_row;
+    if (tensor.count > 0) {
+      std::copy_n(&values[static_cast<size_t>(tensor.from)], tensor.count, to);
+      return;
+    }
     for (size_t r = 0; r < std::max(map.size(), values.size()); ++r) {
       const int32_t from = map.empty() ? static_cast<int32_t>(r) : map[r];
       if (from >= 0) to[r] = values[static_cast<size_t>(from)];

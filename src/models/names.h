@@ -36,6 +36,11 @@ enum class Role : uint8_t {
   kGateUp,  // all gate rows, then all up rows
   kUpGate,  // the reverse
   kDown,
+  kQueryDown,  // makes a short row of which kQuery makes the queries
+  kQueryDownNorm,
+  kLatent,  // makes the latent and the keys' turned elements
+  kLatentNorm,
+  kFromLatent,  // makes each head's key and value, side by side
   kRouter,
   kRouterBias,  // added to experts' scores for the choice; the pattern is the tensor's whole name
 };

@@ -14,10 +14,17 @@ namespace {
 // In ascending order of model_type.
 constexpr std::array kFamilies{
     // clang-format off
+    Family{"RefinedWeb", describe_falcon},
+    Family{"RefinedWebModel", describe_falcon},
+    Family{"baichuan", describe_baichuan},
+    Family{"bloom", describe_bloom},
     Family{"chatglm", describe_chatglm},
     Family{"codegen", describe_codegen},
     Family{"cohere", describe_cohere},
     Family{"cohere2", describe_cohere2},
+    Family{"deepseek_v2", describe_deepseek_v2},
+    Family{"deepseek_v3", describe_deepseek_v3},
+    Family{"falcon", describe_falcon},
     Family{"gemma", describe_gemma},
     Family{"gemma2", describe_gemma2},
     Family{"gemma3", describe_gemma3},
@@ -35,6 +42,7 @@ constexpr std::array kFamilies{
     Family{"llama", describe_llama},
     Family{"mistral", describe_mistral},
     Family{"mixtral", describe_mixtral},
+    Family{"mpt", describe_mpt},
     Family{"olmo", describe_olmo},
     Family{"olmo2", describe_olmo2},
     Family{"olmo3", describe_olmo3},

@@ -2,11 +2,15 @@
 
 namespace tensormill {
 
-int32_t rows_by_head(const AttentionSpec& attention, int32_t row) {
-  const int32_t part = row / attention.query_rows();
-  const int32_t within = row % attention.query_rows();
-  const int32_t head = within / attention.dim;
-  return (head * 3 + part) * attention.dim + within % attention.dim;
+int32_t rows_by_group(const AttentionSpec& attention, int32_t row) {
+  const int32_t shared = attention.heads / attention.kv_heads;
+  const int32_t head = row / attention.dim;  // of the queries, then the keys, then the values
+  int32_t group = head / shared, place = head % shared;
+  if (head >= attention.heads) {
+    group = (head - attention.heads) % attention.kv_heads;
+    place = shared + (head - attention.heads) / attention.kv_heads;
+  }
+  return (group * (shared + 2) + place) * attention.dim + row % attention.dim;
 }
 
 }  // namespace tensormill

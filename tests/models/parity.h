@@ -61,27 +61,30 @@ inline Differences compare(const Variant& variant, const Model& model) {
 }
 
 // The best token after the prompt and after each of the reference's tokens but the last. The prompt
-// comes in chunks, where the model may.
+// comes in chunks, where the model may; where nothing is cached, with all tokens before.
 inline std::vector<int32_t> best_tokens(const Variant& variant, const Model& model) {
   std::vector<int32_t> tokens = variant.prompts[static_cast<size_t>(variant.greedy_prompt)];
   const auto prompt = static_cast<int32_t>(tokens.size());
-  const int32_t chunk = model.info().rules.chunks ? 7 : prompt;
+  const SequenceRules& rules = model.info().rules;
+  const int32_t chunk = rules.chunks ? 7 : prompt;
   const TokenPlaces places = find_places(model.info().blanks, tokens);
   tokens.insert(tokens.end(), variant.greedy.begin(), variant.greedy.end() - 1);
   const auto total = static_cast<int32_t>(tokens.size());
   std::vector<int32_t> blocks(static_cast<size_t>(total + kBlockTokens - 1) / kBlockTokens);
   std::iota(blocks.begin(), blocks.end(), 0);
   const auto cache = model.make_cache(static_cast<int32_t>(blocks.size()));
-  const auto workspace = model.make_workspace({chunk, 1, 1, total});
+  const auto workspace = model.make_workspace({rules.recomputes ? total : chunk, 1, 1, total});
   std::vector<int32_t> result;
   HostBatch batch;
   int32_t begin = 0;
   while (begin < total) {
     const int32_t count = begin < prompt ? std::min(chunk, prompt - begin) : 1;
-    batch.clear();
-    batch.add(std::span(tokens).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
-              begin, prompt, blocks, HostBatch::Logits::kLast, places);
+    const int32_t first = rules.recomputes ? 0 : begin;
     begin += count;
+    batch.clear();
+    batch.add(
+        std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(begin - first)),
+        first, prompt, blocks, HostBatch::Logits::kLast, places);
     const float* logits = forward(model, batch.batch(), *cache, *workspace).logits;
     if (begin < prompt) continue;
     const float* best = std::max_element(logits, logits + model.info().vocabulary);

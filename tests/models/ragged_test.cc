@@ -24,7 +24,7 @@ struct Running {
   TokenPlaces places;
   std::vector<int32_t> blocks;
   int32_t done = 0;
-  std::vector<float> logits;  // [done, vocabulary]
+  std::vector<float> logits;  // [rows computed, vocabulary]
 };
 
 constexpr int32_t kBlocks = 251;  // prime, and more than the sequences need
@@ -48,12 +48,13 @@ std::vector<Running> make_sequences(const Variant& variant, const ModelInfo& inf
 }
 
 // Runs the sequences until all their tokens are done. Step i of sequence s takes chunk(s, i) prompt
-// tokens; after the prompt one token a step.
+// tokens; after the prompt one token a step. Where nothing is cached, all tokens before come again
+// and all their logits are kept.
 template <class Chunk>
 void run(const Model& model, std::span<Running> sequences, Chunk&& chunk) {
   int32_t rows = 0, longest = 0;
   for (const Running& sequence : sequences) {
-    rows += sequence.prompt;
+    rows += static_cast<int32_t>(sequence.tokens.size());
     longest = std::max(longest, static_cast<int32_t>(sequence.tokens.size()));
   }
   const auto cache = model.make_cache(kBlocks);
@@ -70,11 +71,13 @@ void run(const Model& model, std::span<Running> sequences, Chunk&& chunk) {
       const int32_t left = sequence.prompt - sequence.done;
       const int32_t count = left > 0 ? std::min(left, chunk(s, step)) : 1;
       if (sequence.done == total || count == 0) continue;
+      const int32_t first = model.info().rules.recomputes ? 0 : sequence.done;
+      const int32_t computed = sequence.done + count - first;
       batch.add(std::span(sequence.tokens)
-                    .subspan(static_cast<size_t>(sequence.done), static_cast<size_t>(count)),
-                sequence.done, sequence.prompt, sequence.blocks, HostBatch::Logits::kAll,
-                sequence.places);
-      taken.emplace_back(&sequence, count);
+                    .subspan(static_cast<size_t>(first), static_cast<size_t>(computed)),
+                first, sequence.prompt, sequence.blocks, HostBatch::Logits::kAll, sequence.places);
+      sequence.done += count;
+      taken.emplace_back(&sequence, computed);
     }
     if (taken.empty()) {
       const bool all_done = std::all_of(sequences.begin(), sequences.end(), [](const Running& s) {
@@ -84,10 +87,9 @@ void run(const Model& model, std::span<Running> sequences, Chunk&& chunk) {
       continue;
     }
     const float* logits = forward(model, batch.batch(), *cache, *workspace).logits;
-    for (auto& [sequence, count] : taken) {
-      const float* end = logits + static_cast<size_t>(count) * vocabulary;
+    for (auto& [sequence, computed] : taken) {
+      const float* end = logits + static_cast<size_t>(computed) * vocabulary;
       sequence->logits.insert(sequence->logits.end(), logits, end);
-      sequence->done += count;
       logits = end;
     }
   }

@@ -6,10 +6,15 @@ namespace tensormill {
 
 // One function for each file of this folder: spec and names from config.json. Errors:
 // kArtifactInvalid (a key that is missing or absurd), kUnsupported (a value this build can't run).
+FamilyModel describe_baichuan(ConfigReader& config);
+FamilyModel describe_bloom(ConfigReader& config);
 FamilyModel describe_chatglm(ConfigReader& config);
 FamilyModel describe_codegen(ConfigReader& config);
 FamilyModel describe_cohere(ConfigReader& config);
 FamilyModel describe_cohere2(ConfigReader& config);
+FamilyModel describe_deepseek_v2(ConfigReader& config);
+FamilyModel describe_deepseek_v3(ConfigReader& config);
+FamilyModel describe_falcon(ConfigReader& config);
 FamilyModel describe_gemma(ConfigReader& config);
 FamilyModel describe_gemma2(ConfigReader& config);
 FamilyModel describe_gemma3(ConfigReader& config);
@@ -28,6 +33,7 @@ FamilyModel describe_internlm2(ConfigReader& config);
 FamilyModel describe_llama(ConfigReader& config);
 FamilyModel describe_mistral(ConfigReader& config);
 FamilyModel describe_mixtral(ConfigReader& config);
+FamilyModel describe_mpt(ConfigReader& config);
 FamilyModel describe_olmo(ConfigReader& config);
 FamilyModel describe_olmo2(ConfigReader& config);
 FamilyModel describe_olmo3(ConfigReader& config);
