@@ -10,4 +10,7 @@ namespace tensormill {
 // queries.
 int32_t rows_by_head(const AttentionSpec& attention, int32_t row);
 
+// Group after group: the queries of the heads that share a key, the key, the value.
+int32_t rows_by_group(const AttentionSpec& attention, int32_t row);
+
 }  // namespace tensormill
