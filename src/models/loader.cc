@@ -183,11 +183,16 @@ void fill_computed(ModelWeights& weights, const TransformerSpec& spec) {
   constexpr double kBase = 10000;
   const auto width = static_cast<size_t>(stack.width), half = width / 2;
   const size_t size = dtype_size(weights.table_type);
-  std::vector<float> row(width);
+  // Rounded where the reference rounds: far positions multiply what the frequencies differ by.
+  const double last = half > 1 ? static_cast<double>(half - 1) : 1;
+  const auto step = static_cast<float>(-std::log(kBase) / last);
+  std::vector<float> row(width), frequencies(half);
+  for (size_t i = 0; i < half; ++i) {
+    frequencies[i] = static_cast<float>(std::exp(double{static_cast<float>(i) * step}));
+  }
   for (size_t r = 0; r < static_cast<size_t>(stack.embedding.position_rows); ++r) {
     for (size_t i = 0; i < half; ++i) {
-      const double step = half > 1 ? static_cast<double>(i) / static_cast<double>(half - 1) : 0;
-      const auto angle = static_cast<float>(r) * static_cast<float>(std::pow(kBase, -step));
+      const float angle = static_cast<float>(r) * frequencies[i];
       row[i] = std::sin(angle);
       row[half + i] = std::cos(angle);
     }

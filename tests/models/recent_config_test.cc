@@ -82,8 +82,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"olmo", "clipped", "clip_qkv", "-1", "a number from", kInvalid},
         Refused{"smollm3", "biased", "use_sliding_window", "true", "false"},
         Refused{"smollm3", "biased", "no_rope_layers", "[1]", "each layer", kInvalid}),
-    [](const auto& info) {
-      return std::string(info.param.family) + "_" + info.param.key + std::to_string(info.index);
+    [](const auto& test) {
+      return std::string(test.param.family) + "_" + test.param.key + std::to_string(test.index);
     });
 
 TEST(GemmaConfig, GeluOfTheFirstFilesIsTheTanhForm) {
