@@ -1,5 +1,7 @@
 #include "models/latent_config.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <utility>
 

@@ -9,9 +9,9 @@ namespace tensormill {
 FamilyModel describe_chatglm(ConfigReader& config);
 FamilyModel describe_codegen(ConfigReader& config);
 FamilyModel describe_cohere(ConfigReader& config);
+FamilyModel describe_cohere2(ConfigReader& config);
 FamilyModel describe_deepseek_v2(ConfigReader& config);
 FamilyModel describe_deepseek_v3(ConfigReader& config);
-FamilyModel describe_cohere2(ConfigReader& config);
 FamilyModel describe_gemma(ConfigReader& config);
 FamilyModel describe_gemma2(ConfigReader& config);
 FamilyModel describe_gemma3_text(ConfigReader& config);
