@@ -55,7 +55,7 @@ class Inspect : public testing::Test {
 
 TEST_F(Inspect, AConfigAlone) {
   EXPECT_THAT(output("inspect " + folder_.string()),
-              AllOf(HasSubstr("family           llama"), HasSubstr("parameters       25136"),
+              AllOf(HasSubstr("family           llama"), HasSubstr("parameters       24876"),
                     HasSubstr("mode             fused kernels"), HasSubstr("memory as"),
                     HasSubstr("no weights here")));
 }
