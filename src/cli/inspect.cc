@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/load_model.h"
 #include "models/describe.h"
+#include "models/properties.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 
@@ -40,9 +41,25 @@ std::string attention_text(const TransformerSpec& spec) {
   for_each_attention(spec, [&](const AttentionSpec& a) {
     if (!text.empty()) return;
     text = fmt::format("{} heads of {} on {} of keys and values", a.heads, a.dim, a.kv_heads);
+    if (a.core != Core::kDense) {
+      text +=
+          fmt::format(", in chunks of {} tokens with {} before", a.chunk.length, a.chunk.before);
+    }
     if (a.rope.dim > 0) text += fmt::format(", {} of {} rotary", a.rope.dim, a.dim);
   });
   return text;
+}
+
+std::string experts_text(const TransformerSpec& spec) {
+  for (const std::vector<BranchSpec>& kind : spec.stacks.front().kinds) {
+    for (const BranchSpec& branch : kind) {
+      const auto* mlp = std::get_if<MlpSpec>(&branch.body);
+      if (mlp == nullptr || mlp->experts.count < 2) continue;
+      return fmt::format("{} of {}, each of width {}{}", mlp->experts.active, mlp->experts.count,
+                         mlp->width, branch.with_next ? ", and one that is shared" : "");
+    }
+  }
+  return "";
 }
 
 // What the folder's weights are in, once they have been checked against config.json.
@@ -80,11 +97,25 @@ void print_memory(const Description& description, const ModelWeights& shapes,
   }
 }
 
+bool draws_own_rotations(const TransformerSpec& spec) {
+  bool own = false;
+  for_each_attention(spec, [&](const AttentionSpec& attention) {
+    own |= attention.core == Core::kHashed && !attention.hash.seed;
+  });
+  return own;
+}
+
 // Why an option of serving can't be used with this model.
-void print_limits(const ModelInfo& info) {
+void print_limits(const TransformerSpec& spec, const ModelInfo& info) {
   std::vector<std::pair<const char*, std::string>> limits;
-  if (!info.rules.chunks) limits.emplace_back("prompt chunks", "attention is not causal");
-  if (!info.rules.shares_prefix) limits.emplace_back("shared prefixes", "attention is not causal");
+  const char* reason =
+      info.rules.recomputes ? "each step computes the whole sequence" : "attention is not causal";
+  if (!info.rules.chunks) limits.emplace_back("prompt chunks", reason);
+  if (!info.rules.shares_prefix) limits.emplace_back("shared prefixes", reason);
+  if (draws_own_rotations(spec)) {
+    limits.emplace_back("the reference's numbers",
+                        "hash_seed is not set: it draws other rotations in every run");
+  }
   if (info.dynamic_rope_from > 0) {
     limits.emplace_back("prefixes shared at any length",
                         "keys depend on the prompt's length beyond the trained one");
@@ -106,23 +137,30 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   const std::string stored = stored_text(description, folder, shapes, &format);
   line("family", info.model_type);
   line("task", "text generation");
-  line("mode", fmt::format("fused kernels ({}), one rank", kernels.name));
+  line("mode", fmt::format("fused kernels ({}), one rank{}", kernels.name,
+                           info.rules.recomputes
+                               ? "; nothing is cached: each token computes its whole sequence again"
+                               : ""));
   line("parameters", fmt::format("{} ({:.1f} million)", info.parameters,
                                  static_cast<double>(info.parameters) / 1e6));
   line("layers", fmt::format("{} of width {}", info.layers, info.width));
   line("attention", attention_text(description.model.spec));
+  if (const std::string experts = experts_text(description.model.spec); !experts.empty()) {
+    line("experts", experts);
+  }
   line("vocabulary", fmt::format("{}{}", info.vocabulary,
                                  description.model.spec.head.tied ? ", head tied to it" : ""));
   line("positions", fmt::format("{}{}", info.max_positions,
                                 info.hard_position_limit ? ", learned: none beyond" : ""));
   line("end of text",
        info.eos_ids.empty() ? "none" : fmt::format("{}", fmt::join(info.eos_ids, ", ")));
+  line("properties", fmt::format("{}", fmt::join(properties(description.model.spec), ", ")));
   line("checkpoint", stored);
   line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",
                             yes_no(info.rules.chunks), yes_no(info.rules.shares_prefix),
                             yes_no(info.rules.rewinds)));
   print_memory(description, shapes, kernels);
-  print_limits(info);
+  print_limits(description.model.spec, info);
   return 0;
 }
 

@@ -25,7 +25,7 @@ class BatchBuilder {
  private:
   std::vector<int32_t> message_;
   int32_t *rows_, *sequences_, *logit_rows_;  // the counts, first in the message
-  int32_t *tokens_, *slots_, *row_sequence_, *prompts_;
+  int32_t *tokens_, *slots_, *positions_[2], *row_sequence_, *prompts_;
   int32_t *row_begin_, *keys_, *prefix_, *logit_row_, *tables_;
   RaggedBatch batch_;
 };

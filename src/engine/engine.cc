@@ -44,8 +44,11 @@ Engine::~Engine() = default;
 
 uint64_t Engine::submit(GenerationRequest request) {
   request = checked(std::move(request), impl_->loop->model(), impl_->options, impl_->blocks);
+  const TokenPlaces places = find_places(impl_->loop->model().blanks, request.prompt);
   const uint64_t id = impl_->next_id.fetch_add(1);
-  impl_->loop->submit(std::make_unique<ActiveRequest>(id, std::move(request), impl_->tokenizer));
+  auto active = std::make_unique<ActiveRequest>(id, std::move(request), impl_->tokenizer);
+  active->places = places;
+  impl_->loop->submit(std::move(active));
   return id;
 }
 

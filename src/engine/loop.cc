@@ -27,9 +27,10 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo
   return result;
 }
 
-// Computes a new token of a sequence that has put out some, nothing else.
-bool decodes(const StepItem& item) {
-  return item.count == 1 && item.samples && item.first >= item.sequence->prompt;
+// Computes a new token of a sequence that has put out some, nothing else but what isn't cached.
+bool decodes(const StepItem& item, bool recomputes) {
+  const bool one = recomputes || item.count == 1;
+  return one && item.samples && item.first + item.count > item.sequence->prompt;
 }
 
 }  // namespace
@@ -278,7 +279,7 @@ void EngineLoop::count_step(std::span<const StepItem> items) {
   ++counted_.steps;
   int64_t decoding = 0;
   for (const StepItem& item : items) {
-    if (decodes(item)) {
+    if (decodes(item, runner_->info().rules.recomputes)) {
       ++decoding;
     } else {
       counted_.prefill_tokens += item.count;

@@ -75,10 +75,12 @@ int64_t available_memory(const std::string& root) {
 }
 
 CachePlan plan_cache(const EngineOptions& options, int64_t bytes_per_token, int64_t available) {
-  const int64_t block_bytes = std::max<int64_t>(1, bytes_per_token) * kBlockTokens;
+  const int64_t block_bytes = bytes_per_token * kBlockTokens;
   const int64_t sequence = Scheduler::blocks_for(options.max_tokens);
   int64_t blocks = 0;
-  if (options.cache_bytes > 0) {
+  if (bytes_per_token == 0) {
+    blocks = sequence * options.max_sequences;
+  } else if (options.cache_bytes > 0) {
     blocks = options.cache_bytes / block_bytes;
     if (blocks == 0) {
       throw_error(ErrorKind::kConfigInvalid,

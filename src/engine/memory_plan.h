@@ -18,7 +18,8 @@ struct CachePlan {
 
 // How many blocks the cache gets. With options.cache_bytes as many as fit; kConfigInvalid where
 // that is not one block. With 0 enough for max_sequences of max_tokens, but at most 60 % of
-// `available`; kOutOfMemory where that doesn't hold one sequence.
+// `available`; kOutOfMemory where that doesn't hold one sequence. Blocks without bytes, of a model
+// that caches nothing, are enough for all.
 CachePlan plan_cache(const EngineOptions& options, int64_t bytes_per_token, int64_t available);
 
 }  // namespace tensormill

@@ -65,7 +65,7 @@ std::span<const StepItem> Scheduler::plan() {
 void Scheduler::complete() {
   for (const StepItem& item : items_) {
     Sequence& sequence = *item.sequence;
-    sequence.computed = item.first + item.count;
+    if (!options_.rules.recomputes) sequence.computed = item.first + item.count;
     if (!shares()) continue;
     for (; (sequence.published + 1) * kBlockTokens <= sequence.computed; ++sequence.published) {
       const int32_t block = sequence.blocks[static_cast<size_t>(sequence.published)];
@@ -83,6 +83,7 @@ int32_t Scheduler::prompt_share(const Sequence& sequence, int32_t budget) const 
 
 // Takes blocks for up to `count` more tokens; returns for how many there is room.
 int32_t Scheduler::grow(Sequence& sequence, int32_t count) {
+  if (options_.rules.recomputes) return count;
   const int32_t needed = blocks_for(int64_t{sequence.computed} + count);
   while (static_cast<int32_t>(sequence.blocks.size()) < needed) {
     const int32_t block = pool_.take();
@@ -115,6 +116,7 @@ void Scheduler::admit(int32_t budget) {
 // Finds what is cached of a waiting sequence and whether the rest fits into the free blocks, with
 // some over for the running ones to grow: a prompt computed only to be preempted is lost work.
 bool Scheduler::seat(Sequence& sequence) {
+  if (options_.rules.recomputes) return true;
   share_prefix(sequence);
   const int32_t needed = blocks_for(static_cast<int64_t>(sequence.tokens.size())) -
                          static_cast<int32_t>(sequence.blocks.size());

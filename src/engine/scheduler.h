@@ -7,6 +7,7 @@
 
 #include "engine/block_pool.h"
 #include "models/model.h"
+#include "nn/token_places.h"
 
 namespace tensormill {
 
@@ -15,6 +16,7 @@ struct Sequence {
   std::vector<int32_t> tokens;  // prompt and output so far; room for all of them reserved
   int32_t prompt = 0;           // how many of them are the request's own
   bool started = false;         // has been admitted before
+  TokenPlaces places;           // of its tokens
 
   // The scheduler's own:
   int32_t computed = 0;                           // tokens whose keys are in the cache
@@ -47,7 +49,8 @@ struct SchedulerOptions {
 // Sequences run in the order they came. Each running one that decodes gets its token; what is left
 // of the budget goes to prompts, the oldest first. When blocks run out, the youngest running
 // sequence goes back to the front of the queue, to be computed again later: the oldest always moves
-// on, so every sequence ends.
+// on, so every sequence ends. Where nothing is cached, a sequence needs no blocks and each of its
+// tokens computes it whole: as many of them as the budget holds, the oldest first.
 class Scheduler {
  public:
   Scheduler(BlockPool& pool, const SchedulerOptions& options);

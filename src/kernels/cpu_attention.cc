@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 
 #include "kernels/cpu_kernels.h"
 
@@ -59,15 +58,6 @@ Plan make_plan(const AttentionArgs& args) {
   }
   plan.first[plan.sequences] = plan.tiles;
   return plan;
-}
-
-// f(i) for i in [0, count), each thread taking the next one when it is free.
-template <class F>
-void take_turns(Stream stream, int32_t count, F&& f) {
-  std::atomic<int32_t> next{0};
-  for_range(stream, threads_of(stream), 1, [&](int64_t, int64_t) {
-    for (int32_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) f(i);
-  });
 }
 
 }  // namespace

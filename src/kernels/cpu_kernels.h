@@ -3,6 +3,7 @@
 // How the CPU's table entries split work over the thread team. The functions of one level know
 // nothing of threads; here nothing is computed, so no result depends on a split.
 
+#include <atomic>
 #include <utility>
 
 #include "kernels/cpu/level.h"
@@ -24,8 +25,19 @@ inline int threads_of(Stream stream) {
   return stream == nullptr ? 1 : team_of(stream)->size();
 }
 
+// f(i) for i in [0, count), each thread taking the next one when it is free.
+template <class F>
+void take_turns(Stream stream, int32_t count, F&& f) {
+  std::atomic<int32_t> next{0};
+  for_range(stream, threads_of(stream), 1, [&](int64_t, int64_t) {
+    for (int32_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) f(i);
+  });
+}
+
 void cpu_rope(const RopeArgs& args, Stream stream);
 void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream);
+void cpu_route(const RouteArgs& args, Stream stream);
+void cpu_experts(const CpuLevel& level, const ExpertsArgs& args, Stream stream);
 void cpu_attention(const CpuLevel& level, const AttentionArgs& args, Stream stream);
 size_t cpu_attention_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
 

@@ -53,6 +53,9 @@ struct Entries {
   static void attention(const AttentionArgs& args, Stream stream) {
     cpu_attention(level(), args, stream);
   }
+  static void experts(const ExpertsArgs& args, Stream stream) {
+    cpu_experts(level(), args, stream);
+  }
   static void pack(const PackArgs& args, Stream stream) {
     const int32_t last = args.source.first_row + args.source.rows;
     const int32_t begin = args.source.first_row / kPanel, end = (last + kPanel - 1) / kPanel;
@@ -73,9 +76,9 @@ struct Entries {
 template <const CpuLevel& (*level)()>
 constexpr KernelTable table_of(const char* name) {
   using E = Entries<level>;
-  return {name,     E::embed,    E::residual,          E::linear, E::norm_linear,
-          cpu_rope, E::to_cache, E::attention,         gather,    E::pack,
-          runs,     stores,      cpu_attention_scratch};
+  return {name,     E::embed,    E::residual,  E::linear, E::norm_linear,
+          cpu_rope, E::to_cache, E::attention, cpu_route, E::experts,
+          gather,   E::pack,     runs,         stores,    cpu_attention_scratch};
 }
 
 // Best last.

@@ -28,6 +28,7 @@ inline constexpr int kAttentionChunk = 256;
 inline constexpr int kBlockTokens = 32;  // tokens of one KV cache block; divides kAttentionChunk
 inline constexpr int kPanel = 64;        // outputs of one panel of a packed weight
 inline constexpr int kMaxHeadDim = 512;
+inline constexpr int kMaxExperts = 1024;
 
 using Stream = struct StreamTag*;  // a CUDA stream, or the CPU's ThreadTeam
 
@@ -204,6 +205,53 @@ struct AttentionArgs {
   Live sequences, rows;
 };
 
+enum class ExpertScore : uint8_t { kSoftmax, kSigmoid };
+
+// Which experts the rows take. A place is one row at one expert; places are in the order of
+// experts, and within one in the order of rows.
+struct Routes {
+  int32_t* expert;  // [rows, active], ascending within a row
+  float* weight;    // [rows, active]: of that expert's result
+  int32_t* place;   // [rows, active]
+  int32_t* row;     // [rows * active]: of each place
+  int32_t* begin;   // [experts + 1]: first place of each expert
+};
+
+// Each row takes the `active` experts with the largest scores (of equal ones the first): the
+// softmax over all experts, or the sigmoid of each. With groups > 1 (runs of experts of equal
+// length) only experts of the active_groups groups with the largest sum of their group_best best
+// scores are taken. A weight is the score, divided by the sum of the row's weights where
+// `normalize` is set, times `scale`.
+struct RouteArgs {
+  const float* logits;  // [rows, experts]
+  const float* bias;    // [experts], added to the scores for the choice alone, or null
+  ExpertScore score;
+  int32_t experts, active;
+  int32_t groups, active_groups, group_best;
+  bool normalize;
+  float scale;
+  Routes routes;  // out
+  Live live;      // rows
+};
+
+// out[row] = addend[row], then + weight * expert(in[row]) for the row's experts in ascending order.
+// An expert is two products: act(first), gated or not, then second; in both every row keeps the
+// order of sums of `linear`. Expert 0's weights; those of the others follow, packed_bytes apart.
+struct ExpertsArgs {
+  Packed first, second;
+  Activation act;
+  bool gated;
+  int32_t experts, active;
+  Routes routes;
+  Rows in;              // [rows, width]
+  const float* addend;  // [rows, width] or null
+  float* out;           // [rows, width]
+  // Scratch, a row for each place: [width] and [inner] of the input's type, [width].
+  Rows taken, inner;
+  float* value;
+  Live live;  // rows
+};
+
 // Source of (a part of) one packed weight. Row first_row + r of the packed weight, r < rows, is row
 // row_map[r] of the source (null: row r); a negative entry leaves the packed row alone, so that
 // interleaved rows (gate_i, up_i) come from two sources. transposed: the source is [inner,
@@ -233,6 +281,8 @@ struct KernelTable {
   void (*rope)(const RopeArgs&, Stream);
   void (*to_cache)(const ToCacheArgs&, Stream);
   void (*attention)(const AttentionArgs&, Stream);
+  void (*route)(const RouteArgs&, Stream);
+  void (*experts)(const ExpertsArgs&, Stream);
   void (*gather)(const float* from, const int32_t* rows, float* to, int32_t width, Live, Stream);
   void (*pack)(const PackArgs&, Stream);
   bool (*runs)(const AttentionArgs&);  // asked at load with the model's real arguments

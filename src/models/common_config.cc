@@ -25,42 +25,6 @@ constexpr std::array<std::pair<std::string_view, Activation>, 13> kActivations{{
     {"linear", Activation::kNone},
 }};
 
-constexpr double kMaxTheta = 1e12, kMaxFactor = 1e6;
-
-void read_llama3(ConfigReader& scaling, RopeSpec& rope) {
-  rope.scaling = RopeScaling::kLlama3;
-  rope.factor = scaling.number("factor", 1, kMaxFactor);
-  rope.low_frequency = scaling.number("low_freq_factor", 1e-6, kMaxFactor);
-  rope.high_frequency = scaling.number("high_freq_factor", 1e-6, kMaxFactor);
-  if (rope.high_frequency <= rope.low_frequency) {
-    scaling.fail("high_freq_factor", "more than low_freq_factor");
-  }
-  rope.original_length = scaling.integer("original_max_position_embeddings", 1, kMaxPositions);
-}
-
-void read_scaling(ConfigReader& scaling, RopeSpec& rope, int32_t max_positions) {
-  // Older files say `type`; where both stand, transformers lets `type` win.
-  const char* key = scaling.has("type") ? "type" : "rope_type";
-  const std::string type = scaling.text(key);
-  scaling.without_effect({"type", "rope_type"});
-  if (type == "default") return;
-  if (type == "linear") {
-    rope.scaling = RopeScaling::kLinear;
-    rope.factor = scaling.number("factor", 1, kMaxFactor);
-    scaling.without_effect({"original_max_position_embeddings"});
-  } else if (type == "dynamic") {
-    rope.scaling = RopeScaling::kDynamic;
-    rope.factor = scaling.number("factor", 1, kMaxFactor);
-    rope.original_length = max_positions;
-    scaling.without_effect({"original_max_position_embeddings"});  // the reference ignores it too
-    if (rope.dim < 4) scaling.fail(key, "another type: dynamic scaling needs 4 or more dimensions");
-  } else if (type == "llama3") {
-    read_llama3(scaling, rope);
-  } else {
-    scaling.unsupported(key, "default, linear, dynamic, llama3");
-  }
-}
-
 }  // namespace
 
 int32_t read_integer(ConfigReader& config, std::initializer_list<std::string_view> spellings,
@@ -99,32 +63,6 @@ int32_t even_head_dim(const ConfigReader& config, std::string_view width_key, in
                 fmt::format("heads of at most {} values: {} is {}", kMaxHeadDim, width_key, width));
   }
   return width / heads;
-}
-
-RopeSpec read_rope(ConfigReader& config, std::string_view theta_key, int32_t head_dim, float share,
-                   int32_t max_positions) {
-  constexpr float kUsualTheta = 10000;
-  RopeSpec rope;
-  rope.theta = config.number(theta_key, 1, kMaxTheta, kUsualTheta);
-  const bool newer = config.has("rope_parameters");
-  const char* key = newer ? "rope_parameters" : "rope_scaling";
-  config.without_effect({"rope_parameters", "rope_scaling"});
-  if (!config.has(key)) {
-    rope.dim = static_cast<int32_t>(static_cast<float>(head_dim) * share);
-  } else {
-    ConfigReader scaling = config.object(key);
-    rope.theta = scaling.number("rope_theta", 1, kMaxTheta, rope.theta);
-    share = scaling.number("partial_rotary_factor", 0, 1, share);
-    rope.dim = static_cast<int32_t>(static_cast<float>(head_dim) * share);
-    read_scaling(scaling, rope, max_positions);
-  }
-  if (rope.dim % 2 != 0) {
-    throw_error(ErrorKind::kArtifactInvalid,
-                "{}: rotary positions turn {} of the {} values of a head (head_dim), expected an "
-                "even number",
-                config.file(), rope.dim, head_dim);
-  }
-  return rope;
 }
 
 void read_common_keys(ConfigReader& config) {

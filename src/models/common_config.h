@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "models/config_reader.h"
+#include "models/rope_config.h"
 #include "nn/spec.h"
 
 namespace tensormill {
@@ -25,13 +26,6 @@ Activation read_activation(ConfigReader& config, std::string_view key, const cha
 // width / heads, where that is whole. Errors: kArtifactInvalid naming both keys.
 int32_t even_head_dim(const ConfigReader& config, std::string_view width_key, int32_t width,
                       std::string_view heads_key, int32_t heads);
-
-// Rotary positions from rope_parameters, or rope_scaling and `theta_key`. `share`: the part of
-// head_dim that turns, where rope_parameters has no partial_rotary_factor. original_length is
-// max_positions where the scaling names none. Errors: kUnsupported naming rope type and what is
-// supported.
-RopeSpec read_rope(ConfigReader& config, std::string_view theta_key, int32_t head_dim, float share,
-                   int32_t max_positions);
 
 // Keys that every config.json may have and that change nothing in a decoder's results, and those
 // that may only have one value here.

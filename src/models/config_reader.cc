@@ -116,6 +116,21 @@ float ConfigReader::number(std::string_view key, double low, double high,
   return static_cast<float>(number);
 }
 
+std::vector<float> ConfigReader::numbers(std::string_view key, size_t count, double low,
+                                         double high) {
+  const std::string expected = fmt::format("a list of {} numbers from {} to {}", count, low, high);
+  const Json& list = require(key, expected);
+  if (!list.is_array() || list.size() != count) fail(key, expected);
+  std::vector<float> result;
+  for (const Json& item : list) {
+    if (!item.is_number()) fail(key, expected);
+    const auto number = item.get<double>();
+    if (!(number >= low && number <= high)) fail(key, expected);
+    result.push_back(static_cast<float>(number));
+  }
+  return result;
+}
+
 bool ConfigReader::flag(std::string_view key, std::optional<bool> fallback) {
   if (fallback && find(key) == nullptr) return *fallback;
   const Json& value = require(key, "true or false");

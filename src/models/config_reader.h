@@ -30,10 +30,14 @@ class ConfigReader {
                   std::optional<int32_t> fallback = {});
   // A finite number in [low, high].
   float number(std::string_view key, double low, double high, std::optional<float> fallback = {});
+  // A list of `count` finite numbers in [low, high].
+  std::vector<float> numbers(std::string_view key, size_t count, double low, double high);
   bool flag(std::string_view key, std::optional<bool> fallback = {});
   std::string text(std::string_view key, std::optional<std::string> fallback = {});
   // A list of texts; empty where the key is absent.
   std::vector<std::string> texts(std::string_view key);
+  // The value as it stands, for shapes that no other function reads; null: absent.
+  const nlohmann::json* value(std::string_view key) { return find(key); }
   // One whole number or a list of them, negative ones dropped; empty where the key is absent.
   std::vector<int32_t> ids(std::string_view key);
   // An object below this one; its keys are tracked like the others, as "key.inner".

@@ -1,6 +1,8 @@
 #include "models/describe.h"
 
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,7 @@ ModelInfo read_info(const TransformerSpec& spec, ConfigReader& config) {
   info.max_positions = spec.max_positions;
   info.hard_position_limit = stack.embedding.position_rows > 0;
   info.dynamic_rope_from = dynamic_rope_from(spec);
-  info.axes = spec.axes;
+  info.blanks = spec.blanks;
   info.rules = rules(spec);
   info.parameters = count_parameters(spec);
   info.eos_ids = config.ids("eos_token_id");
@@ -31,6 +33,46 @@ ModelInfo read_info(const TransformerSpec& spec, ConfigReader& config) {
   if (!bos.empty()) info.bos_id = bos.front();
   if (!pad.empty()) info.pad_id = pad.front();
   return info;
+}
+
+using TokenIds = std::map<std::string, int32_t>;
+
+void add_token(TokenIds& ids, const Json& text, const Json& id) {
+  if (text.is_string() && id.is_number_integer()) ids.emplace(text, id.get<int32_t>());
+}
+
+// Ids of added tokens by their text, from the tokenizer files that a folder may have.
+TokenIds read_added_tokens(const std::filesystem::path& folder) {
+  TokenIds ids;
+  if (const auto file = folder / "added_tokens.json"; std::filesystem::exists(file)) {
+    const Json json = read_json_file(file);
+    for (const auto& item : json.items()) add_token(ids, item.key(), item.value());
+  }
+  if (const auto file = folder / "tokenizer.json"; std::filesystem::exists(file)) {
+    const Json json = read_json_file(file);
+    const auto tokens = json.find("added_tokens");
+    if (tokens == json.end() || !tokens->is_array()) return ids;
+    for (const Json& token : *tokens) {
+      if (!token.contains("content") || !token.contains("id")) continue;
+      add_token(ids, token.at("content"), token.at("id"));
+    }
+  }
+  return ids;
+}
+
+void find_blank_tokens(const std::filesystem::path& folder, BlankSpec& blanks) {
+  if (blanks.start_name.empty()) return;
+  const TokenIds ids = read_added_tokens(folder);
+  const auto id_of = [&](const std::string& name) {
+    const auto found = ids.find(name);
+    if (found != ids.end()) return found->second;
+    throw_error(ErrorKind::kArtifactInvalid,
+                "{}: neither added_tokens.json nor tokenizer.json has the token \"{}\", which this "
+                "model's positions depend on",
+                folder.string(), name);
+  };
+  blanks.start = id_of(blanks.start_name);
+  for (const std::string& name : blanks.mask_names) blanks.masks.push_back(id_of(name));
 }
 
 WeightFormat read_usual_format(ConfigReader& config) {
@@ -54,6 +96,7 @@ Description describe_model(const std::filesystem::path& folder) {
   const Family& family = find_family(config.text("model_type"), description.file);
   description.model = family.describe(config);
   read_common_keys(config);
+  find_blank_tokens(folder, description.model.spec.blanks);
   description.info = read_info(description.model.spec, config);
   description.usual_format = read_usual_format(config);
   config.finish();

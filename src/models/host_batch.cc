@@ -15,20 +15,22 @@ void HostBatch::clear() {
 }
 
 void HostBatch::add(std::span<const int32_t> tokens, int32_t begin, int32_t prompt_length,
-                    std::span<const int32_t> blocks, Logits logits) {
+                    std::span<const int32_t> blocks, Logits logits, const TokenPlaces& places) {
   const auto sequence = static_cast<int32_t>(keys_.size());
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (logits == Logits::kAll || (logits == Logits::kLast && i + 1 == tokens.size())) {
       logit_row_.push_back(static_cast<int32_t>(tokens_.size()));
     }
     tokens_.push_back(tokens[i]);
-    slots_.push_back(begin + static_cast<int32_t>(i));
+    const int32_t slot = begin + static_cast<int32_t>(i);
+    slots_.push_back(slot);
+    for (int axis = 0; axis < 2; ++axis) positions_[axis].push_back(places.position(axis, slot));
     row_sequence_.push_back(sequence);
     prompts_.push_back(prompt_length);
   }
   row_begin_.push_back(static_cast<int32_t>(tokens_.size()));
   keys_.push_back(begin + static_cast<int32_t>(tokens.size()));
-  prefix_.push_back(0);
+  prefix_.push_back(places.prefix());
   blocks_.emplace_back(blocks.begin(), blocks.end());
 }
 
@@ -48,7 +50,8 @@ const RaggedBatch& HostBatch::batch() {
   batch_.logit_rows = {&counts_[2], counts_[2]};
   batch_.max_keys = keys_.empty() ? 0 : *std::max_element(keys_.begin(), keys_.end());
   batch_.tokens = tokens_.data();
-  batch_.slots = batch_.positions[0] = slots_.data();
+  batch_.slots = slots_.data();
+  for (int axis = 0; axis < 2; ++axis) batch_.positions[axis] = positions_[axis].data();
   batch_.row_sequence = row_sequence_.data();
   batch_.prompts = prompts_.data();
   batch_.row_begin = row_begin_.data();
@@ -100,11 +103,12 @@ AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>
   HostBatch batch;
   for (const std::vector<int32_t>& sequence : sequences) {
     const auto length = static_cast<int32_t>(sequence.size());
+    const TokenPlaces places = find_places(info.blanks, sequence);
     for (int32_t begin = 0; begin < length; begin += rows) {
       const int32_t count = std::min(rows, length - begin);
       batch.clear();
       batch.add(std::span(sequence).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
-                begin, length, blocks, HostBatch::Logits::kAll);
+                begin, length, blocks, HostBatch::Logits::kAll, places);
       const StepOutput out = forward(model, batch.batch(), *cache, *workspace);
       all.logits.insert(all.logits.end(), out.logits,
                         out.logits + int64_t{count} * info.vocabulary);

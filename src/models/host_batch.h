@@ -16,14 +16,15 @@ class HostBatch {
 
   void clear();
   // Tokens begin, begin + 1, ... of a sequence whose prompt has `prompt_length` tokens and whose
-  // cache lies in `blocks`.
+  // cache lies in `blocks`; `places` where the model needs them.
   void add(std::span<const int32_t> tokens, int32_t begin, int32_t prompt_length,
-           std::span<const int32_t> blocks, Logits logits);
+           std::span<const int32_t> blocks, Logits logits, const TokenPlaces& places = {});
   // Valid until the next change.
   const RaggedBatch& batch();
 
  private:
-  std::vector<int32_t> tokens_, slots_, row_sequence_, prompts_, row_begin_{0}, keys_, prefix_;
+  std::vector<int32_t> tokens_, slots_, positions_[2], row_sequence_, prompts_, row_begin_{0},
+      keys_, prefix_;
   std::vector<int32_t> logit_row_, tables_;
   std::vector<std::vector<int32_t>> blocks_;
   int32_t counts_[3] = {};  // rows, sequences, logit rows

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace tensormill {
 
@@ -26,16 +27,21 @@ NormSpec read_rms_norm(ConfigReader& config, float eps) {
   return {NormKind::kRms, config.number("rms_norm_eps", 0, 1, eps), false};
 }
 
-AttentionSpec read_heads(ConfigReader& config, int32_t width) {
+NormSpec read_layer_norm(ConfigReader& config, bool shift, float eps) {
+  return {NormKind::kLayer, config.number("layer_norm_eps", 0, 1, eps), shift};
+}
+
+AttentionSpec read_heads(ConfigReader& config, int32_t width, int32_t usual_dim) {
   AttentionSpec attention;
   attention.heads = config.integer("num_attention_heads", 1, kMaxHeads);
   attention.kv_heads = config.integer("num_key_value_heads", 1, attention.heads, attention.heads);
   if (attention.heads % attention.kv_heads != 0) {
     config.fail("num_key_value_heads", "a divisor of num_attention_heads");
   }
-  attention.dim = config.has("head_dim") ? config.integer("head_dim", 1, kMaxHeadDim)
-                                         : even_head_dim(config, "hidden_size", width,
-                                                         "num_attention_heads", attention.heads);
+  const bool known = usual_dim > 0 || config.has("head_dim");
+  attention.dim =
+      known ? config.integer("head_dim", 1, kMaxHeadDim, usual_dim)
+            : even_head_dim(config, "hidden_size", width, "num_attention_heads", attention.heads);
   config.without_effect({"head_dim"});  // null
   attention.scale = 1 / std::sqrt(static_cast<float>(attention.dim));
   return attention;
@@ -49,9 +55,9 @@ MlpSpec read_gated_mlp(ConfigReader& config, const char* activation) {
   return mlp;
 }
 
-int32_t read_window(ConfigReader& config) {
-  if (!config.has("sliding_window")) return 0;
-  return config.integer("sliding_window", 1, kMaxPositions);
+int32_t read_window(ConfigReader& config, int32_t usual) {
+  if (config.is_null("sliding_window")) return 0;
+  return config.integer("sliding_window", 1, kMaxPositions, usual);
 }
 
 std::vector<int32_t> read_layer_windows(ConfigReader& config, int32_t window,
@@ -72,6 +78,28 @@ std::vector<int32_t> read_layer_windows(ConfigReader& config, int32_t window,
   return usual;
 }
 
+std::vector<int32_t> interleaved_windows(int32_t layers, int32_t window, int32_t period) {
+  std::vector<int32_t> windows(static_cast<size_t>(layers), window);
+  for (size_t i = static_cast<size_t>(period); i <= windows.size();
+       i += static_cast<size_t>(period)) {
+    windows[i - 1] = 0;
+  }
+  return windows;
+}
+
+std::vector<int32_t> read_late_windows(ConfigReader& config, int32_t layers) {
+  constexpr int32_t kUsualWindow = 4096, kUsualFirst = 28;
+  const bool slides = config.flag("use_sliding_window", false);
+  const int32_t window = slides ? read_window(config, kUsualWindow) : 0;
+  config.without_effect({"sliding_window", "max_window_layers"});
+  std::vector<int32_t> windows(static_cast<size_t>(layers), window);
+  if (slides) {
+    const int32_t first = config.integer("max_window_layers", 0, kMaxLayers, kUsualFirst);
+    std::fill_n(windows.begin(), std::min(first, layers), 0);
+  }
+  return read_layer_windows(config, window, std::move(windows));
+}
+
 std::vector<BranchSpec> pre_norm_layer(const AttentionSpec& attention, const MlpSpec& mlp,
                                        const NormSpec& norm) {
   BranchSpec first, second;
@@ -79,6 +107,15 @@ std::vector<BranchSpec> pre_norm_layer(const AttentionSpec& attention, const Mlp
   second.body = mlp;
   first.in = second.in = norm;
   return {first, second};
+}
+
+std::vector<BranchSpec> parallel_layer(const AttentionSpec& attention, const MlpSpec& mlp,
+                                       const NormSpec& norm) {
+  std::vector<BranchSpec> layer = pre_norm_layer(attention, mlp, norm);
+  layer[0].with_next = true;
+  layer[1].in = {};
+  layer[1].shares_in = true;
+  return layer;
 }
 
 void add_layers(StackSpec& stack, const std::vector<BranchSpec>& layer,

@@ -63,12 +63,26 @@ class Filler {
       case PlannedTensor::Target::kNorm:
         return norm(tensor, data);
       case PlannedTensor::Target::kTable:
-        return convert(data, tensor.stored->view.type, tensor.buffer->data(), plain_type(format_),
-                       tensor.stored->view.elements());
+        return table(tensor, data);
     }
   }
 
  private:
+  void table(const PlannedTensor& tensor, const void* data) const {
+    const DType type = tensor.stored->view.type, to_type = plain_type(format_);
+    const int64_t values = tensor.stored->view.elements();
+    auto* to = tensor.buffer->as<std::byte>();
+    if (tensor.row_width == 0) return convert(data, type, to, to_type, values);
+    const auto* from = static_cast<const std::byte*>(data);
+    const int64_t width = tensor.shape.back();
+    to += static_cast<size_t>(tensor.first_column) * dtype_size(to_type);
+    for (int64_t row = 0; row * width < values; ++row) {
+      convert(from + static_cast<size_t>(row * width) * dtype_size(type), type,
+              to + static_cast<size_t>(row * tensor.row_width) * dtype_size(to_type), to_type,
+              width);
+    }
+  }
+
   static void norm(const PlannedTensor& tensor, const void* data) {
     float* to = tensor.buffer->as<float>() + tensor.first_row;
     const int64_t count = tensor.stored->view.elements();
@@ -81,9 +95,10 @@ class Filler {
     const auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
     if (tensor.unit_rows) return unit_rows(tensor, data, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
-    pack_rows(*tensor.linear, {data, tensor.stored->view.type, tensor.transposed, rows, spec.inner,
-                               map.empty() ? nullptr : map.data(), tensor.first_row,
-                               map.empty() ? rows : static_cast<int32_t>(map.size())});
+    pack_rows(*tensor.linear, tensor.copy,
+              {data, tensor.stored->view.type, tensor.transposed, rows, spec.inner,
+               map.empty() ? nullptr : map.data(), tensor.first_row,
+               map.empty() ? rows : static_cast<int32_t>(map.size())});
   }
 
   // Some panels at a time: a vocabulary's rows in float32 would be large.
@@ -105,14 +120,14 @@ class Filler {
         const auto length = static_cast<float>(std::max(std::sqrt(square), kLeast));
         for (size_t i = 0; i < inner; ++i) row[i] /= length;
       }
-      pack_rows(*tensor.linear,
+      pack_rows(*tensor.linear, 0,
                 {some.data(), DType::kF32, false, count, spec.inner, nullptr, first, count});
     }
   }
 
-  void pack_rows(const Linear& linear, const PackSource& source) {
+  void pack_rows(const Linear& linear, int32_t copy, const PackSource& source) {
     const LinearSpec& spec = linear.spec();
-    pack(context_.kernels, {source, linear.weight(), format_, spec.outputs, spec.inner},
+    pack(context_.kernels, {source, linear.weight(copy), format_, spec.outputs, spec.inner},
          context_.stream);
   }
 

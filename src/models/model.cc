@@ -32,6 +32,17 @@ void lay_out_ropes(Model::Impl& model) {
   }
 }
 
+// Without a seed of the checkpoint every layer has its own.
+void draw_hashes(Model::Impl& model) {
+  constexpr uint32_t kSeed = 20200113;
+  for_each_attention(model.spec, [&](const AttentionSpec& attention) {
+    if (attention.core != Core::kHashed) return;
+    const auto layer = static_cast<uint32_t>(model.hashes.size());
+    model.hashes.emplace_back(attention, kSeed + layer,
+                              model.hashes.empty() ? nullptr : &model.hashes.front());
+  });
+}
+
 // Asked with the model's real arguments, so that no request finds out first.
 void check_device(const Model::Impl& model, WeightFormat format, const std::string& file) {
   if (!model.kernels->stores(format)) {
@@ -39,6 +50,7 @@ void check_device(const Model::Impl& model, WeightFormat format, const std::stri
                 model.kernels->name, dtype_name(plain_type(format)));
   }
   for_each_attention(model.spec, [&](const AttentionSpec& spec) {
+    if (spec.core != Core::kDense) return;
     if (model.kernels->runs(attention_shape(spec, format))) return;
     throw_error(ErrorKind::kUnsupported,
                 "{}: {} kernels can't run attention of {} heads on {} of {} values each", file,
@@ -78,6 +90,7 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
     format = options.format.value_or(stored_format(plan));
   }
   check_device(*impl, format, description.file);
+  draw_hashes(*impl);
   allocate(weights, impl->spec, format);
   if (options.random_weights) {
     fill_random(weights, impl->spec, context);

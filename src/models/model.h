@@ -10,6 +10,7 @@
 
 #include "kernels/table.h"
 #include "nn/ragged_batch.h"
+#include "nn/token_places.h"
 #include "tensor/tensor.h"
 
 namespace tensormill {
@@ -25,9 +26,10 @@ struct LoadOptions {
 
 // What follows from the spec about how sequences may be scheduled; derived by rules(), never set.
 struct SequenceRules {
-  bool chunks;         // a prompt may be split over steps
-  bool shares_prefix;  // full blocks may be shared between sequences with equal tokens
-  bool rewinds;        // steps may be taken back
+  bool chunks;              // a prompt may be split over steps
+  bool shares_prefix;       // full blocks may be shared between sequences with equal tokens
+  bool rewinds;             // steps may be taken back
+  bool recomputes = false;  // nothing is cached: every step computes whole sequences again
 };
 
 // What the engine, the server and `inspect` need to know of a model.
@@ -39,7 +41,7 @@ struct ModelInfo {
   bool hard_position_limit =
       false;  // learned positions: no token beyond max_positions can be computed
   int32_t dynamic_rope_from = 0;  // longer prompts' keys depend on their length; 0: none do
-  int32_t axes = 1;               // of positions
+  BlankSpec blanks;               // how tokens get their positions
   std::vector<int32_t> eos_ids;   // generation_config.json, else config.json
   int32_t bos_id = -1, pad_id = -1;
   WeightFormat format = WeightFormat::kF32;

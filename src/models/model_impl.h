@@ -4,6 +4,7 @@
 
 #include "models/model.h"
 #include "models/weights.h"
+#include "nn/hash_table.h"
 #include "nn/kv_cache.h"
 
 namespace tensormill {
@@ -21,7 +22,8 @@ struct Model::Impl {
   ModelInfo info;
   std::vector<RopeTable> ropes;
   std::vector<std::vector<int32_t>> rope_of;  // [kind][branch]: index into ropes, or -1
-  std::vector<CacheLayer> cache_layers;       // one for each attention, in order of layers
+  std::vector<CacheLayer> cache_layers;       // one for each dense attention, in order of layers
+  std::vector<HashTable> hashes;              // one for each hashed attention
   const KernelTable* kernels = nullptr;
   Stream stream = nullptr;
 

@@ -9,22 +9,24 @@
 namespace tensormill {
 
 // What a checkpoint's module does. Whether it has a bias or a shift follows from the spec; rows of
-// norms and biases that the spec has not are passed over.
+// norms, biases, queries and keys that the spec has not are passed over.
 enum class Role : uint8_t {
   kEmbedding,
   kEmbeddingNorm,
-  kPositions,        // learned, of axis 0
+  kPositions,        // learned, of axis 0; an axial table is named without ".weight"
   kSecondPositions,  // of axis 1
   kProjectIn,        // from the embedding's width to the stack's
   kProjectOut,       // and back, before the head
   kFinalNorm,
   kHead,
+  kHeadBias,  // full name of the head's bias, where a file stores it apart from the head
   kNormIn,
   kNormOut,
   kNormSum,
   kQuery,
   kKey,
   kValue,
+  kQueryKey,  // one product for both
   kQueryKeyValue,
   kQueryNorm,
   kKeyNorm,
@@ -34,6 +36,8 @@ enum class Role : uint8_t {
   kGateUp,  // all gate rows, then all up rows
   kUpGate,  // the reverse
   kDown,
+  kRouter,
+  kRouterBias,  // added to experts' scores for the choice; the pattern is the tensor's whole name
 };
 
 // Row of the checkpoint's tensor that becomes row `row` of the packed product, whose rows are the
@@ -41,7 +45,8 @@ enum class Role : uint8_t {
 using RowMap = int32_t (*)(const AttentionSpec& attention, int32_t row);
 
 // One module of the checkpoint: `pattern` + ".weight", and ".bias" where the spec has one. {L}
-// stands for the layer's number.
+// stands for the layer's number, {E} for the expert's: such a row is passed over where a layer has
+// no experts, and one of an MLP without {E} where it has more than one.
 struct NameRow {
   std::string_view pattern;
   Role role;

@@ -61,14 +61,13 @@ class Draws {
 };
 
 // Packed outputs and inputs beyond the weight's own must stay zero.
-void clear_padding(const Linear& linear, WeightFormat format) {
-  const Packed packed = linear.packed();
+void clear_padding(const Packed& packed, WeightFormat format) {
   const size_t size = dtype_size(plain_type(format));
   const size_t group = format == WeightFormat::kBF16 ? 2 : 1;  // inputs side by side
   const size_t outputs = static_cast<size_t>(packed.outputs);
   const size_t inner = static_cast<size_t>(packed.inner);
   const size_t steps = (inner + group - 1) / group, panels = (outputs + kPanel - 1) / kPanel;
-  auto* bytes = static_cast<std::byte*>(linear.weight());
+  auto* bytes = static_cast<std::byte*>(const_cast<void*>(packed.data));
   const size_t step_bytes = kPanel * group * size;
   const size_t used = outputs - (panels - 1) * kPanel;
   std::byte* last_panel = bytes + (panels - 1) * steps * step_bytes;
@@ -100,8 +99,10 @@ void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadC
     if (context.progress) context.progress("making random weights", done, total);
   };
   const auto fill_linear = [&](const Linear& linear) {
-    fill(linear.weight(), packed_bytes(weights.format, linear.spec().outputs, linear.spec().inner));
-    clear_padding(linear, weights.format);
+    const LinearSpec& shape = linear.spec();
+    fill(linear.weight(), static_cast<size_t>(shape.copies) *
+                              packed_bytes(weights.format, shape.outputs, shape.inner));
+    for (int32_t c = 0; c < shape.copies; ++c) clear_padding(linear.packed(c), weights.format);
   };
   const auto fill_norm = [](const NormWeights& norm) {
     std::fill_n(norm.weight.as<float>(), norm.weight.size() / sizeof(float), 1.0F);

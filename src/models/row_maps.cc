@@ -2,6 +2,10 @@
 
 namespace tensormill {
 
+int32_t rows_by_head(const AttentionSpec& attention, int32_t row) {
+  return rows_by_group(attention, row);  // groups of one
+}
+
 int32_t rows_by_group(const AttentionSpec& attention, int32_t row) {
   const int32_t shared = attention.heads / attention.kv_heads;
   const int32_t head = row / attention.dim;  // of the queries, then the keys, then the values

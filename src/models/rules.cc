@@ -21,7 +21,11 @@ int64_t body_parameters(const AttentionSpec& attention, int32_t width) {
 
 int64_t body_parameters(const MlpSpec& mlp, int32_t width) {
   const int64_t rows = int64_t{mlp.width} * (mlp.gated ? 2 : 1);
-  return rows * width + (mlp.bias ? rows : 0) + int64_t{width} * mlp.width + (mlp.bias ? width : 0);
+  const int64_t one =
+      rows * width + (mlp.bias ? rows : 0) + int64_t{width} * mlp.width + (mlp.bias ? width : 0);
+  const int64_t count = mlp.experts.count;
+  if (count == 0) return one;
+  return count * (one + width) + (mlp.experts.bias ? count : 0);
 }
 
 }  // namespace
@@ -35,7 +39,7 @@ std::vector<LayerRef> uniform_layers(int32_t layers) {
 std::vector<CacheLayer> cache_layers(const TransformerSpec& spec) {
   std::vector<CacheLayer> layers;
   for_each_attention(spec, [&](const AttentionSpec& a) {
-    layers.push_back({a.kv_heads, a.dim, a.values()});
+    if (a.core == Core::kDense) layers.push_back({a.kv_heads, a.dim, a.values()});
   });
   return layers;
 }
@@ -52,7 +56,9 @@ std::vector<RopeSpec> distinct_ropes(const TransformerSpec& spec) {
 // A token that sees none after it keeps its keys whatever follows: only then may a prompt be cut,
 // its blocks be shared and its last steps be taken back. A second stack reads all of the first.
 SequenceRules rules(const TransformerSpec& spec) {
-  bool causal = spec.stacks.size() == 1;
+  bool causal = spec.stacks.size() == 1, cached = true;
+  for_each_attention(spec, [&](const AttentionSpec& a) { cached &= a.core == Core::kDense; });
+  if (!cached) return {false, false, true, true};
   for_each_attention(
       spec, [&](const AttentionSpec& a) { causal = causal && a.mask.causal && !a.mask.prefix; });
   return {causal, causal, causal};
@@ -75,11 +81,13 @@ int64_t count_parameters(const TransformerSpec& spec) {
     const int64_t row = embedding.width > 0 ? embedding.width : width;
     total += int64_t{embedding.vocabulary} * row;
     if (embedding.width > 0) total += 2 * row * width;
-    if (embedding.table == PositionTable::kLearned) {
+    if (embedding.table == PositionTable::kAxial) {
+      for (const AxisSpec& axis : embedding.axial) total += int64_t{axis.rows} * axis.width;
+    } else if (embedding.table == PositionTable::kLearned) {
       total += int64_t{embedding.position_rows} * spec.axes * width;
     }
     total += norm_parameters(embedding.norm, stack.width);
-    total += norm_parameters(stack.final_norm, stack.width);
+    total += norm_parameters(stack.final_norm, stack.streams * stack.width);
     std::vector<uint16_t> counted;
     for (const LayerRef& layer : stack.layers) {
       if (std::find(counted.begin(), counted.end(), layer.weights) != counted.end()) continue;

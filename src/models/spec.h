@@ -6,10 +6,17 @@
 #include "models/model.h"
 #include "nn/kv_cache.h"
 #include "nn/spec.h"
+#include "nn/token_places.h"
 
 namespace tensormill {
 
-enum class PositionTable : uint8_t { kLearned, kSinusoidal };
+// kAxial: position p has row p / n of a first table and row p % n of a second, of n rows, each its
+// own part of the width.
+enum class PositionTable : uint8_t { kLearned, kSinusoidal, kAxial };
+
+struct AxisSpec {
+  int32_t rows = 0, width = 0;
+};
 
 // x = norm(project(scale * token's row) + positions' rows)
 struct EmbeddingSpec {
@@ -18,7 +25,9 @@ struct EmbeddingSpec {
   int32_t position_rows = 0;    // of each axis' table of positions, 0: none
   int32_t position_offset = 0;  // row of position 0
   PositionTable table = PositionTable::kLearned;
+  AxisSpec axial[2];  // kAxial
   float scale = 1;
+  bool scale_rounds = false;  // to the type of the weights
   NormSpec norm;
 };
 
@@ -27,8 +36,12 @@ struct LayerRef {
   uint16_t kind = 0, weights = 0;
 };
 
+// With two streams both begin as the embedding; each branch reads one and adds to the other, which
+// the next one reads. The first branch reads the second stream. The final norm goes over both, side
+// by side.
 struct StackSpec {
   int32_t width = 0;
+  int32_t streams = 1;
   EmbeddingSpec embedding;
   std::vector<std::vector<BranchSpec>> kinds;  // each a layer's branches in order
   std::vector<LayerRef> layers;
@@ -40,7 +53,7 @@ struct StackSpec {
 struct HeadSpec {
   bool tied = false;  // uses the embedding's weights
   bool bias = false;
-  bool unit_rows = false;  // each row of the weight is divided by its length
+  bool unit_rows = false;        // each row of the weight is divided by its length
   float scale = 1, softcap = 0;  // 0: no cap
 };
 
@@ -50,11 +63,12 @@ struct TransformerSpec {
   HeadSpec head;
   int32_t max_positions = 0;
   int32_t axes = 1;  // of positions
+  BlankSpec blanks;
 
   // Width of the rows that the head reads.
   int32_t head_width() const {
     const StackSpec& last = stacks.back();
-    return last.embedding.width > 0 ? last.embedding.width : last.width;
+    return last.embedding.width > 0 ? last.embedding.width : last.streams * last.width;
   }
 };
 

@@ -2,8 +2,10 @@
 #include <span>
 
 #include "base/error.h"
+#include "models/experts.h"
 #include "models/model_impl.h"
 #include "models/workspace.h"
+#include "nn/chunked_attention.h"
 #include "nn/rope.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
@@ -12,6 +14,7 @@
 #include "ops/residual.h"
 #include "ops/rope.h"
 #include "ops/to_cache.h"
+#include "tensor/convert.h"
 
 namespace tensormill {
 namespace {
@@ -34,7 +37,9 @@ class Step {
         batch_(batch),
         cache_(cache),
         ws_(workspace.arrays()),
+        limit_rows_(workspace.limits().rows),
         width_(model.stack().width),
+        residual_(ws_.residual),
         input_(linear_input(model.weights.format)) {}
 
   StepOutput run() {
@@ -53,8 +58,8 @@ class Step {
     args.tokens = batch_.tokens;
     args.table = weights.embedding.data();
     args.type = weights.table_type;
-    args.scale = spec.scale;
-    args.residual = ws_.residual;
+    args.scale = embedding_scale();
+    args.residual = residual_;
     args.width = width_;
     args.live = batch_.rows;
     if (spec.width > 0) {
@@ -65,16 +70,52 @@ class Step {
     } else {
       place_positions(args);
       embed(kernels_, args, stream_);
+      if (model_.stack().streams > 1) {
+        next_stream();
+        args.residual = residual_;
+        embed(kernels_, args, stream_);
+      }
     }
     pending_.sum = weights.embedding_norm.norm();
   }
 
+  float embedding_scale() const {
+    float scale = model_.stack().embedding.scale;
+    if (model_.stack().embedding.scale_rounds) {
+      uint32_t rounded = 0;
+      convert(&scale, DType::kF32, &rounded, model_.weights.table_type, 1);
+      convert(&rounded, model_.weights.table_type, &scale, DType::kF32, 1);
+    }
+    return scale;
+  }
+
   void place_positions(EmbedArgs& args) const {
+    if (model_.stack().embedding.table == PositionTable::kAxial) return place_axial(args);
     for (int axis = 0; axis < model_.spec.axes; ++axis) {
       args.position_table[axis] = model_.weights.positions[axis].data();
       args.positions[axis] = batch_.positions[axis];
     }
     args.position_offset = model_.stack().embedding.position_offset;
+  }
+
+  // On the host: with such positions goes attention that runs there too.
+  void place_axial(EmbedArgs& args) const {
+    const int32_t rows = *batch_.rows.count, bound = batch_.rows.bound;
+    const int32_t second = model_.stack().embedding.axial[1].rows;
+    for (int32_t row = 0; row < rows; ++row) {
+      ws_.axial[row] = batch_.positions[0][row] / second;
+      ws_.axial[bound + row] = batch_.positions[0][row] % second;
+    }
+    for (int table = 0; table < 2; ++table) {
+      args.position_table[table] = model_.weights.positions[table].data();
+      args.positions[table] = ws_.axial + table * bound;
+    }
+  }
+
+  // The other of two residual streams.
+  void next_stream() {
+    const ptrdiff_t size = ptrdiff_t{limit_rows_} * width_;
+    residual_ = residual_ == ws_.residual ? ws_.residual + size : ws_.residual;
   }
 
   // From token rows in ws_.hidden; positions are added after the projection.
@@ -154,6 +195,7 @@ class Step {
   void run_attention(const AttentionSpec& spec, const BranchSpec& branch,
                      const BranchWeights& weights, int32_t rope_index, bool joins) {
     read_residual(branch, weights, {ws_.qkv, DType::kF32, spec.qkv_rows()});
+    if (spec.core != Core::kDense) return run_chunked(spec, weights, joins);
     const KvView view = cache_.view(attention_index_++, batch_.tables, batch_.table_stride);
     ToCacheArgs store{};
     store.qkv = ws_.qkv;
@@ -194,21 +236,52 @@ class Step {
     write_partial(weights.second, args.out, joins);
   }
 
+  void run_chunked(const AttentionSpec& spec, const BranchWeights& weights, bool joins) {
+    ChunkedAttentionArgs args{};
+    args.spec = &spec;
+    if (spec.core == Core::kHashed) args.hashes = &model_.hashes[hash_index_++];
+    args.qkv = ws_.qkv;
+    args.batch = &batch_;
+    args.out = {ws_.attended, input_, spec.out_inputs()};
+    args.scratch = ws_.attention_scratch;
+    chunked_attention(args, stream_);
+    write_partial(weights.second, args.out, joins);
+  }
+
   void run_mlp(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
                bool joins) {
+    if (spec.experts.count > 0) return mix_experts(spec, branch, weights, joins);
     const Rows inner{ws_.mlp, input_, spec.width};
     read_residual(branch, weights, inner);
     write_partial(weights.second, inner, joins);
   }
 
-  // The seam before a branch: adds what is pending, norms, and runs the branch's first product.
-  void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
+  void mix_experts(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
+                   bool joins) {
     const Rows normed{ws_.normed, input_, width_};
-    const LinearArgs product = weights.first.args(normed, out, batch_.rows);
+    const Rows logits{ws_.router, DType::kF32, spec.experts.count};
+    LinearArgs product = weights.router.args(normed, logits, batch_.rows);
+    product.bias = nullptr;
+    read_residual(branch, weights, product);
+    const float* before = joins ? ws_.partial[current_] : nullptr;
+    current_ ^= 1;
+    run_experts({kernels_, stream_, ws_, batch_.rows}, spec, weights, normed, before,
+                ws_.partial[current_]);
+  }
+
+  void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
+    read_residual(branch, weights,
+                  weights.first.args({ws_.normed, input_, width_}, out, batch_.rows));
+  }
+
+  // The seam before a branch: adds what is pending, norms, and runs the branch's first product.
+  void read_residual(const BranchSpec& branch, const BranchWeights& weights,
+                     const LinearArgs& product) {
     if (branch.shares_in) return linear(kernels_, product, stream_);
-    ResidualArgs args = seam(weights.in.norm(), normed);
+    ResidualArgs args = seam(weights.in.norm(), product.in);
     args.keep_y = args.keep_y || branch.keep_in;
     norm_linear(kernels_, args, {&product, 1}, stream_);
+    if (model_.stack().streams > 1) next_stream();
   }
 
   // The last product of a branch. Parallel branches add up: each starts from the one before.
@@ -246,7 +319,7 @@ class Step {
     args.bias = pending_.bias;
     args.out = pending_.out;
     args.in = in;
-    args.residual = ws_.residual;
+    args.residual = residual_;
     args.carry = pending_.carry;
     args.branch = pending_.scale;
     args.y = y;
@@ -256,8 +329,20 @@ class Step {
     return args;
   }
 
+  // Two streams become one of both widths.
+  void join_streams() {
+    if (model_.stack().streams == 1) return;
+    residual(kernels_, seam({}, {}), stream_);
+    joined_count_ = model_.stack().streams * *batch_.rows.count;
+    const Live live{&joined_count_, model_.stack().streams * batch_.rows.bound};
+    gather(kernels_, ws_.residual, ws_.joined_rows, ws_.joined, width_, live, stream_);
+    residual_ = ws_.joined;
+    width_ *= model_.stack().streams;
+  }
+
   // Hidden rows for all tokens; logits only for the rows that are asked for.
   void finish() {
+    join_streams();
     const Norm norm = model_.weights.final_norm.norm();
     const bool projects = model_.stack().embedding.width > 0;
     const Rows hidden{ws_.hidden, DType::kF32, model_.info.head_width};
@@ -268,7 +353,7 @@ class Step {
     } else {
       residual(kernels_, seam(norm, hidden), stream_);
     }
-    gather(kernels_, ws_.residual, batch_.logit_row, ws_.logit_residual, width_, batch_.logit_rows,
+    gather(kernels_, residual_, batch_.logit_row, ws_.logit_residual, width_, batch_.logit_rows,
            stream_);
     const Rows normed{ws_.logit_normed, input_, width_};
     ResidualArgs args = seam(norm, normed);
@@ -289,11 +374,15 @@ class Step {
   const RaggedBatch& batch_;
   KvCache& cache_;
   const Workspace::Arrays& ws_;
-  const int32_t width_;
+  const int32_t limit_rows_;  // from stream to stream
+  int32_t width_;             // of the residual
+  float* residual_;           // the stream that is read next
   const DType input_;
   Pending pending_;
   int32_t current_ = 0;          // which partial buffer holds the last sum
   int32_t attention_index_ = 0;  // layer of the cache
+  size_t hash_index_ = 0;        // of the next hashed attention
+  int32_t joined_count_ = 0;     // rows of all streams
 };
 
 }  // namespace

@@ -29,6 +29,7 @@ struct Place {
   const AttentionSpec* attention = nullptr;
   Halves halves = Halves::kNone;
   bool unit_rows = false;
+  int32_t copy = 0;
 };
 
 class Planner {
@@ -64,9 +65,9 @@ class Planner {
     const Place to_head{0, 1, nullptr, Halves::kNone, head.unit_rows};
     switch (row.role) {
       case Role::kEmbedding:
-        table(name, weights_.embedding, {embedding.vocabulary, model_.spec.head_width()});
+        table(name + ".weight", weights_.embedding, {embedding.vocabulary, embedding_width()});
         // A tied head is packed from the same tensor.
-        if (head.tied) product(row, name, weights_.head, to_head, embedding.vocabulary);
+        if (head.tied) weight(row, name, weights_.head, to_head, embedding.vocabulary);
         break;
       case Role::kEmbeddingNorm:
         norm(name, weights_.embedding_norm);
@@ -87,7 +88,11 @@ class Planner {
         norm(name, weights_.final_norm);
         break;
       case Role::kHead:
-        if (!head.tied) product(row, name, weights_.head, to_head, embedding.vocabulary);
+        if (!head.tied) weight(row, name, weights_.head, to_head, embedding.vocabulary);
+        bias(row, name, weights_.head, to_head, embedding.vocabulary);
+        break;
+      case Role::kHeadBias:
+        if (stored_alone(row.pattern)) head_bias(name);
         break;
       default:
         throw_error(ErrorKind::kInternal, "{}: its role belongs to a layer", name);
@@ -102,8 +107,32 @@ class Planner {
     if (const auto* attention = std::get_if<AttentionSpec>(&spec.body)) {
       add_attention(row, name, *attention, weights);
     } else {
-      add_mlp(row, name, std::get<MlpSpec>(spec.body), weights);
+      add_experts(row, name, std::get<MlpSpec>(spec.body), weights);
     }
+  }
+
+  // A layer may have one MLP where another has many.
+  void add_experts(const NameRow& row, const std::string& name, const MlpSpec& spec,
+                   BranchWeights& weights) {
+    const int32_t count = spec.experts.count;
+    const bool each = has_mark(name, "{E}");
+    if (row.role == Role::kRouter) {
+      if (count > 0) product(row, name, weights.router, {}, count);
+    } else if (row.role == Role::kRouterBias) {
+      if (spec.experts.bias) add_to(weights.router, name, count);
+    } else if (!each) {
+      if (count <= 1) add_mlp(row, name, spec, weights, 0);
+    } else {
+      for (int32_t e = 0; e < count; ++e) {
+        add_mlp(row, numbered(name, static_cast<size_t>(e), "{E}"), spec, weights, e);
+      }
+    }
+  }
+
+  void add_to(Linear& linear, const std::string& name, int64_t rows) {
+    PlannedTensor& tensor = add(name, {rows});
+    tensor.target = PlannedTensor::Target::kBias;
+    tensor.linear = &linear;
   }
 
   void add_attention(const NameRow& row, const std::string& name, const AttentionSpec& spec,
@@ -115,8 +144,13 @@ class Planner {
       case Role::kKeyNorm:
         return head_norm(name, weights.k_norm, spec, spec.kv_heads);
       case Role::kQuery:
+        if (keys == 0) return;
+        return product(row, name, weights.first, {0, 1, &spec}, queries);
+      case Role::kQueryKey:
+        if (keys > 0) return;
         return product(row, name, weights.first, {0, 1, &spec}, queries);
       case Role::kKey:
+        if (keys == 0) return;
         return product(row, name, weights.first, {queries, 1, &spec}, keys);
       case Role::kValue:
         return product(row, name, weights.first, {queries + keys, 1, &spec}, values);
@@ -130,22 +164,40 @@ class Planner {
   }
 
   void add_mlp(const NameRow& row, const std::string& name, const MlpSpec& spec,
-               BranchWeights& weights) {
+               BranchWeights& weights, int32_t expert) {
+    const auto place = [&](int32_t first_row, int32_t step, Halves halves = Halves::kNone) {
+      return Place{first_row, step, nullptr, halves, false, expert};
+    };
     switch (row.role) {
       case Role::kGate:
-        return product(row, name, weights.first, {0, 2, nullptr}, spec.width);
+        return product(row, name, weights.first, place(0, 2), spec.width);
       case Role::kUp:
-        if (spec.gated) return product(row, name, weights.first, {1, 2, nullptr}, spec.width);
-        return product(row, name, weights.first, {}, spec.width);
+        if (spec.gated) return product(row, name, weights.first, place(1, 2), spec.width);
+        return product(row, name, weights.first, place(0, 1), spec.width);
       case Role::kGateUp:
-        return product(row, name, weights.first, {0, 1, nullptr, Halves::kGateUp}, 2 * spec.width);
+        return product(row, name, weights.first, place(0, 1, Halves::kGateUp), 2 * spec.width);
       case Role::kUpGate:
-        return product(row, name, weights.first, {0, 1, nullptr, Halves::kUpGate}, 2 * spec.width);
+        return product(row, name, weights.first, place(0, 1, Halves::kUpGate), 2 * spec.width);
       case Role::kDown:
-        return product(row, name, weights.second, {}, stack_.width);
+        return product(row, name, weights.second, place(0, 1), stack_.width);
       default:
         throw_error(ErrorKind::kInternal, "{}: its role has no place in an MLP", name);
     }
+  }
+
+  int32_t embedding_width() const {
+    return stack_.embedding.width > 0 ? stack_.embedding.width : stack_.width;
+  }
+
+  // Whether the checkpoint holds the head's bias under a name of its own.
+  bool stored_alone(std::string_view name) const {
+    return model_.spec.head.bias && checkpoint_.find(name) != nullptr;
+  }
+
+  bool head_bias_stored_alone() const {
+    return std::any_of(model_.names.rows.begin(), model_.names.rows.end(), [&](const NameRow& row) {
+      return row.role == Role::kHeadBias && stored_alone(row.pattern);
+    });
   }
 
   // The tensor under its name with or without the base model's prefix.
@@ -161,16 +213,26 @@ class Planner {
     return tensor;
   }
 
-  void table(const std::string& name, Buffer& buffer, std::vector<int64_t> shape) {
-    PlannedTensor& tensor = add(name + ".weight", std::move(shape));
+  PlannedTensor& table(const std::string& name, Buffer& buffer, std::vector<int64_t> shape) {
+    PlannedTensor& tensor = add(name, std::move(shape));
     tensor.target = PlannedTensor::Target::kTable;
     tensor.buffer = &buffer;
+    return tensor;
   }
 
   void positions(const std::string& name, int32_t axis) {
     const EmbeddingSpec& embedding = stack_.embedding;
-    if (embedding.position_rows == 0 || embedding.table != PositionTable::kLearned) return;
-    table(name, weights_.positions[axis], {embedding.position_rows, stack_.width});
+    if (embedding.position_rows == 0) return;
+    if (embedding.table == PositionTable::kLearned) {
+      table(name + ".weight", weights_.positions[axis], {embedding.position_rows, stack_.width});
+    } else if (embedding.table == PositionTable::kAxial) {
+      const auto [rows, width] = embedding.axial[axis];
+      PlannedTensor& tensor = table(
+          name, weights_.positions[axis],
+          axis == 0 ? std::vector<int64_t>{rows, 1, width} : std::vector<int64_t>{1, rows, width});
+      tensor.row_width = stack_.width;
+      tensor.first_column = axis == 0 ? 0 : embedding.axial[0].width;
+    }
   }
 
   void norm(const std::string& name, NormWeights& norm) { this->norm(name, norm, {norm.width}, 0); }
@@ -202,22 +264,43 @@ class Planner {
 
   void product(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
                int64_t rows) {
-    const auto fill = [&](PlannedTensor& tensor, PlannedTensor::Target target) {
-      tensor.target = target;
-      tensor.linear = &linear;
-      tensor.first_row = place.first_row;
-      tensor.step = place.step;
-      tensor.attention = place.attention;
-      tensor.transposed = row.transposed;
-      tensor.unit_rows = place.unit_rows;
-      tensor.halves = place.halves;
-      tensor.map = row.map;
-    };
+    weight(row, name, linear, place, rows);
+    bias(row, name, linear, place, rows);
+  }
+
+  void weight(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
+              int64_t rows) {
     const int64_t inner = linear.spec().inner;
-    fill(
-        add(name + ".weight", row.transposed ? std::vector{inner, rows} : std::vector{rows, inner}),
-        PlannedTensor::Target::kWeight);
-    if (linear.spec().bias) fill(add(name + ".bias", {rows}), PlannedTensor::Target::kBias);
+    PlannedTensor& tensor =
+        add(name + ".weight", row.transposed ? std::vector{inner, rows} : std::vector{rows, inner});
+    fill(tensor, PlannedTensor::Target::kWeight, row, linear, place);
+  }
+
+  void bias(const NameRow& row, const std::string& name, Linear& linear, const Place& place,
+            int64_t rows) {
+    if (!linear.spec().bias || row.role == Role::kRouter) return;
+    if (row.role == Role::kHead && head_bias_stored_alone()) return;
+    fill(add(name + ".bias", {rows}), PlannedTensor::Target::kBias, row, linear, place);
+  }
+
+  static void fill(PlannedTensor& tensor, PlannedTensor::Target target, const NameRow& row,
+                   Linear& linear, const Place& place) {
+    tensor.target = target;
+    tensor.linear = &linear;
+    tensor.first_row = place.first_row;
+    tensor.step = place.step;
+    tensor.copy = place.copy;
+    tensor.attention = place.attention;
+    tensor.transposed = row.transposed;
+    tensor.unit_rows = place.unit_rows;
+    tensor.halves = place.halves;
+    tensor.map = row.map;
+  }
+
+  void head_bias(const std::string& name) {
+    PlannedTensor& tensor = add(name, {stack_.embedding.vocabulary});
+    tensor.target = PlannedTensor::Target::kBias;
+    tensor.linear = &weights_.head;
   }
 
   std::vector<PlannedTensor> plan_;

@@ -44,6 +44,14 @@ BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
     first.activation = mlp.activation;
     first.gated = mlp.gated;
     second.inner = mlp.width;
+    if (mlp.experts.count > 0) {
+      first.copies = second.copies = mlp.experts.count;
+      LinearSpec router;
+      router.outputs = mlp.experts.count;
+      router.inner = width;
+      router.bias = mlp.experts.bias;
+      weights.router = Linear(router);
+    }
   }
   weights.first = Linear(first);
   weights.second = Linear(second);
@@ -54,12 +62,17 @@ int32_t embedding_width(const StackSpec& stack) {
   return stack.embedding.width > 0 ? stack.embedding.width : stack.width;
 }
 
-// Values of the embedding and of one axis' table of positions.
+// Values of the embedding and of one table of positions.
 int64_t embedding_size(const StackSpec& stack) {
   return int64_t{stack.embedding.vocabulary} * embedding_width(stack);
 }
-int64_t position_table_size(const StackSpec& stack) {
-  return int64_t{stack.embedding.position_rows} * stack.width;
+int64_t position_table_size(const TransformerSpec& spec, int32_t table) {
+  const StackSpec& stack = spec.stacks.front();
+  if (stack.embedding.position_rows == 0) return 0;
+  if (stack.embedding.table == PositionTable::kAxial) {
+    return int64_t{stack.embedding.axial[table].rows} * stack.width;
+  }
+  return table < spec.axes ? int64_t{stack.embedding.position_rows} * stack.width : 0;
 }
 
 int64_t norm_values(const NormWeights& norm) {
@@ -98,7 +111,7 @@ ModelWeights lay_out(const TransformerSpec& spec) {
     weights.project_out = lay_out_projection(stack.embedding.width, stack.width);
   }
   weights.embedding_norm = lay_out_norm(stack.embedding.norm, stack.width);
-  weights.final_norm = lay_out_norm(stack.final_norm, stack.width);
+  weights.final_norm = lay_out_norm(stack.final_norm, stack.streams * stack.width);
   LinearSpec head;
   head.outputs = stack.embedding.vocabulary;
   head.inner = spec.head_width();
@@ -113,8 +126,9 @@ ModelWeights lay_out(const TransformerSpec& spec) {
 int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec,
                      WeightFormat format) {
   const StackSpec& stack = spec.stacks.front();
-  int64_t total = (embedding_size(stack) + position_table_size(stack) * spec.axes) *
-                  static_cast<int64_t>(dtype_size(plain_type(format)));
+  int64_t total =
+      (embedding_size(stack) + position_table_size(spec, 0) + position_table_size(spec, 1)) *
+      static_cast<int64_t>(dtype_size(plain_type(format)));
   for_each_weight(
       weights, [&](const Linear& linear) { total += linear.bytes(format); },
       [&](const NormWeights& norm) { total += norm_values(norm) * int64_t{sizeof(float)}; });
@@ -133,9 +147,9 @@ void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat f
   weights.table_type = plain_type(format);
   const size_t size = dtype_size(weights.table_type);
   weights.embedding = Buffer(static_cast<size_t>(embedding_size(stack)) * size, "embeddings");
-  for (int32_t axis = 0; axis < spec.axes && stack.embedding.position_rows > 0; ++axis) {
-    weights.positions[axis] =
-        Buffer(static_cast<size_t>(position_table_size(stack)) * size, "positions");
+  for (int32_t table = 0; table < 2; ++table) {
+    const auto values = static_cast<size_t>(position_table_size(spec, table));
+    if (values > 0) weights.positions[table] = Buffer(values * size, "positions");
   }
   for_each_weight(
       weights, [&](Linear& linear) { linear.allocate(format); }, allocate_norm);

@@ -22,6 +22,7 @@ struct BranchWeights {
   NormWeights q_norm, k_norm;
   Linear first;   // query, key and value, or up (with gate)
   Linear second;  // attention output, or down
+  Linear router;  // of experts; its bias is added to their scores, not to the product
 };
 
 struct LayerWeights {
@@ -33,7 +34,7 @@ struct ModelWeights {
   WeightFormat format = WeightFormat::kF32;
   DType table_type = DType::kF32;
   Buffer embedding;                // [vocabulary, embedding width] of table_type
-  Buffer positions[2];             // [position_rows, width] of table_type, or null
+  Buffer positions[2];             // [rows, width] of table_type, or null
   Linear project_in, project_out;  // without outputs where the widths are the same
   NormWeights embedding_norm;
   std::vector<LayerWeights> layers;  // by LayerRef.weights
@@ -66,6 +67,7 @@ void for_each_weight(Weights& weights, OnLinear&& linear, OnNorm&& norm) {
       }
       linear(branch.first);
       linear(branch.second);
+      linear(branch.router);
     }
   }
   norm(weights.final_norm);

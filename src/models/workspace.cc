@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nn/chunked_attention.h"
 #include "ops/linear.h"
 
 namespace tensormill {
@@ -20,6 +21,7 @@ class Arena {
     return piece;
   }
   float* floats(int64_t count) { return static_cast<float*>(take(count, DType::kF32)); }
+  int32_t* ints(int64_t count) { return static_cast<int32_t*>(take(count, DType::kI32)); }
   size_t used() const { return used_; }
 
  private:
@@ -27,10 +29,31 @@ class Arena {
   size_t used_ = 0;
 };
 
+void lay_out_experts(const WorkspaceSizes& sizes, Arena& arena, Workspace::Arrays& a) {
+  const int64_t rows = sizes.limits.rows, places = rows * sizes.active;
+  const auto integers = [&](int64_t count) {
+    return static_cast<int32_t*>(arena.take(count, DType::kI32));
+  };
+  a.router = arena.floats(rows * sizes.experts);
+  a.routes.expert = integers(places);
+  a.routes.weight = arena.floats(places);
+  a.routes.place = integers(places);
+  a.routes.row = integers(places);
+  a.routes.begin = integers(int64_t{sizes.experts} + 1);
+  a.taken = arena.take(places * sizes.width, sizes.input);
+  a.expert_inner = arena.take(rows * sizes.expert_inner, sizes.input);
+  a.expert_value = arena.floats(places * sizes.width);
+}
+
 Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   const int64_t rows = sizes.limits.rows, logit_rows = sizes.limits.logit_rows;
   Workspace::Arrays a;
-  a.residual = arena.floats(rows * sizes.width);
+  a.residual = arena.floats(rows * sizes.streams * sizes.width);
+  if (sizes.streams > 1) {
+    a.joined = arena.floats(rows * sizes.streams * sizes.width);
+    a.joined_rows = arena.ints(rows * sizes.streams);
+  }
+  a.axial = arena.ints(2 * rows);
   a.normed = arena.take(rows * std::max(sizes.width, sizes.head_width), sizes.input);
   a.qkv = arena.floats(rows * sizes.qkv);
   a.queries = arena.floats(rows * sizes.queries);
@@ -38,12 +61,13 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   a.mlp = arena.take(rows * sizes.mlp, sizes.input);
   for (float*& partial : a.partial) partial = arena.floats(rows * sizes.width);
   a.hidden = arena.floats(rows * sizes.head_width);
-  a.logit_residual = arena.floats(logit_rows * sizes.width);
-  a.logit_normed = arena.take(logit_rows * sizes.width, sizes.input);
+  a.logit_residual = arena.floats(logit_rows * sizes.streams * sizes.width);
+  a.logit_normed = arena.take(logit_rows * sizes.streams * sizes.width, sizes.input);
   a.logit_hidden = arena.take(logit_rows * sizes.head_width, sizes.input);
   a.logits = arena.floats(logit_rows * sizes.vocabulary);
   for (const int32_t dim : sizes.ropes) a.cos_sin.push_back(arena.floats(rows * dim));
   a.attention_scratch = arena.take(static_cast<int64_t>(sizes.attention_scratch), DType::kU8);
+  if (sizes.experts > 0) lay_out_experts(sizes, arena, a);
   return a;
 }
 
@@ -55,6 +79,7 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   WorkspaceSizes sizes;
   sizes.limits = limits;
   sizes.width = stack.width;
+  sizes.streams = stack.streams;
   sizes.head_width = spec.head_width();
   sizes.vocabulary = stack.embedding.vocabulary;
   sizes.input = linear_input(format);
@@ -62,15 +87,24 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   for (const std::vector<BranchSpec>& kind : stack.kinds) {
     for (const BranchSpec& branch : kind) {
       if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-        sizes.queries = std::max(sizes.queries, attention->query_rows());
         sizes.attended = std::max(sizes.attended, attention->out_inputs());
         sizes.qkv = std::max(sizes.qkv, attention->qkv_rows());
-        sizes.attention_scratch =
-            std::max(sizes.attention_scratch,
-                     kernels.attention_scratch(limits.rows, attention->heads, attention->values(),
-                                               limits.max_keys));
+        size_t scratch = 0;
+        if (attention->core == Core::kDense) {
+          sizes.queries = std::max(sizes.queries, attention->query_rows());
+          scratch = kernels.attention_scratch(limits.rows, attention->heads, attention->values(),
+                                              limits.max_keys);
+        } else {
+          scratch = chunked_attention_scratch(*attention, limits.rows);
+        }
+        sizes.attention_scratch = std::max(sizes.attention_scratch, scratch);
       } else {
-        sizes.mlp = std::max(sizes.mlp, std::get<MlpSpec>(branch.body).width);
+        const MlpSpec& mlp = std::get<MlpSpec>(branch.body);
+        const ExpertsSpec& experts = mlp.experts;
+        sizes.experts = std::max(sizes.experts, experts.count);
+        sizes.active = std::max(sizes.active, experts.active);
+        sizes.expert_inner = std::max(sizes.expert_inner, experts.active * mlp.width);
+        if (experts.count == 0) sizes.mlp = std::max(sizes.mlp, mlp.width);
       }
     }
   }
@@ -87,6 +121,10 @@ Workspace::Workspace(const WorkspaceSizes& sizes)
     : limits_(sizes.limits), memory_(workspace_bytes(sizes), "activations") {
   Arena arena(memory_.as<std::byte>());
   arrays_ = lay_out(sizes, arena);
+  if (sizes.streams == 1) return;
+  for (int32_t i = 0; i < limits_.rows * sizes.streams; ++i) {
+    arrays_.joined_rows[i] = i % sizes.streams * limits_.rows + i / sizes.streams;
+  }
 }
 
 }  // namespace tensormill

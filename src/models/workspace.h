@@ -11,11 +11,13 @@ namespace tensormill {
 
 struct WorkspaceSizes {
   StepLimits limits;
-  int32_t width = 0, head_width = 0, vocabulary = 0;
+  int32_t width = 0, streams = 1, head_width = 0, vocabulary = 0;
   int32_t qkv = 0, queries = 0, attended = 0, mlp = 0;  // the widest of all layers
-  std::vector<int32_t> ropes;                           // cosines and sines of a row, of each rope
-  size_t attention_scratch = 0;                         // bytes
-  DType input = DType::kF32;                            // type of the inputs of products
+  // The most of all layers: experts, those of a row, and their inner values.
+  int32_t experts = 0, active = 0, expert_inner = 0;
+  std::vector<int32_t> ropes;    // cosines and sines of a row, of each rope
+  size_t attention_scratch = 0;  // bytes
+  DType input = DType::kF32;     // type of the inputs of products
 };
 
 WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
@@ -33,7 +35,10 @@ class Workspace {
 
   // Where everything lies.
   struct Arrays {
-    float* residual = nullptr;        // [rows, width]
+    float* residual = nullptr;        // [streams, rows, width]
+    float* joined = nullptr;          // [rows, streams * width], of two streams
+    int32_t* joined_rows = nullptr;   // [rows * streams]: the row of `residual` at each place
+    int32_t* axial = nullptr;         // [2, rows]: rows of axial positions
     void* normed = nullptr;           // [rows, width or head_width], input type
     float* qkv = nullptr;             // [rows, qkv]
     float* queries = nullptr;         // [rows, queries]
@@ -41,12 +46,17 @@ class Workspace {
     void* mlp = nullptr;              // [rows, mlp], input type
     float* partial[2] = {};           // [rows, width]
     float* hidden = nullptr;          // [rows, head_width]
-    float* logit_residual = nullptr;  // [logit_rows, width]
-    void* logit_normed = nullptr;     // [logit_rows, width], input type
+    float* logit_residual = nullptr;  // [logit_rows, streams * width]
+    void* logit_normed = nullptr;     // [logit_rows, streams * width], input type
     void* logit_hidden = nullptr;     // [logit_rows, head_width], input type: where it is projected
     float* logits = nullptr;          // [logit_rows, vocabulary]
     std::vector<float*> cos_sin;      // each [rows, dim]
     void* attention_scratch = nullptr;
+    float* router = nullptr;  // [rows, experts]
+    Routes routes{};
+    void* taken = nullptr;          // [rows * active, width], input type
+    void* expert_inner = nullptr;   // [rows, expert_inner], input type
+    float* expert_value = nullptr;  // [rows * active, width]
   };
   const Arrays& arrays() const { return arrays_; }
 

@@ -1,14 +1,23 @@
 #include "nn/linear.h"
 
+#include <cstddef>
+
 namespace tensormill {
 
 void Linear::allocate(WeightFormat format) {
   format_ = format;
-  weight_ = Buffer(packed_bytes(format, spec_.outputs, spec_.inner), "weights");
+  const auto copies = static_cast<size_t>(spec_.copies);
+  weight_ = Buffer(copies * packed_bytes(format, spec_.outputs, spec_.inner), "weights");
   if (spec_.bias) {
     bias_ = Buffer(static_cast<size_t>(spec_.outputs) * sizeof(float), "biases");
   }
   packed_ = packed();
+}
+
+void* Linear::weight(int32_t copy) const {
+  if (copy == 0) return weight_.data();
+  return weight_.as<std::byte>() +
+         static_cast<size_t>(copy) * packed_bytes(format_, spec_.outputs, spec_.inner);
 }
 
 void Linear::move_bias_to(Linear& other) {
@@ -24,7 +33,8 @@ void Linear::move_bias_to(Linear& other) {
 
 int64_t Linear::bytes(WeightFormat format) const {
   const int64_t bias = spec_.bias ? int64_t{spec_.outputs} * int64_t{sizeof(float)} : 0;
-  return static_cast<int64_t>(packed_bytes(format, spec_.outputs, spec_.inner)) + bias;
+  return spec_.copies * static_cast<int64_t>(packed_bytes(format, spec_.outputs, spec_.inner)) +
+         bias;
 }
 
 LinearArgs Linear::args(const Rows& in, const Rows& out, Live live) const {

@@ -13,6 +13,7 @@ enum class Split : uint8_t { kOutputs, kInputs, kVocabulary };
 
 struct LinearSpec {
   int32_t outputs = 0, inner = 0;
+  int32_t copies = 1;  // weights of this shape, one after another: experts
   Split split = Split::kOutputs;
   bool bias = false;
   Activation activation = Activation::kNone;
@@ -20,7 +21,8 @@ struct LinearSpec {
   float scale = 0, softcap = 0;  // of the outputs, 0: none
 };
 
-// A weight [outputs, inner], packed once for the kernels, and its bias. Launches nothing.
+// A weight [outputs, inner] (or several of one shape, without biases), packed once for the kernels,
+// and its bias. Launches nothing.
 class Linear {
  public:
   Linear() = default;
@@ -36,9 +38,11 @@ class Linear {
   int64_t bytes(WeightFormat format) const;
 
   const LinearSpec& spec() const { return spec_; }
-  void* weight() const { return weight_.data(); }
+  void* weight(int32_t copy = 0) const;
   float* bias() const { return bias_.as<float>(); }  // [outputs] or null
-  Packed packed() const { return {weight_.data(), format_, spec_.outputs, spec_.inner}; }
+  Packed packed(int32_t copy = 0) const {
+    return {weight(copy), format_, spec_.outputs, spec_.inner};
+  }
 
   // in: [rows, inner]; out: [rows, outputs], half as wide where gated. The Linear must stay where
   // it is while the arguments are in use.

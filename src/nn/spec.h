@@ -4,6 +4,7 @@
 // cache, split) follows from them.
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct RopeSpec {
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1;
   float amplitude = 1;          // of cosines and sines
+  bool f16 = false;             // frequencies rounded to f16, as the reference stores them
   int32_t original_length = 0;  // positions seen in training
   // llama3: factors that bound the blend. yarn: turns over original_length that do (beta_slow,
   // beta_fast); `whole`: the bounds are rounded to whole dimensions.
@@ -53,7 +55,30 @@ struct MaskSpec {
   bool prefix = false;  // a part of the prompt, named by the batch, sees itself whole
 };
 
+// Which keys a query meets. kDense: all that the mask lets through. kLocal: those of its chunk of
+// the sequence and of some chunks before. kHashed: tokens are sorted by a hash of their queries,
+// which are the keys too, a round at a time; the same with chunks of that order, and the rounds are
+// merged. The last two depend on the whole sequence: nothing of them can be cached.
+enum class Core : uint8_t { kDense, kLocal, kHashed };
+
+// Of kLocal and kHashed. Sequences longer than pad_above count as padded to a multiple of pad_to:
+// nobody sees the padding, but it places the chunks. One of up to `length` tokens is one chunk.
+struct ChunkSpec {
+  int32_t length = 0, before = 0;
+  int32_t pad_above = 0, pad_to = 0;
+};
+
+// Of kHashed: in each round a token's bucket is the direction, of so many random ones and their
+// opposites, that its query points to; with several factors one such number each.
+struct HashSpec {
+  int32_t rounds = 0;
+  std::vector<int32_t> buckets;  // factors, all even; empty: derived from the sequence's length
+  int32_t positions = 0;         // bounds the derived ones
+  std::optional<uint32_t> seed;  // of the directions, as PyTorch's generator gives them
+};
+
 struct AttentionSpec {
+  Core core = Core::kDense;
   int32_t heads = 0, kv_heads = 0, dim = 0;
   int32_t value_dim = 0;  // of a head; 0: dim
   float scale = 0;        // of scores, before bias and mask
@@ -66,10 +91,12 @@ struct AttentionSpec {
   int32_t log_n = 0;  // see ToCacheArgs
   BiasSpec bias;
   MaskSpec mask;
+  ChunkSpec chunk;
+  HashSpec hash;
 
   int32_t values() const { return value_dim > 0 ? value_dim : dim; }
   int32_t query_rows() const { return heads * dim; }
-  int32_t key_rows() const { return kv_heads * dim; }
+  int32_t key_rows() const { return core == Core::kHashed ? 0 : kv_heads * dim; }
   int32_t value_rows() const { return kv_heads * values(); }
   int32_t qkv_rows() const { return query_rows() + key_rows() + value_rows(); }
   int32_t out_inputs() const { return heads * values(); }
@@ -80,11 +107,23 @@ constexpr int32_t head_norm_width(const AttentionSpec& attention, int32_t heads)
   return attention.norm_span == HeadNorm::kHead ? attention.dim : heads * attention.dim;
 }
 
+// Many MLPs of which each row takes some: see RouteArgs.
+struct ExpertsSpec {
+  int32_t count = 0;   // 0: one MLP for all rows
+  int32_t active = 0;  // that a row takes
+  ExpertScore score = ExpertScore::kSoftmax;
+  bool bias = false;  // the choice, and it alone, adds a bias to the scores
+  int32_t groups = 1, active_groups = 1, group_best = 1;
+  bool normalize = false;
+  float scale = 1;
+};
+
 struct MlpSpec {
-  int32_t width = 0;
+  int32_t width = 0;  // of one expert, where there are many
   Activation activation = Activation::kNone;
   bool gated = false;  // activation(gate) * up
   bool bias = false;
+  ExpertsSpec experts;
 };
 
 // x' = sum(carry * (keep_in ? in(x) : x) + scale * out(body(in(x)))). Norms stand in slots: `in`

@@ -53,4 +53,12 @@ inline void require_kv(const KvView& kv, int32_t dim, int32_t value_dim, const c
   require(kv.k_stride.block >= 0 && kv.v_stride.block >= 0, op, "block strides of 0 or more");
 }
 
+inline void require_routes(const Routes& routes, int32_t experts, int32_t active, const char* op) {
+  require(experts > 0 && experts <= kMaxExperts && active > 0 && active <= experts, op,
+          "experts of which a row takes some");
+  require(routes.expert != nullptr && routes.weight != nullptr && routes.place != nullptr &&
+              routes.row != nullptr && routes.begin != nullptr,
+          op, "routes");
+}
+
 }  // namespace tensormill

@@ -64,10 +64,15 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
 void start_engine(LoadedText& text, EngineOptions options) {
   const ModelInfo& info = text.model->info();
   if (options.max_tokens == 0) {
+    // A step holds whole sequences where nothing is cached: not as many tokens as there are
+    // positions.
+    constexpr int32_t kRecomputed = 4096;
+    const int32_t most =
+        info.rules.recomputes ? std::min(info.max_positions, kRecomputed) : info.max_positions;
     // plan_cache takes part of the memory that is left; half of it is surely within that part.
     const int64_t room = available_memory() / 2 / std::max<int64_t>(1, info.cache_bytes_per_token);
-    options.max_tokens = static_cast<int32_t>(
-        std::clamp<int64_t>(room, 2, std::max<int32_t>(2, info.max_positions)));
+    options.max_tokens =
+        static_cast<int32_t>(std::clamp<int64_t>(room, 2, std::max<int32_t>(2, most)));
   }
   options.team = &process_team();
   text.engine = std::make_unique<Engine>(*text.model, *text.tokenizer, options);

@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/error.h"
 #include "fixture.h"
 #include "models/config_reader.h"
 #include "models/describe.h"
+#include "models/rope_config.h"
 
 namespace tensormill {
 namespace {
@@ -89,6 +92,22 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"llama", "linear", "rope_scaling", R"({"factor": 2})", "rope_type is missing"},
         BadValue{"llama", "linear", "rope_scaling",
                  R"({"type": "linear", "factor": 2, "surprise": 1})", "rope_scaling.surprise"},
+        BadValue{"llama", "yarn", "rope_scaling", R"({"rope_type": "yarn"})", "factor is missing"},
+        BadValue{"llama", "yarn", "rope_scaling",
+                 R"({"rope_type": "yarn", "factor": 4, "beta_fast": 0.5})", "beta_slow or more"},
+        BadValue{"llama", "yarn", "rope_scaling",
+                 R"({"rope_type": "yarn", "factor": 4, "rope_theta": 1})", "more than 1"},
+        BadValue{"llama", "longrope", "rope_scaling",
+                 R"({"rope_type": "longrope", "short_factor": [1, 1], "long_factor": [1, 1, 1]})",
+                 "short_factor is [1,1], expected a list of 3 numbers"},
+        BadValue{"llama", "longrope", "rope_scaling",
+                 R"({"type": "su", "short_factor": [1, 1, 1], "long_factor": [1, 0, 1]})",
+                 "long_factor is [1,0,1]"},
+        BadValue{"llama", "longrope_factor", "rope_scaling",
+                 R"({"type": "su", "short_factor": [1, 1, 1], "long_factor": [1, 1, 1]})",
+                 "factor is absent, expected a number, or original_max_position_embeddings"},
+        BadValue{"llama", "longrope", "original_max_position_embeddings", "1",
+                 "expected 2 or more"},
         BadValue{"llama", "biased", "head_dim", "5", "expected an even number"},
         BadValue{"gpt2", "plain", "n_head", "7", "a divisor of n_embd, which is 40"},
         BadValue{"gpt2", "plain", "n_positions", "-1", "from 1"},
@@ -99,9 +118,8 @@ TEST(Config, UnknownModelTypeListsWhatIsSupported) {
   const std::string text = message(
       "llama", "grouped", [](Json& config) { config["model_type"] = "mamba"; },
       ErrorKind::kUnsupported);
-  EXPECT_THAT(text,
-              HasSubstr("model_type \"mamba\" is not supported; supported are gpt2, gpt_neox, "
-                        "llama"));
+  EXPECT_THAT(text, HasSubstr("model_type \"mamba\" is not supported; supported are "));
+  for (const std::string& type : supported_model_types()) EXPECT_THAT(text, HasSubstr(type));
 }
 
 TEST(Config, MissingModelTypeIsNamed) {
@@ -127,11 +145,11 @@ TEST(Config, UnknownRopeTypeListsWhatIsSupported) {
   const std::string text = message(
       "llama", "linear",
       [](Json& config) {
-        config["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
+        config["rope_scaling"] = {{"rope_type", "mrope"}, {"factor", 4.0}};
       },
       ErrorKind::kUnsupported);
-  EXPECT_THAT(text, HasSubstr("rope_scaling.rope_type is \"yarn\", supported: default, linear, "
-                              "dynamic, llama3"));
+  EXPECT_THAT(text, HasSubstr("rope_scaling.rope_type is \"mrope\", supported: default, linear, "
+                              "dynamic, yarn, longrope (su), llama3"));
 }
 
 TEST(Config, UnknownActivationListsWhatIsSupported) {
@@ -161,6 +179,57 @@ TEST(Config, BothSpellingsOfRopeMeanTheSame) {
   }));
   EXPECT_EQ(older.scaling, RopeScaling::kLlama3);
   EXPECT_EQ(older, newer);
+}
+
+RopeSpec rope_with(const char* name, const char* scaling, int original = 0) {
+  return first_rope(describe("llama", name, [&](Json& config) {
+    config["rope_scaling"] = Json::parse(scaling);
+    config.erase("original_max_position_embeddings");
+    if (original > 0) config["original_max_position_embeddings"] = original;
+  }));
+}
+
+TEST(Config, YarnsAmplitudeFollowsFromItsKeys) {
+  const auto amplitude = [](const char* scaling) { return rope_with("yarn", scaling).amplitude; };
+  EXPECT_FLOAT_EQ(amplitude(R"({"rope_type": "yarn", "factor": 4})"), 1.138629436F);
+  EXPECT_FLOAT_EQ(amplitude(R"({"rope_type": "yarn", "factor": 1})"), 1);
+  EXPECT_FLOAT_EQ(amplitude(R"({"rope_type": "yarn", "factor": 4, "attention_factor": 1.5})"), 1.5);
+  EXPECT_FLOAT_EQ(
+      amplitude(R"({"type": "yarn", "factor": 4, "mscale": 1.5, "mscale_all_dim": 0.5})"),
+      1.129643251F);
+  EXPECT_FLOAT_EQ(amplitude(R"({"type": "yarn", "factor": 4, "mscale": 1.5})"), 1.138629436F);
+  const RopeSpec usual = rope_with("yarn", R"({"rope_type": "yarn", "factor": 4})");
+  EXPECT_EQ(usual.original_length, 512);  // max_position_embeddings
+  EXPECT_EQ(usual.high_frequency, 32);
+  EXPECT_EQ(usual.low_frequency, 1);
+  EXPECT_TRUE(usual.whole);
+}
+
+TEST(Config, LongRopesOriginalLengthStandsBesideOrInside) {
+  const RopeSpec beside = rope_with(
+      "longrope",
+      R"({"type": "su", "short_factor": [1, 1, 2], "long_factor": [1, 2, 4], "factor": 7})", 32);
+  EXPECT_EQ(beside.original_length, 32);
+  EXPECT_FLOAT_EQ(beside.amplitude, std::sqrt(1 + 4.0F / 5));  // of 512 / 32, whatever the factor
+  const RopeSpec inside = rope_with("longrope", R"({"rope_type": "longrope",
+      "short_factor": [1, 1, 2], "long_factor": [1, 2, 4], "original_max_position_embeddings": 32})");
+  EXPECT_EQ(beside, inside);
+  const RopeSpec factor = rope_with("longrope", R"({"rope_type": "longrope", "factor": 1.0,
+      "short_factor": [1, 1, 2], "long_factor": [1, 2, 4], "original_max_position_embeddings": 32})");
+  EXPECT_FLOAT_EQ(factor.amplitude, 1);
+}
+
+TEST(Config, RopeParametersMayDifferByLayerType) {
+  const Json object = Json::parse(R"({"rope_theta": 500, "rope_parameters": {
+      "full_attention": {"rope_type": "linear", "factor": 8, "rope_theta": 1000},
+      "sliding_attention": {"rope_type": "default", "rope_theta": 100}}})");
+  ConfigReader config(object, "config.json");
+  const RopeSpec full = read_rope(config, "rope_theta", 8, 1, 64, "full_attention");
+  EXPECT_EQ(full.theta, 1000);
+  EXPECT_EQ(full.factor, 8);
+  EXPECT_THROW(config.finish(), Error);  // nobody has read the other
+  EXPECT_EQ(read_rope(config, "rope_theta", 8, 1, 64, "sliding_attention").theta, 100);
+  config.finish();
 }
 
 TEST(Config, RopeParametersMayNameTheShareThatTurns) {

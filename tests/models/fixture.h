@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -35,13 +36,22 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// One checkpoint of golden/models/<family> and what transformers computes with it.
+// A name for a test: letters, digits and underscores.
+inline std::string test_text(std::string text) {
+  for (char& c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return text;
+}
+
+// One checkpoint of golden/models/<family> and what the reference computes with it.
 struct Variant {
   std::string family, name, weights;
   std::vector<std::vector<int32_t>> prompts;
   std::vector<std::vector<int32_t>> rows;  // of each prompt, whose results are known
   int32_t greedy_prompt = 0;
-  std::vector<int32_t> greedy;
+  std::vector<int32_t> greedy;  // tokens that continue it
+  std::vector<float> gaps;      // how far each stood off the next best, of the largest logit
 
   std::filesystem::path golden() const {
     return std::filesystem::path(TENSORMILL_GOLDEN) / "models" / family;
@@ -53,6 +63,10 @@ struct Variant {
     change(config);
     folder.write("config.json", config.dump());
     std::filesystem::copy_file(golden() / weights, folder.path() / "model.safetensors");
+    const auto tokens = golden() / (name + ".added_tokens.json");
+    if (std::filesystem::exists(tokens)) {
+      std::filesystem::copy_file(tokens, folder.path() / "added_tokens.json");
+    }
   }
   std::unique_ptr<Model> load(const LoadOptions& options) const {
     const TemporaryFolder folder;
@@ -61,14 +75,27 @@ struct Variant {
   }
 };
 
+// For the names of tests.
+inline void PrintTo(const Variant& variant, std::ostream* out) {
+  *out << variant.family << "/" << variant.name;
+}
+
+// Of one family; none where it has no fixtures.
+inline std::vector<Variant> variants_of(const std::string& family) {
+  std::vector<Variant> all;
+  const auto file = std::filesystem::path(TENSORMILL_GOLDEN) / "models" / family / "variants.json";
+  if (!std::filesystem::exists(file)) return all;
+  for (const Json& item : read_json_file(file)) {
+    all.push_back({family, item.at("name"), item.at("weights"), item.at("prompts"), item.at("rows"),
+                   item.at("greedy_prompt"), item.at("greedy"), item.at("gaps")});
+  }
+  return all;
+}
+
 inline std::vector<Variant> variants() {
   std::vector<Variant> all;
   for (const std::string& family : supported_model_types()) {
-    const auto folder = std::filesystem::path(TENSORMILL_GOLDEN) / "models" / family;
-    for (const Json& item : read_json_file(folder / "variants.json")) {
-      all.push_back({family, item.at("name"), item.at("weights"), item.at("prompts"),
-                     item.at("rows"), item.at("greedy_prompt"), item.at("greedy")});
-    }
+    for (Variant& variant : variants_of(family)) all.push_back(std::move(variant));
   }
   return all;
 }

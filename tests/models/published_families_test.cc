@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cctype>
-
 #include "fixture.h"
 #include "models/describe.h"
 #include "models/spec.h"
@@ -49,11 +47,7 @@ TEST_P(PublishedModels, AreRead) {
 }
 
 std::string test_name(const testing::TestParamInfo<PublishedModel>& info) {
-  std::string name = info.param.family + "_" + info.param.name;
-  for (char& c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-  }
-  return name;
+  return test_text(info.param.family + "_" + info.param.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, PublishedModels, testing::ValuesIn(published_models()),

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <span>
@@ -11,6 +12,7 @@
 #include "models/host_batch.h"
 #include "models/workspace.h"
 #include "nn/kv_cache.h"
+#include "nn/token_places.h"
 
 namespace tensormill {
 namespace {
@@ -19,23 +21,27 @@ namespace {
 struct Running {
   std::vector<int32_t> tokens;  // prompt, then tokens that "were generated"
   int32_t prompt = 0;
+  TokenPlaces places;
   std::vector<int32_t> blocks;
   int32_t done = 0;
   std::vector<float> logits;  // [done, vocabulary]
 };
 
-std::vector<Running> make_sequences(const Variant& variant) {
+constexpr int32_t kBlocks = 251;  // prime, and more than the sequences need
+
+std::vector<Running> make_sequences(const Variant& variant, const ModelInfo& info) {
   std::vector<Running> sequences;
   int32_t block = 0;
   for (const std::vector<int32_t>& prompt : variant.prompts) {
     Running& sequence = sequences.emplace_back();
     sequence.tokens = prompt;
     sequence.prompt = static_cast<int32_t>(prompt.size());
+    sequence.places = find_places(info.blanks, prompt);
     sequence.tokens.insert(sequence.tokens.end(), variant.greedy.begin(),
                            variant.greedy.begin() + 5);
     // Blocks of different sequences alternate, so that a wrong table shows.
     for (size_t b = 0; b * kBlockTokens < sequence.tokens.size(); ++b) {
-      sequence.blocks.push_back(static_cast<int32_t>(variant.prompts.size()) * block++ % 61);
+      sequence.blocks.push_back(static_cast<int32_t>(variant.prompts.size()) * block++ % kBlocks);
     }
   }
   return sequences;
@@ -45,8 +51,14 @@ std::vector<Running> make_sequences(const Variant& variant) {
 // tokens; after the prompt one token a step.
 template <class Chunk>
 void run(const Model& model, std::span<Running> sequences, Chunk&& chunk) {
-  const auto cache = model.make_cache(61);
-  const auto workspace = model.make_workspace({1024, 8, 1024, 512});
+  int32_t rows = 0, longest = 0;
+  for (const Running& sequence : sequences) {
+    rows += sequence.prompt;
+    longest = std::max(longest, static_cast<int32_t>(sequence.tokens.size()));
+  }
+  const auto cache = model.make_cache(kBlocks);
+  const auto workspace =
+      model.make_workspace({rows, static_cast<int32_t>(sequences.size()), rows, longest});
   const auto vocabulary = static_cast<size_t>(model.info().vocabulary);
   HostBatch batch;
   for (int step = 0;; ++step) {
@@ -60,10 +72,17 @@ void run(const Model& model, std::span<Running> sequences, Chunk&& chunk) {
       if (sequence.done == total || count == 0) continue;
       batch.add(std::span(sequence.tokens)
                     .subspan(static_cast<size_t>(sequence.done), static_cast<size_t>(count)),
-                sequence.done, sequence.prompt, sequence.blocks, HostBatch::Logits::kAll);
+                sequence.done, sequence.prompt, sequence.blocks, HostBatch::Logits::kAll,
+                sequence.places);
       taken.emplace_back(&sequence, count);
     }
-    if (taken.empty()) return;
+    if (taken.empty()) {
+      const bool all_done = std::all_of(sequences.begin(), sequences.end(), [](const Running& s) {
+        return s.done == static_cast<int32_t>(s.tokens.size());
+      });
+      if (all_done) return;
+      continue;
+    }
     const float* logits = forward(model, batch.batch(), *cache, *workspace).logits;
     for (auto& [sequence, count] : taken) {
       const float* end = logits + static_cast<size_t>(count) * vocabulary;
@@ -74,22 +93,30 @@ void run(const Model& model, std::span<Running> sequences, Chunk&& chunk) {
   }
 }
 
+constexpr int32_t kWhole = 1 << 20;
+
+// Uneven chunks, or, where prompts may not be cut, whole prompts that come in at different steps.
+int32_t uneven(const SequenceRules& rules, size_t s, int step) {
+  if (!rules.chunks) return step < static_cast<int>(s) ? 0 : kWhole;
+  return static_cast<int32_t>(s * 29 + static_cast<size_t>(step) * 37 + 1) % 90 + 1;
+}
+
 class Ragged : public testing::TestWithParam<Variant> {};
 
 TEST_P(Ragged, SameBitsInAnyCompany) {
   for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16}) {
     const auto model = GetParam().load(load_options(format));
-    std::vector<Running> alone = make_sequences(GetParam());
+    const ModelInfo& info = model->info();
+    std::vector<Running> alone = make_sequences(GetParam(), info);
     for (Running& sequence : alone) {
-      run(*model, {&sequence, 1}, [](size_t, int) { return 1 << 20; });
+      run(*model, {&sequence, 1}, [](size_t, int) { return kWhole; });
     }
     ThreadTeam team(2);
     LoadOptions options = load_options(format);
     options.stream = cpu_stream(&team);
     const auto threaded = GetParam().load(options);
-    std::vector<Running> together = make_sequences(GetParam());
-    run(*threaded, together,
-        [](size_t s, int step) { return static_cast<int32_t>(s * 29 + step * 37 + 1) % 90 + 1; });
+    std::vector<Running> together = make_sequences(GetParam(), info);
+    run(*threaded, together, [&](size_t s, int step) { return uneven(info.rules, s, step); });
     for (size_t s = 0; s < alone.size(); ++s) {
       ASSERT_EQ(alone[s].logits.size(), together[s].logits.size());
       EXPECT_EQ(std::memcmp(alone[s].logits.data(), together[s].logits.data(),
@@ -101,7 +128,7 @@ TEST_P(Ragged, SameBitsInAnyCompany) {
 }
 
 std::string test_name(const testing::TestParamInfo<Variant>& info) {
-  return info.param.family + "_" + info.param.name;
+  return test_text(info.param.family + "_" + info.param.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Ragged, testing::ValuesIn(variants()), test_name);

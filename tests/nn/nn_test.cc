@@ -40,6 +40,46 @@ TEST(Rope, Llama3StretchesLongWavesAndBlendsBetween) {
   EXPECT_FLOAT_EQ(got[3], 0.001F / 8);
 }
 
+// Values by transformers 4.57.
+TEST(Rope, YarnKeepsFastDimensionsAndStretchesSlowOnes) {
+  RopeSpec spec;
+  spec.dim = 8;
+  spec.theta = 10000;
+  spec.scaling = RopeScaling::kYarn;
+  spec.factor = 4;
+  spec.low_frequency = 1;
+  spec.high_frequency = 32;
+  spec.original_length = 1024;
+  const auto near = [](std::vector<float> expected) {
+    return testing::Pointwise(testing::FloatNear(1e-8F), expected);
+  };
+  EXPECT_THAT(inverse_frequencies(spec), near({1, 0.075F, 0.005F, 0.00025F}));
+  spec.whole = false;
+  spec.high_frequency = 8;
+  EXPECT_THAT(inverse_frequencies(spec), near({1, 0.1F, 0.00426161895F, 0.00025F}));
+  spec.whole = true;
+  spec.low_frequency = 0.5F;
+  spec.high_frequency = 32;
+  spec.original_length = 4;
+  EXPECT_THAT(inverse_frequencies(spec), near({1, 0.025F, 0.0025F, 0.00025F}));
+}
+
+TEST(Rope, LongFactorsDivideBeyondTheOriginalLength) {
+  RopeSpec spec;
+  spec.dim = 8;
+  spec.theta = 10000;
+  spec.scaling = RopeScaling::kLong;
+  spec.short_factors = {1, 1.5F, 2, 3};
+  spec.long_factors = {2, 4, 8, 16};
+  const auto near = [](std::vector<float> expected) {
+    return testing::Pointwise(testing::FloatNear(1e-8F), expected);
+  };
+  EXPECT_THAT(inverse_frequencies(spec), near({1, 0.0666666701F, 0.005F, 0.00033333333F}));
+  EXPECT_THAT(long_frequencies(spec), near({0.5F, 0.025F, 0.00125F, 6.25e-5F}));
+  spec.scaling = RopeScaling::kNone;
+  EXPECT_TRUE(long_frequencies(spec).empty());
+}
+
 TEST(KvCache, PlanesOfLayersDoNotOverlap) {
   const std::vector<CacheLayer> layers{{2, 6, 6}, {1, 10, 4}};
   const KvCache cache(layers, DType::kBF16, 3);

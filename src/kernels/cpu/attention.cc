@@ -276,17 +276,45 @@ Range seen_by(const Pair& pair, Range seen) {
   return own;
 }
 
-// One pair's scores of keys [place, place + kLanes), from the products q . k.
-[[gnu::always_inline]] inline F score_of(const Score& score, const Pair& pair, F product, int place,
-                                         F lane) {
-  F x = product * set1(score.scale);
-  if (score.softcap > 0) x = set1(score.softcap) * tanh(x / set1(score.softcap));
-  if (score.slopes == nullptr) return x;
-  if (!score.bias_bf16) {
-    return fma(set1(pair.slope), set1(static_cast<float>(place - pair.position)) + lane, x);
+// What makes one pair's scores, held in registers: a copy, which no store can change.
+struct Terms {
+  F scale, cap, lane;
+  float slope, own_bias, bias_scale;
+  int position;
+  bool caps, slopes, bias_bf16;
+};
+
+[[gnu::always_inline]] inline Terms terms_of(const Score& score, const Pair& pair) {
+  alignas(64) float lane[kLanes];
+  for (int i = 0; i < kLanes; ++i) lane[i] = static_cast<float>(i);
+  return {set1(score.scale),       set1(score.softcap), load(lane),    pair.slope,
+          pair.own_bias,           score.bias_scale,    pair.position, score.softcap > 0,
+          score.slopes != nullptr, score.bias_bf16};
+}
+
+// The scores of keys [place, place + kLanes), from the products q . k.
+[[gnu::always_inline]] inline F score_of(const Terms& terms, F product, int place) {
+  F x = product * terms.scale;
+  if (terms.caps) x = terms.cap * tanh(x / terms.cap);
+  if (!terms.slopes) return x;
+  if (!terms.bias_bf16) {
+    const F distance = set1(static_cast<float>(place - terms.position)) + terms.lane;
+    return fma(set1(terms.slope), distance, x);
   }
-  const F bias = rounded_bias(pair.slope, set1(static_cast<float>(place)) + lane);
-  return fma(set1(score.bias_scale), bias - set1(pair.own_bias), x);
+  const F bias = rounded_bias(terms.slope, set1(static_cast<float>(place)) + terms.lane);
+  return fma(set1(terms.bias_scale), bias - set1(terms.own_bias), x);
+}
+
+// Takes the hole's keys out of the scores [at.begin, at.end) of a chunk; their maxima in the lanes.
+[[gnu::always_inline]] inline F mask_hole(Range hole, float* weight, int start, Range at) {
+  F top = set1(kNever);
+  for (int i = at.begin; i < at.end; i += kLanes) {
+    const Mask out = lanes_between(hole.begin - start - i, hole.end - start - i);
+    const F x = select(out, set1(kNever), load(weight + i));
+    store(weight + i, x);
+    top = max(x, top);
+  }
+  return top;
 }
 
 // Turns one pair's scores of a chunk into weights; the chunk's maximum and sum.
@@ -302,21 +330,17 @@ void soften(const Score& score, Pair& pair, float* weight, int start, Range seen
   maximum = kNever;
   sum = 0;
   if (own.begin >= own.end) return;
-  alignas(64) float lane[kLanes];
-  for (int i = 0; i < kLanes; ++i) lane[i] = static_cast<float>(i);
-  const F never = set1(kNever), lanes = load(lane);
-  const bool whole = pair.hole.begin >= pair.hole.end;
+  const Terms terms = terms_of(score, pair);
+  const F never = set1(kNever);
   F top = never;
   for (int i = from; i < to; i += kLanes) {
     const int place = start + i;
-    F x = score_of(score, pair, load(weight + i), place, lanes);
+    F x = score_of(terms, load(weight + i), place);
     x = select(lanes_between(own.begin - place, own.end - place), x, never);
-    if (!whole) {
-      x = select(lanes_between(pair.hole.begin - place, pair.hole.end - place), never, x);
-    }
     store(weight + i, x);
     top = max(x, top);
   }
+  if (pair.hole.begin < pair.hole.end) top = mask_hole(pair.hole, weight, start, {from, to});
   maximum = reduce_max(top);
   const F shift = set1(maximum);
   F total = zero();

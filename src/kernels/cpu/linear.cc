@@ -180,8 +180,8 @@ void multiply_rows(const Block<W>& block, int rows, int columns) {
                    : multiply_columns<W, 2>(block, columns);
 }
 
-// Scale and soft cap of `count` results, in place.
-void scale_and_cap(const LinearArgs& args, float* x, int count) {
+// Scale and soft cap of `count` results, in place. Apart, so that the usual path stays small.
+[[gnu::noinline]] void scale_and_cap(const LinearArgs& args, float* x, int count) {
   const F scale = set1(args.scale == 0 ? 1.0f : args.scale), cap = set1(args.softcap);
   for_vectors(count, [&](int i, int n) {
     F value = load_some(x + i, n) * scale;

@@ -2,23 +2,16 @@
 
 #include "models/common_config.h"
 #include "models/families/families.h"
+#include "models/row_maps.h"
 
 namespace tensormill {
 namespace {
-
-// The checkpoint holds query, key and value of one head side by side.
-int32_t per_head(const AttentionSpec& attention, int32_t row) {
-  const int32_t part = row / attention.query_rows();
-  const int32_t within = row % attention.query_rows();
-  const int32_t head = within / attention.dim;
-  return (head * 3 + part) * attention.dim + within % attention.dim;
-}
 
 Names names() {
   return {"gpt_neox.",
           {{"embed_in", Role::kEmbedding},
            {"layers.{L}.input_layernorm", Role::kNormIn, 0},
-           {"layers.{L}.attention.query_key_value", Role::kQueryKeyValue, 0, false, per_head},
+           {"layers.{L}.attention.query_key_value", Role::kQueryKeyValue, 0, false, rows_by_head},
            {"layers.{L}.attention.dense", Role::kAttentionOut, 0},
            {"layers.{L}.post_attention_layernorm", Role::kNormIn, 1},
            {"layers.{L}.mlp.dense_h_to_4h", Role::kUp, 1},

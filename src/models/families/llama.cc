@@ -4,7 +4,8 @@
 namespace tensormill {
 
 FamilyModel describe_llama(ConfigReader& config) {
-  TransformerSpec spec = read_decoder(config, 2048);
+  constexpr int32_t kUsualPositions = 2048;
+  TransformerSpec spec = read_decoder(config, kUsualPositions);
   StackSpec& stack = spec.stacks.front();
   AttentionSpec attention = read_heads(config, stack.width);
   attention.qkv_bias = attention.out_bias = config.flag("attention_bias", false);
@@ -14,8 +15,9 @@ FamilyModel describe_llama(ConfigReader& config) {
   stack.final_norm = read_rms_norm(config);
   stack.kinds = {pre_norm_layer(attention, mlp, stack.final_norm)};
   stack.layers = uniform_layers(read_layer_count(config));
-  // pretraining_tp only splits sums; the last two are notes by makers of small checkpoints.
-  config.without_effect({"pretraining_tp", "rope_interleaved", "is_llama_config"});
+  if (config.flag("rope_interleaved", false)) config.unsupported("rope_interleaved", "false");
+  // pretraining_tp only splits sums; the others are notes by makers of checkpoints.
+  config.without_effect({"pretraining_tp", "is_llama_config", "bias"});
   return {std::move(spec), usual_names()};
 }
 

@@ -68,11 +68,12 @@ def clearness(logits):
 
 
 class Fixtures:
-    def __init__(self, folder, reference, lengths=LENGTHS):
+    def __init__(self, folder, reference, lengths=LENGTHS, draw=draw):
+        """draw(vocabulary, length, seed): a prompt; some models want certain tokens in it."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.reference = reference if isinstance(reference, Reference) else transformers_reference(reference)
-        self.lengths = lengths
+        self.lengths, self.draw = lengths, draw
         self.variants = []
 
     def build(self, config, state=None):
@@ -117,7 +118,8 @@ class Fixtures:
         return step
 
     def greedy(self, config, state, prompt, cached):
-        """GREEDY_TOKENS tokens and how clear each choice was; None where one is too close to call."""
+        """GREEDY_TOKENS tokens and how clear each choice was; None where one is too close to call, or half in the
+        half types."""
         step, ids, gaps = self.next_logits(config, state, prompt, cached), list(prompt), []
         while len(gaps) < GREEDY_TOKENS:
             logits = step(ids)
@@ -125,11 +127,13 @@ class Fixtures:
             if gaps[-1] <= 5 * TOLERANCE:
                 return None
             ids.append(logits.argmax().item())
+        if sum(gap > HALF_TOLERANCE for gap in gaps) < GREEDY_TOKENS / 2:
+            return None
         return ids[len(prompt):], gaps
 
     def clear_prompt(self, config, state, length, seed, cached):
         for attempt in range(GREEDY_TRIES):
-            prompt = draw(config.vocab_size, length, 1000 * seed + attempt)
+            prompt = self.draw(config.vocab_size, length, 1000 * seed + attempt)
             result = self.greedy(config, state, prompt, cached)
             if result is not None:
                 return prompt, *result
@@ -172,7 +176,7 @@ class Fixtures:
         drop, extra, spelling: keys to leave out of config.json, keys to add, and e.g. `as_transformers_5`."""
         lengths = lengths or self.lengths
         state = model.state_dict()
-        prompts = [draw(config.vocab_size, n, 1000 * seed - i - 1) for i, n in enumerate(lengths)]
+        prompts = [self.draw(config.vocab_size, n, 1000 * seed - i - 1) for i, n in enumerate(lengths)]
         prompts[greedy_prompt], tokens, gaps = self.clear_prompt(config, state, lengths[greedy_prompt], seed, cached)
         results = [self.run(config, state, p) for p in prompts]
         self.check_spread(name, results[-2][2], spread)

@@ -5,7 +5,7 @@ import sys
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from common import Fixtures, changed, edited
+from common import Fixtures, as_transformers_5, changed, edited
 
 SCALES = [("norm", (1.0, 0.3)), (".bias", (0.0, 0.4)), ("embed_tokens", (0.0, 1.0)),
           ("q_proj", (0.0, 0.22)), ("k_proj", (0.0, 0.22)), ("mlp", (0.0, 0.2)),
@@ -38,6 +38,43 @@ def common_toggles(config, state):
     }
 
 
+def add_scaled(fixtures, shape, model):
+    """Every scaling of rope, with the other sides of its keys."""
+    state = model.state_dict()
+
+    def add(name, seed, scaling, others, config={}, **options):
+        config = LlamaConfig(**{**shape, **config}, rope_scaling=scaling)
+        toggles = {"scaling": (changed(config, rope_scaling=None), state)}
+        for key, value in others.items():
+            other = {k: v for k, v in {**scaling, key: value}.items() if v is not None}
+            toggles[key] = (changed(config, rope_scaling=other), state)
+        fixtures.add(name, config, model, "grouped", toggles, seed, **options)
+
+    add("linear", 12, {"rope_type": "linear", "factor": 2.5}, {"factor": 1.5})
+    add("dynamic", 13, {"type": "dynamic", "factor": 3.0}, {"factor": 1.5}, {"max_position_embeddings": 24},
+        cached=True)
+    add("llama3", 14, {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                       "original_max_position_embeddings": 256}, {"factor": 1.5, "high_freq_factor": 1.5})
+    # Bounds that lie between the three frequencies of a head.
+    yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 256, "beta_fast": 1.5,
+            "beta_slow": 0.05}
+    add("yarn", 17, yarn, {"factor": 1.5, "beta_fast": None, "beta_slow": None, "truncate": False,
+                           "original_max_position_embeddings": 32, "attention_factor": 1.0})
+    add("yarn_scaled", 18, {**yarn, "truncate": False, "mscale": 2.0, "mscale_all_dim": 0.5},
+        {"truncate": True, "mscale": None, "mscale_all_dim": 2.0}, spelling=as_transformers_5)
+    # Some prompts end before the original length, the greedy continuation passes it.
+    long = {"rope_type": "longrope", "short_factor": [1.0, 1.25, 0.75], "long_factor": [1.5, 2.5, 8.0]}
+    short = {"original_max_position_embeddings": 24}
+    add("longrope", 19, long, {"short_factor": [1.0] * 3, "long_factor": [1.5, 2.5, 2.0], "attention_factor": 1.0},
+        short, cached=True, spelling=as_su)
+    add("longrope_factor", 20, {**long, "factor": 3.0, "attention_factor": 1.2},
+        {"attention_factor": None}, {"max_position_embeddings": 24}, cached=True)
+
+
+def as_su(written):
+    return {**written, "rope_scaling": {**written["rope_scaling"], "rope_type": "su"}}
+
+
 def main(out):
     fixtures = Fixtures(out, LlamaForCausalLM)
     shape = dict(vocab_size=97, hidden_size=36, intermediate_size=50, num_hidden_layers=2,
@@ -49,20 +86,7 @@ def main(out):
     state = model.state_dict()
     fixtures.write_weights("grouped", model)
     fixtures.add("grouped", grouped, model, "grouped", common_toggles(grouped, state), 11)
-    scalings = {
-        "linear": {"rope_type": "linear", "factor": 2.5},
-        "dynamic": {"type": "dynamic", "factor": 3.0},
-        "llama3": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                   "original_max_position_embeddings": 256},
-    }
-    for seed, (name, scaling) in enumerate(scalings.items(), 12):
-        config = LlamaConfig(**{**shape, "max_position_embeddings": 24 if name == "dynamic" else 512},
-                             rope_scaling=scaling)
-        toggles = {"scaling": (changed(config, rope_scaling=None), state),
-                   "factor": (changed(config, rope_scaling={**scaling, "factor": 1.5}), state)}
-        if name == "llama3":
-            toggles["blend"] = (changed(config, rope_scaling={**scaling, "high_freq_factor": 1.5}), state)
-        fixtures.add(name, config, model, "grouped", toggles, seed, cached=name == "dynamic")
+    add_scaled(fixtures, shape, model)
 
     biased = LlamaConfig(**{**shape, "num_key_value_heads": 6}, head_dim=10, attention_bias=True,
                          mlp_bias=True, hidden_act="gelu_pytorch_tanh")

@@ -47,7 +47,8 @@ def transformers_reference(model_class):
 def round_inputs(model):
     """Rounds what the products of the model read, as bf16 weights want it."""
     def rounded(module, inputs):
-        return (inputs[0].bfloat16().float(), *inputs[1:])
+        x = inputs[0]  # token ids, in embeddings that are no torch.nn.Embedding
+        return (x.bfloat16().float() if x.is_floating_point() else x, *inputs[1:])
     for module in model.modules():
         weight = getattr(module, "weight", None)
         if isinstance(weight, torch.Tensor) and weight.dim() == 2 and not isinstance(module, torch.nn.Embedding):
