@@ -120,14 +120,14 @@ std::vector<fs::path> files_named(const fs::path& folder, std::string_view prefi
               files[1].filename().string(), index);
 }
 
-TensorFile read_folder(const fs::path& folder) {
+TensorFile read_folder(const fs::path& folder, Reader read_safetensors_file) {
   const fs::path safetensors_index = folder / "model.safetensors.index.json";
-  if (fs::exists(safetensors_index)) return read_shards(safetensors_index, read_safetensors);
+  if (fs::exists(safetensors_index)) return read_shards(safetensors_index, read_safetensors_file);
   if (fs::exists(folder / "model.safetensors")) {
-    return read_safetensors(folder / "model.safetensors");
+    return read_safetensors_file(folder / "model.safetensors");
   }
   const auto safetensors = files_named(folder, "", ".safetensors");
-  if (safetensors.size() == 1) return read_safetensors(safetensors[0]);
+  if (safetensors.size() == 1) return read_safetensors_file(safetensors[0]);
 
   const fs::path torch_index = folder / "pytorch_model.bin.index.json";
   if (fs::exists(torch_index)) return read_shards(torch_index, read_torch_checkpoint);
@@ -145,14 +145,22 @@ TensorFile read_folder(const fs::path& folder) {
               folder.string());
 }
 
-}  // namespace
-
-std::unique_ptr<TensorIndex> open_checkpoint(const fs::path& folder) {
+std::unique_ptr<TensorIndex> open_folder(const fs::path& folder, Reader read_safetensors_file) {
   std::error_code code;
   if (!fs::is_directory(folder, code)) {
     throw_error(ErrorKind::kNotFound, "{}: expected a model folder", folder.string());
   }
-  return std::make_unique<FileTensorIndex>(read_folder(folder));
+  return std::make_unique<FileTensorIndex>(read_folder(folder, read_safetensors_file));
+}
+
+}  // namespace
+
+std::unique_ptr<TensorIndex> open_checkpoint(const fs::path& folder) {
+  return open_folder(folder, read_safetensors);
+}
+
+std::unique_ptr<TensorIndex> open_headers(const fs::path& folder) {
+  return open_folder(folder, read_safetensors_header);
 }
 
 }  // namespace tensormill

@@ -136,8 +136,9 @@ Extent read_extent(const Json& entry, const TensorView& view, uint64_t data_byte
   return extent;
 }
 
-void check_extents(std::vector<Extent> extents, const std::vector<NamedTensor>& tensors,
-                   uint64_t data_bytes, const std::string& origin) {
+// Where the tensors end, which follow each other without gaps.
+uint64_t check_gaps(std::vector<Extent> extents, const std::vector<NamedTensor>& tensors,
+                    const std::string& origin) {
   std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
   });
@@ -156,11 +157,7 @@ void check_extents(std::vector<Extent> extents, const std::vector<NamedTensor>& 
     }
     place = extent.end;
   }
-  if (place != data_bytes) {
-    throw_error(ErrorKind::kArtifactInvalid,
-                "{}: the tensors end at byte {} of the data section, the file has {}", origin,
-                place, data_bytes);
-  }
+  return place;
 }
 
 // Points `view` at the tensor's bytes, or at an aligned copy of them.
@@ -175,7 +172,8 @@ void place_data(TensorView& view, std::span<const std::byte> bytes, TensorFile& 
 
 }  // namespace
 
-TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& origin) {
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& origin,
+                             bool may_lack_data) {
   if (bytes.size() < kLengthBytes) {
     throw_error(ErrorKind::kArtifactInvalid,
                 "{}: {} bytes, expected a safetensors file of at least {}", origin, bytes.size(),
@@ -191,6 +189,8 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string
   const auto* text = reinterpret_cast<const char*>(bytes.data()) + kLengthBytes;
   const Json header = parse_header({text, header_bytes}, origin);
   const std::span<const std::byte> data = bytes.subspan(kLengthBytes + header_bytes);
+  const bool lacks_data = may_lack_data && data.empty();
+  const uint64_t data_bytes = lacks_data ? std::numeric_limits<uint64_t>::max() : data.size();
 
   TensorFile file;
   std::vector<Extent> extents;
@@ -200,13 +200,19 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string
     NamedTensor tensor{name, {}, origin};
     tensor.view.type = read_type(entry, origin, name);
     tensor.view.shape = read_shape(entry, origin, name);
-    Extent extent = read_extent(entry, tensor.view, data.size(), origin, name);
+    Extent extent = read_extent(entry, tensor.view, data_bytes, origin, name);
     extent.tensor = file.tensors.size();
     extents.push_back(extent);
     file.tensors.push_back(std::move(tensor));
   }
-  check_extents(extents, file.tensors, data.size(), origin);
+  const uint64_t end = check_gaps(extents, file.tensors, origin);
+  if (!lacks_data && end != data_bytes) {
+    throw_error(ErrorKind::kArtifactInvalid,
+                "{}: the tensors end at byte {} of the data section, the file has {}", origin, end,
+                data_bytes);
+  }
   for (const Extent& extent : extents) {
+    if (lacks_data) break;
     place_data(file.tensors[extent.tensor].view,
                data.subspan(extent.begin, extent.end - extent.begin), file);
   }
@@ -215,11 +221,23 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string
   return file;
 }
 
-TensorFile read_safetensors(const std::filesystem::path& file) {
+namespace {
+
+TensorFile read(const std::filesystem::path& file, bool may_lack_data) {
   const std::shared_ptr<const MappedFile> mapped = MappedFile::open(file);
-  TensorFile result = parse_safetensors(mapped->bytes(), file.string());
+  TensorFile result = parse_safetensors(mapped->bytes(), file.string(), may_lack_data);
   result.mapped.push_back(mapped);
   return result;
+}
+
+}  // namespace
+
+TensorFile read_safetensors(const std::filesystem::path& file) {
+  return read(file, false);
+}
+
+TensorFile read_safetensors_header(const std::filesystem::path& file) {
+  return read(file, true);
 }
 
 }  // namespace tensormill

@@ -14,7 +14,11 @@ namespace tensormill {
 // Errors: kNotFound; kArtifactInvalid; kUnsupported for an element type that DType lacks.
 TensorFile read_safetensors(const std::filesystem::path& file);
 
-// The same for bytes that outlive the result. `origin` names them in messages.
-TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& origin);
+// The same, but the file may end after its header: its tensors then have no data (null).
+TensorFile read_safetensors_header(const std::filesystem::path& file);
+
+// The same as read_safetensors for bytes that outlive the result. `origin` names them in messages.
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& origin,
+                             bool may_lack_data = false);
 
 }  // namespace tensormill

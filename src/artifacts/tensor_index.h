@@ -34,4 +34,8 @@ class TensorIndex {
 // kArtifactInvalid naming the file, the tensor and what was expected.
 std::unique_ptr<TensorIndex> open_checkpoint(const std::filesystem::path& folder);
 
+// The same for looking at names and shapes: files of safetensors may end after their header, and
+// their tensors then have no data (null).
+std::unique_ptr<TensorIndex> open_headers(const std::filesystem::path& folder);
+
 }  // namespace tensormill

@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/load_model.h"
 #include "models/describe.h"
+#include "models/properties.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 
@@ -39,6 +41,11 @@ std::string attention_text(const TransformerSpec& spec) {
   std::string text;
   for_each_attention(spec, [&](const AttentionSpec& a) {
     if (!text.empty()) return;
+    if (a.latent.rank > 0) {
+      text = fmt::format("{} heads of {}, {} rotary, on a latent of {}", a.heads,
+                         a.latent.plain + a.rope.dim, a.rope.dim, a.latent.rank);
+      return;
+    }
     text = fmt::format("{} heads of {} on {} of keys and values", a.heads, a.dim, a.kv_heads);
     if (a.core != Core::kDense) {
       text +=
@@ -66,7 +73,7 @@ std::string stored_text(const Description& description, const std::filesystem::p
                         const ModelWeights& shapes, WeightFormat* format) {
   std::unique_ptr<TensorIndex> checkpoint;
   try {
-    checkpoint = open_checkpoint(folder);
+    checkpoint = open_headers(folder);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound) throw;
     return "no weights here: --random-weights can run it";
@@ -75,8 +82,12 @@ std::string stored_text(const Description& description, const std::filesystem::p
   const std::vector<PlannedTensor> plan = plan_weights(description.model, *checkpoint, unused);
   verify(description.model, *checkpoint, plan);
   *format = stored_format(plan);
-  return fmt::format("{} tensors, all accounted for; loads as {} ({})",
-                     checkpoint->tensors().size(), dtype_name(plain_type(*format)),
+  const bool whole = std::none_of(plan.begin(), plan.end(), [](const PlannedTensor& tensor) {
+    return tensor.stored->view.data == nullptr;
+  });
+  return fmt::format("{} tensors, all accounted for; {} as {} ({})", checkpoint->tensors().size(),
+                     whole ? "loads" : "their data is not there, it would load",
+                     dtype_name(plain_type(*format)),
                      size_text(weight_bytes(shapes, description.model.spec, *format)));
 }
 
@@ -153,6 +164,7 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
                                 info.hard_position_limit ? ", learned: none beyond" : ""));
   line("end of text",
        info.eos_ids.empty() ? "none" : fmt::format("{}", fmt::join(info.eos_ids, ", ")));
+  line("properties", fmt::format("{}", fmt::join(properties(description.model.spec), ", ")));
   line("checkpoint", stored);
   line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",
                             yes_no(info.rules.chunks), yes_no(info.rules.shares_prefix),

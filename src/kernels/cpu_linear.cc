@@ -11,13 +11,36 @@ constexpr int32_t kPartRows = 48;
 // With so many panels a thread, whole panels are balanced well enough.
 constexpr int32_t kManyPanels = 16;
 
+constexpr int32_t kPanelUnits = kPanel / kOutputUnit;
+
+// A thread takes one panel of one weight at a time.
+void linear_copies(const CpuLevel& level, const LinearArgs& args, Stream stream) {
+  const Packed& first = *args.weight;
+  const size_t bytes = packed_bytes(first.format, first.outputs, first.inner);
+  const int32_t units = (first.outputs + kOutputUnit - 1) / kOutputUnit;
+  const int32_t panels = (units + kPanelUnits - 1) / kPanelUnits;
+  const auto moved = [](const Rows& rows, int64_t elements) {
+    return static_cast<char*>(rows.x) + elements * static_cast<int64_t>(dtype_size(rows.type));
+  };
+  take_turns(stream, args.copies * panels, [&](int32_t task) {
+    const int32_t copy = task / panels, unit = task % panels * kPanelUnits;
+    Packed weight = first;
+    weight.data = static_cast<const char*>(first.data) + static_cast<size_t>(copy) * bytes;
+    LinearArgs one = args;
+    one.weight = &weight;
+    one.in.x = moved(args.in, copy * args.in_step);
+    one.out.x = moved(args.out, copy * args.out_step);
+    level.linear(one, 0, *args.live.count, unit, std::min(unit + kPanelUnits, units));
+  });
+}
+
 }  // namespace
 
 void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream) {
   const int32_t rows = *args.live.count;
   if (rows == 0) return;
+  if (args.copies > 1) return linear_copies(level, args, stream);
   const int32_t threads = threads_of(stream);
-  constexpr int32_t kPanelUnits = kPanel / kOutputUnit;
   const int32_t units = (args.weight->outputs + kOutputUnit - 1) / kOutputUnit;
   // At least a panel a thread: outputs alone are split. Otherwise rows too.
   const int32_t row_parts =

@@ -27,7 +27,7 @@ inline constexpr int kShortSegment = 512;
 inline constexpr int kAttentionChunk = 256;
 inline constexpr int kBlockTokens = 32;  // tokens of one KV cache block; divides kAttentionChunk
 inline constexpr int kPanel = 64;        // outputs of one panel of a packed weight
-inline constexpr int kMaxHeadDim = 512;
+inline constexpr int kMaxHeadDim = 576;
 inline constexpr int kMaxExperts = 1024;
 
 using Stream = struct StreamTag*;  // a CUDA stream, or the CPU's ThreadTeam
@@ -104,6 +104,10 @@ struct LinearArgs {
   bool gated;
   float scale, softcap;  // 0: none; out = softcap * tanh(scale * out / softcap)
   Rows in, out;
+  // Several weights of one shape, packed_bytes apart (0 or 1: one), without bias and addend. Weight
+  // c reads in.x and writes out.x c steps on, in elements.
+  int32_t copies;
+  int64_t in_step, out_step;
   Live live;  // rows
 };
 

@@ -1,17 +1,9 @@
 #pragma once
 
+#include "models/step_context.h"
 #include "models/weights.h"
-#include "models/workspace.h"
 
 namespace tensormill {
-
-// Where a part of a step runs.
-struct StepContext {
-  const KernelTable& kernels;
-  Stream stream;
-  const Workspace::Arrays& arrays;
-  Live rows;
-};
 
 // Routes rows by the router's logits in arrays.router, then out = before (or 0) + what their
 // experts make of `in`. `in`: [rows, width]; `before` and `out`: [rows, width] each.

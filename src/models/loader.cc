@@ -14,8 +14,10 @@ namespace {
 constexpr const char* kStage = "loading weights";
 
 int64_t stored_bytes(const PlannedTensor& tensor) {
-  return tensor.stored->view.elements() *
-         static_cast<int64_t>(dtype_size(tensor.stored->view.type));
+  const int64_t elements = tensor.count > 0
+                               ? tensor.count * (tensor.shape.size() > 1 ? tensor.shape[1] : 1)
+                               : tensor.stored->view.elements();
+  return elements * static_cast<int64_t>(dtype_size(tensor.stored->view.type));
 }
 
 // The stored values at an address that their type allows; `copy` holds them where the file's isn't.
@@ -92,7 +94,13 @@ class Filler {
 
   void weight(const PlannedTensor& tensor, const void* data) {
     const LinearSpec& spec = tensor.linear->spec();
-    const auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
+    auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
+    if (tensor.count > 0) {
+      const int64_t bytes = tensor.from * tensor.shape[1] *
+                            static_cast<int64_t>(dtype_size(tensor.stored->view.type));
+      data = static_cast<const std::byte*>(data) + bytes;
+      if (!tensor.transposed) rows = tensor.count;
+    }
     if (tensor.unit_rows) return unit_rows(tensor, data, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
     pack_rows(*tensor.linear, tensor.copy,
@@ -137,6 +145,10 @@ class Filler {
     convert(data, tensor.stored->view.type, values.data(), DType::kF32, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
     float* to = tensor.linear->bias() + tensor.first_row;
+    if (tensor.count > 0) {
+      std::copy_n(&values[static_cast<size_t>(tensor.from)], tensor.count, to);
+      return;
+    }
     for (size_t r = 0; r < std::max(map.size(), values.size()); ++r) {
       const int32_t from = map.empty() ? static_cast<int32_t>(r) : map[r];
       if (from >= 0) to[r] = values[static_cast<size_t>(from)];
@@ -171,11 +183,16 @@ void fill_computed(ModelWeights& weights, const TransformerSpec& spec) {
   constexpr double kBase = 10000;
   const auto width = static_cast<size_t>(stack.width), half = width / 2;
   const size_t size = dtype_size(weights.table_type);
-  std::vector<float> row(width);
+  // Rounded where the reference rounds: far positions multiply what the frequencies differ by.
+  const double last = half > 1 ? static_cast<double>(half - 1) : 1;
+  const auto step = static_cast<float>(-std::log(kBase) / last);
+  std::vector<float> row(width), frequencies(half);
+  for (size_t i = 0; i < half; ++i) {
+    frequencies[i] = static_cast<float>(std::exp(double{static_cast<float>(i) * step}));
+  }
   for (size_t r = 0; r < static_cast<size_t>(stack.embedding.position_rows); ++r) {
     for (size_t i = 0; i < half; ++i) {
-      const double step = half > 1 ? static_cast<double>(i) / static_cast<double>(half - 1) : 0;
-      const auto angle = static_cast<float>(r) * static_cast<float>(std::pow(kBase, -step));
+      const float angle = static_cast<float>(r) * frequencies[i];
       row[i] = std::sin(angle);
       row[half + i] = std::cos(angle);
     }

@@ -36,6 +36,11 @@ enum class Role : uint8_t {
   kGateUp,  // all gate rows, then all up rows
   kUpGate,  // the reverse
   kDown,
+  kQueryDown,  // makes a short row of which kQuery makes the queries
+  kQueryDownNorm,
+  kLatent,  // makes the latent and the keys' turned elements
+  kLatentNorm,
+  kFromLatent,  // makes each head's key and value, side by side
   kRouter,
   kRouterBias,  // added to experts' scores for the choice; the pattern is the tensor's whole name
 };
@@ -59,7 +64,8 @@ struct NameRow {
 struct Names {
   std::string_view prefix;  // "model.": may stand before every name or none of the base model's
   std::vector<NameRow> rows;
-  std::vector<std::string_view> buffers;  // stored by some versions, not weights: ignored
+  // Stored by some versions, not weights: ignored. "vision_tower.*": all that start so.
+  std::vector<std::string_view> buffers;
 };
 
 }  // namespace tensormill

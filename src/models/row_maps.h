@@ -6,8 +6,11 @@
 
 namespace tensormill {
 
-// Query, key and value of one head side by side, head after head. As many heads of keys as of
-// queries.
-int32_t rows_by_head(const AttentionSpec& attention, int32_t row);
+// Group after group: the queries of the heads that share a key, that key, its value. Where each
+// head has its own key: query, key and value head by head.
+int32_t rows_by_group(const AttentionSpec& attention, int32_t row);
+
+// Group after group: the queries of the heads that share a key, the key, the value.
+int32_t rows_by_group(const AttentionSpec& attention, int32_t row);
 
 }  // namespace tensormill

@@ -11,7 +11,23 @@ int64_t norm_parameters(const NormSpec& norm, int32_t width) {
   return int64_t{norm.weight ? width : 0} + (norm.shift ? width : 0);
 }
 
+int64_t latent_parameters(const AttentionSpec& attention, int32_t width) {
+  const LatentSpec& spec = attention.latent;
+  const int64_t heads = attention.heads, rope = attention.rope.dim;
+  const int64_t query = heads * (spec.plain + rope), bias = spec.bias ? 1 : 0;
+  int64_t total = (spec.rank + rope) * (width + bias) + norm_parameters(spec.norm, spec.rank);
+  if (spec.query_rank == 0) {
+    total += query * width;
+  } else {
+    total += spec.query_rank * (query + width + bias) +
+             norm_parameters(spec.query_norm, spec.query_rank);
+  }
+  return total + heads * (spec.plain + spec.values) * spec.rank +
+         width * (int64_t{attention.out_inputs()} + (attention.out_bias ? 1 : 0));
+}
+
 int64_t body_parameters(const AttentionSpec& attention, int32_t width) {
+  if (attention.latent.rank > 0) return latent_parameters(attention, width);
   const int64_t rows = attention.qkv_rows();
   return rows * width + (attention.qkv_bias ? rows : 0) + int64_t{width} * attention.out_inputs() +
          (attention.out_bias ? width : 0) +

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "models/experts.h"
+#include "models/latent_attention.h"
 #include "models/model_impl.h"
 #include "models/workspace.h"
 #include "nn/chunked_attention.h"
@@ -14,7 +15,6 @@
 #include "ops/residual.h"
 #include "ops/rope.h"
 #include "ops/to_cache.h"
-#include "tensor/convert.h"
 
 namespace tensormill {
 namespace {
@@ -58,7 +58,7 @@ class Step {
     args.tokens = batch_.tokens;
     args.table = weights.embedding.data();
     args.type = weights.table_type;
-    args.scale = embedding_scale();
+    args.scale = embedding_scale(spec, weights.table_type);
     args.residual = residual_;
     args.width = width_;
     args.live = batch_.rows;
@@ -77,16 +77,6 @@ class Step {
       }
     }
     pending_.sum = weights.embedding_norm.norm();
-  }
-
-  float embedding_scale() const {
-    float scale = model_.stack().embedding.scale;
-    if (model_.stack().embedding.scale_rounds) {
-      uint32_t rounded = 0;
-      convert(&scale, DType::kF32, &rounded, model_.weights.table_type, 1);
-      convert(&rounded, model_.weights.table_type, &scale, DType::kF32, 1);
-    }
-    return scale;
   }
 
   void place_positions(EmbedArgs& args) const {
@@ -194,7 +184,14 @@ class Step {
 
   void run_attention(const AttentionSpec& spec, const BranchSpec& branch,
                      const BranchWeights& weights, int32_t rope_index, bool joins) {
-    read_residual(branch, weights, {ws_.qkv, DType::kF32, spec.qkv_rows()});
+    const bool latent = spec.latent.rank > 0;
+    if (latent) {
+      ResidualArgs args = seam(weights.in.norm(), {ws_.normed, input_, width_});
+      args.keep_y = args.keep_y || branch.keep_in;
+      run_latent_products(context(), spec, weights.latent, args);
+    } else {
+      read_residual(branch, weights, {ws_.qkv, DType::kF32, spec.qkv_rows()});
+    }
     if (spec.core != Core::kDense) return run_chunked(spec, weights, joins);
     const KvView view = cache_.view(attention_index_++, batch_.tables, batch_.table_stride);
     ToCacheArgs store{};
@@ -233,7 +230,9 @@ class Step {
     args.sequences = batch_.sequences;
     args.rows = batch_.rows;
     attention(kernels_, args, stream_);
-    write_partial(weights.second, args.out, joins);
+    write_partial(weights.second,
+                  latent ? expand_latent(context(), spec, weights.latent, args.out) : args.out,
+                  joins);
   }
 
   void run_chunked(const AttentionSpec& spec, const BranchWeights& weights, bool joins) {
@@ -265,9 +264,10 @@ class Step {
     read_residual(branch, weights, product);
     const float* before = joins ? ws_.partial[current_] : nullptr;
     current_ ^= 1;
-    run_experts({kernels_, stream_, ws_, batch_.rows}, spec, weights, normed, before,
-                ws_.partial[current_]);
+    run_experts(context(), spec, weights, normed, before, ws_.partial[current_]);
   }
+
+  StepContext context() const { return {kernels_, stream_, ws_, batch_.rows}; }
 
   void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
     read_residual(branch, weights,
@@ -404,7 +404,7 @@ AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format) {
   args.score.bias_bf16 = spec.bias.bf16;
   args.score.causal = spec.mask.causal;
   args.score.window = spec.mask.window;
-  args.out = {nullptr, linear_input(format), spec.out_inputs()};
+  args.out = {nullptr, linear_input(format), spec.attended()};
   return args;
 }
 

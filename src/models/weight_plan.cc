@@ -104,11 +104,72 @@ class Planner {
     if (row.role == Role::kNormIn) return norm(name, weights.in);
     if (row.role == Role::kNormOut) return norm(name, weights.out);
     if (row.role == Role::kNormSum) return norm(name, weights.sum);
-    if (const auto* attention = std::get_if<AttentionSpec>(&spec.body)) {
+    const auto* attention = std::get_if<AttentionSpec>(&spec.body);
+    if (attention != nullptr && attention->latent.rank > 0) {
+      add_latent(row, name, *attention, weights);
+    } else if (attention != nullptr) {
       add_attention(row, name, *attention, weights);
     } else {
       add_experts(row, name, std::get<MlpSpec>(spec.body), weights);
     }
+  }
+
+  void add_latent(const NameRow& row, const std::string& name, const AttentionSpec& spec,
+                  BranchWeights& weights) {
+    LatentWeights& to = weights.latent;
+    const LatentSpec& latent = spec.latent;
+    const int32_t rope = spec.rope.dim, query = latent.plain + rope;
+    const int32_t both = latent.plain + latent.values;
+    switch (row.role) {
+      case Role::kQueryDown:
+        return product(row, name, to.query_down, {}, latent.query_rank);
+      case Role::kQueryDownNorm:
+        return norm(name, to.query_norm);
+      case Role::kLatentNorm:
+        return norm(name, to.norm);
+      case Role::kQuery:
+        for (int32_t h = 0; h < spec.heads; ++h) {
+          part(name, to.query, {h, spec.heads * query, h * query, latent.plain, false});
+          part(name, to.query_rope, {h, spec.heads * query, h * query + latent.plain, rope, false});
+        }
+        return;
+      case Role::kLatent:
+        part(name, to.latent, {0, latent.rank + rope, 0, latent.rank, false});
+        return part(name, to.key_rope, {0, latent.rank + rope, latent.rank, rope, false});
+      case Role::kFromLatent:
+        for (int32_t h = 0; h < spec.heads; ++h) {
+          part(name, to.absorb, {h, spec.heads * both, h * both, latent.plain, true});
+          part(name, to.expand,
+               {h, spec.heads * both, h * both + latent.plain, latent.values, false});
+        }
+        return;
+      case Role::kAttentionOut:
+        return product(row, name, weights.second, {0, 1, &spec}, stack_.width);
+      default:
+        throw_error(ErrorKind::kInternal, "{}: its role has no place in latent attention", name);
+    }
+  }
+
+  // Some rows of a tensor that are a whole weight, or that weight's columns.
+  struct Rows {
+    int32_t copy;
+    int64_t stored;
+    int32_t from, count;
+    bool transposed;
+  };
+  void part(const std::string& name, Linear& linear, const Rows& rows) {
+    const auto fill = [&](PlannedTensor& tensor, PlannedTensor::Target target) {
+      tensor.target = target;
+      tensor.linear = &linear;
+      tensor.copy = rows.copy;
+      tensor.from = rows.from;
+      tensor.count = rows.count;
+      tensor.transposed = rows.transposed;
+    };
+    const LinearSpec& spec = linear.spec();
+    fill(add(name + ".weight", {rows.stored, rows.transposed ? spec.outputs : spec.inner}),
+         PlannedTensor::Target::kWeight);
+    if (spec.bias) fill(add(name + ".bias", {rows.stored}), PlannedTensor::Target::kBias);
   }
 
   // A layer may have one MLP where another has many.
@@ -336,6 +397,12 @@ std::set<std::string, std::less<>> buffer_names(const FamilyModel& model) {
   return names;
 }
 
+bool is_ignored(const Names& names, std::string_view tensor) {
+  return std::any_of(names.buffers.begin(), names.buffers.end(), [&](std::string_view pattern) {
+    return pattern.ends_with('*') && tensor.starts_with(pattern.substr(0, pattern.size() - 1));
+  });
+}
+
 // Of each kind of trouble: a wrong config.json puts every tensor of a large model on the list.
 constexpr size_t kMaxNamed = 8;
 
@@ -374,7 +441,8 @@ void verify(const FamilyModel& model, const TensorIndex& checkpoint,
     }
   }
   for (const NamedTensor& tensor : checkpoint.tensors()) {
-    if (!used.contains(tensor.name)) unused.push_back(tensor.name);
+    if (used.contains(tensor.name) || is_ignored(model.names, tensor.name)) continue;
+    unused.push_back(tensor.name);
   }
   std::string message;
   append(message, "missing tensors", missing);

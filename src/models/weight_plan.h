@@ -24,16 +24,17 @@ struct PlannedTensor {
   Target target = Target::kWeight;
   const NamedTensor* stored = nullptr;
 
-  Linear* linear = nullptr;  // kWeight, kBias
-  Buffer* buffer = nullptr;  // kNorm, kTable
-  float plus = 0;            // kNorm: added to each value
-  int32_t first_row = 0;     // of the product; kNorm: first value in the buffer
-  int32_t copy = 0;          // of the product's weights
-  int32_t step = 1;          // gate and up rows alternate
-  int32_t row_width = 0;     // kTable: of the table's rows, where the tensor's rows fill only
-  int32_t first_column = 0;  // a part of them, from this column on
-  bool transposed = false;   // stored [inner, outputs]
-  bool unit_rows = false;    // each row is divided by its length
+  Linear* linear = nullptr;     // kWeight, kBias
+  Buffer* buffer = nullptr;     // kNorm, kTable
+  float plus = 0;               // kNorm: added to each value
+  int32_t first_row = 0;        // of the product; kNorm: first value in the buffer
+  int32_t copy = 0;             // of the product's weights
+  int32_t step = 1;             // gate and up rows alternate
+  int32_t row_width = 0;        // kTable: of the table's rows, where the tensor's rows fill only
+  int32_t first_column = 0;     // a part of them, from this column on
+  int32_t from = 0, count = 0;  // kWeight, kBias: these of the stored rows; count 0: all
+  bool transposed = false;      // stored [inner, outputs]
+  bool unit_rows = false;       // each row is divided by its length
   Halves halves = Halves::kNone;
   RowMap map = nullptr;
   const AttentionSpec* attention = nullptr;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tensor/convert.h"
 
 namespace tensormill {
 namespace {
@@ -14,11 +15,40 @@ NormWeights lay_out_norm(const NormSpec& spec, int32_t width) {
   return {spec, width, {}, {}};
 }
 
-Linear lay_out_projection(int32_t outputs, int32_t inner) {
+Linear lay_out_projection(int32_t outputs, int32_t inner, bool bias = false) {
   LinearSpec spec;
+  spec.bias = bias;
   spec.outputs = outputs;
   spec.inner = inner;
   return Linear(spec);
+}
+
+// One copy a head.
+Linear lay_out_heads(int32_t heads, int32_t outputs, int32_t inner) {
+  LinearSpec spec;
+  spec.copies = heads;
+  spec.outputs = outputs;
+  spec.inner = inner;
+  return Linear(spec);
+}
+
+LatentWeights lay_out_latent(const AttentionSpec& attention, int32_t width) {
+  const LatentSpec& spec = attention.latent;
+  const int32_t heads = attention.heads, rope = attention.rope.dim;
+  LatentWeights weights;
+  const int32_t from = spec.query_rank > 0 ? spec.query_rank : width;
+  if (spec.query_rank > 0) {
+    weights.query_down = lay_out_projection(spec.query_rank, width, spec.bias);
+    weights.query_norm = lay_out_norm(spec.query_norm, spec.query_rank);
+  }
+  weights.query = lay_out_heads(heads, spec.plain, from);
+  weights.query_rope = lay_out_heads(heads, rope, from);
+  weights.latent = lay_out_projection(spec.rank, width, spec.bias);
+  weights.key_rope = lay_out_projection(rope, width, spec.bias);
+  weights.norm = lay_out_norm(spec.norm, spec.rank);
+  weights.absorb = lay_out_heads(heads, spec.rank, spec.plain);
+  weights.expand = lay_out_heads(heads, spec.values, spec.rank);
+  return weights;
 }
 
 BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
@@ -30,8 +60,12 @@ BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
   first.inner = second.outputs = width;
   second.split = Split::kInputs;
   if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-    first.outputs = attention->qkv_rows();
-    first.bias = attention->qkv_bias;
+    if (attention->latent.rank > 0) {
+      weights.latent = lay_out_latent(*attention, width);
+    } else {
+      first.outputs = attention->qkv_rows();
+      first.bias = attention->qkv_bias;
+    }
     second.inner = attention->out_inputs();
     second.bias = attention->out_bias;
     weights.q_norm = lay_out_norm(attention->q_norm, head_norm_width(*attention, attention->heads));
@@ -153,6 +187,15 @@ void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat f
   }
   for_each_weight(
       weights, [&](Linear& linear) { linear.allocate(format); }, allocate_norm);
+}
+
+float embedding_scale(const EmbeddingSpec& spec, DType type) {
+  float scale = spec.scale;
+  if (!spec.scale_rounds) return scale;
+  uint32_t rounded = 0;
+  convert(&scale, DType::kF32, &rounded, type, 1);
+  convert(&rounded, type, &scale, DType::kF32, 1);
+  return scale;
 }
 
 void join_parallel_biases(ModelWeights& weights, const TransformerSpec& spec) {

@@ -17,11 +17,21 @@ struct NormWeights {
   Norm norm() const { return {spec.kind, weight.as<float>(), shift.as<float>(), spec.eps}; }
 };
 
+// Of attention over a latent. Those of heads are one copy a head.
+struct LatentWeights {
+  Linear query_down, query, query_rope;  // queries: what doesn't turn, and what does
+  Linear latent, key_rope;
+  Linear absorb;  // a head's query to the latent's width: its keys' weight, transposed
+  Linear expand;  // a head's attended latent to its value
+  NormWeights query_norm, norm;
+};
+
 struct BranchWeights {
   NormWeights in, out, sum;
   NormWeights q_norm, k_norm;
   Linear first;   // query, key and value, or up (with gate)
   Linear second;  // attention output, or down
+  LatentWeights latent;
   Linear router;  // of experts; its bias is added to their scores, not to the product
 };
 
@@ -68,6 +78,13 @@ void for_each_weight(Weights& weights, OnLinear&& linear, OnNorm&& norm) {
       linear(branch.first);
       linear(branch.second);
       linear(branch.router);
+      auto& latent = branch.latent;
+      for (auto* slot : {&latent.query_down, &latent.query, &latent.query_rope, &latent.latent,
+                         &latent.key_rope, &latent.absorb, &latent.expand}) {
+        linear(*slot);
+      }
+      norm(latent.query_norm);
+      norm(latent.norm);
     }
   }
   norm(weights.final_norm);
@@ -84,6 +101,9 @@ void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat f
 
 // Bytes that allocate() takes.
 int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec, WeightFormat format);
+
+// What tokens' rows of `type` are multiplied with.
+float embedding_scale(const EmbeddingSpec& spec, DType type);
 
 // Parallel branches leave one sum, to which the last one's bias is added: moves theirs there.
 void join_parallel_biases(ModelWeights& weights, const TransformerSpec& spec);

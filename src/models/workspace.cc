@@ -67,6 +67,11 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   a.logits = arena.floats(logit_rows * sizes.vocabulary);
   for (const int32_t dim : sizes.ropes) a.cos_sin.push_back(arena.floats(rows * dim));
   a.attention_scratch = arena.take(static_cast<int64_t>(sizes.attention_scratch), DType::kU8);
+  a.latent = arena.floats(rows * sizes.latent);
+  a.query_short = arena.floats(rows * sizes.query_short);
+  a.query_normed = arena.take(rows * sizes.query_short, sizes.input);
+  a.plain = arena.take(rows * sizes.plain, sizes.input);
+  a.expanded = arena.take(rows * sizes.expanded, sizes.input);
   if (sizes.experts > 0) lay_out_experts(sizes, arena, a);
   return a;
 }
@@ -87,7 +92,12 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   for (const std::vector<BranchSpec>& kind : stack.kinds) {
     for (const BranchSpec& branch : kind) {
       if (const auto* attention = std::get_if<AttentionSpec>(&branch.body)) {
-        sizes.attended = std::max(sizes.attended, attention->out_inputs());
+        sizes.attended = std::max(sizes.attended, attention->attended());
+        const LatentSpec& latent = attention->latent;
+        sizes.latent = std::max(sizes.latent, latent.rank);
+        sizes.query_short = std::max(sizes.query_short, latent.query_rank);
+        sizes.plain = std::max(sizes.plain, attention->heads * latent.plain);
+        sizes.expanded = std::max(sizes.expanded, attention->heads * latent.values);
         sizes.qkv = std::max(sizes.qkv, attention->qkv_rows());
         size_t scratch = 0;
         if (attention->core == Core::kDense) {

@@ -13,6 +13,8 @@ struct WorkspaceSizes {
   StepLimits limits;
   int32_t width = 0, streams = 1, head_width = 0, vocabulary = 0;
   int32_t qkv = 0, queries = 0, attended = 0, mlp = 0;  // the widest of all layers
+  // The most of all layers with a latent: its width, and each head's part before and after.
+  int32_t latent = 0, query_short = 0, plain = 0, expanded = 0;
   // The most of all layers: experts, those of a row, and their inner values.
   int32_t experts = 0, active = 0, expert_inner = 0;
   std::vector<int32_t> ropes;    // cosines and sines of a row, of each rope
@@ -52,7 +54,12 @@ class Workspace {
     float* logits = nullptr;          // [logit_rows, vocabulary]
     std::vector<float*> cos_sin;      // each [rows, dim]
     void* attention_scratch = nullptr;
-    float* router = nullptr;  // [rows, experts]
+    float* latent = nullptr;       // [rows, latent]
+    float* query_short = nullptr;  // [rows, query_short]
+    void* query_normed = nullptr;  // the same, input type
+    void* plain = nullptr;         // [rows, plain], input type
+    void* expanded = nullptr;      // [rows, expanded], input type
+    float* router = nullptr;       // [rows, experts]
     Routes routes{};
     void* taken = nullptr;          // [rows * active, width], input type
     void* expert_inner = nullptr;   // [rows, expert_inner], input type

@@ -47,6 +47,7 @@ LinearArgs Linear::args(const Rows& in, const Rows& out, Live live) const {
   args.softcap = spec_.softcap;
   args.in = in;
   args.out = out;
+  args.copies = spec_.copies;
   args.live = live;
   return args;
 }

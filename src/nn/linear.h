@@ -13,7 +13,7 @@ enum class Split : uint8_t { kOutputs, kInputs, kVocabulary };
 
 struct LinearSpec {
   int32_t outputs = 0, inner = 0;
-  int32_t copies = 1;  // weights of this shape, one after another: experts
+  int32_t copies = 1;  // weights of this shape, one after another: experts, heads
   Split split = Split::kOutputs;
   bool bias = false;
   Activation activation = Activation::kNone;

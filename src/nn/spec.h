@@ -55,6 +55,19 @@ struct MaskSpec {
   bool prefix = false;  // a part of the prompt, named by the batch, sees itself whole
 };
 
+// Keys and values of all heads come from one short row, the latent, and that is what the cache
+// holds. Heads share one KV head: its keys are the elements that turn, then the latent; its values
+// are the latent. A head's query meets the latent through its part of the weight that makes keys,
+// what it attended becomes its value through its part of the weight that makes values.
+struct LatentSpec {
+  int32_t rank = 0;        // of the latent; 0: heads have keys and values of their own
+  int32_t query_rank = 0;  // queries come from a short row too; 0: they don't
+  int32_t plain = 0;       // elements of a head's query that don't turn
+  int32_t values = 0;      // of a head
+  NormSpec norm, query_norm;
+  bool bias = false;  // of the products that make short rows
+};
+
 // Which keys a query meets. kDense: all that the mask lets through. kLocal: those of its chunk of
 // the sequence and of some chunks before. kHashed: tokens are sorted by a hash of their queries,
 // which are the keys too, a round at a time; the same with chunks of that order, and the rounds are
@@ -91,6 +104,7 @@ struct AttentionSpec {
   int32_t log_n = 0;  // see ToCacheArgs
   BiasSpec bias;
   MaskSpec mask;
+  LatentSpec latent;  // then dim and value_dim are those of the shared KV head
   ChunkSpec chunk;
   HashSpec hash;
 
@@ -99,7 +113,8 @@ struct AttentionSpec {
   int32_t key_rows() const { return core == Core::kHashed ? 0 : kv_heads * dim; }
   int32_t value_rows() const { return kv_heads * values(); }
   int32_t qkv_rows() const { return query_rows() + key_rows() + value_rows(); }
-  int32_t out_inputs() const { return heads * values(); }
+  int32_t attended() const { return heads * values(); }
+  int32_t out_inputs() const { return latent.rank > 0 ? heads * latent.values : attended(); }
 };
 
 // Weights of a norm over the queries (or keys) of so many heads.

@@ -14,6 +14,9 @@ void require_linear(const KernelTable& kernels, const LinearArgs& args, const ch
   require(kernels.stores(weight->format), op, "a weight format that this device stores");
   require_rows(args.in, weight->inner, op);
   require(args.in.type == linear_input(weight->format), op, "an input of the weight's type");
+  require(args.copies <= 1 || (args.bias == nullptr && args.addend == nullptr), op,
+          "no bias or addend for several weights");
+  require(args.in_step >= 0 && args.out_step >= 0, op, "steps of 0 or more");
   require(!args.gated || weight->outputs % 2 == 0, op, "pairs of gate and up rows");
   require(args.softcap >= 0, op, "a softcap of 0 or more");
   require_rows(args.out, args.gated ? weight->outputs / 2 : weight->outputs, op);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/memory_plan.h"
 #include "kernels/cpu_stream.h"
+#include "models/describe.h"
 
 namespace tensormill {
 namespace {
@@ -27,6 +28,24 @@ std::unique_ptr<ChatTemplate> template_of(const std::filesystem::path& folder) {
     spdlog::warn("{}; the model is served without a chat template", error.what());
     return nullptr;
   }
+}
+
+const char* tokenizer_file(const std::filesystem::path& folder) {
+  for (const char* name : {"tokenizer.json", "vocab.json"}) {
+    if (std::filesystem::exists(folder / name)) return name;
+  }
+  return "tokenizer.model";
+}
+
+// A token without a row in the model's tables could come with any prompt.
+void check_vocabulary(const LoadTextOptions& options, const Tokenizer& tokenizer) {
+  const Description description = describe_model(options.folder);
+  if (tokenizer.vocabulary_size() <= description.info.vocabulary) return;
+  throw_error(ErrorKind::kArtifactInvalid,
+              "{}: a vocabulary of {}, expected more than the largest id of {}, which is {}",
+              description.file, description.info.vocabulary,
+              (options.folder / tokenizer_file(options.folder)).string(),
+              tokenizer.vocabulary_size() - 1);
 }
 
 }  // namespace
@@ -56,6 +75,7 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.progress = options.progress;
   text->tokenizer = tokenizer_of(options);
   text->chat_template = template_of(options.folder);
+  if (text->tokenizer) check_vocabulary(options, *text->tokenizer);
   text->model = Model::load(options.folder, load);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;

@@ -57,6 +57,27 @@ TEST(Safetensors, RefusesBrokenHeaders) {
              {"\"a\"", "twice"});
 }
 
+TEST(Safetensors, AHeaderAloneGivesNamesAndShapes) {
+  const char* header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                       R"("b":{"dtype":"F16","shape":[3],"data_offsets":[8,14]}})";
+  const std::string alone = safetensors(header, 0);
+  const TensorFile read = parse_safetensors(as_bytes(alone), "f", true);
+  ASSERT_EQ(read.tensors.size(), 2U);
+  EXPECT_EQ(read.tensors[1].view.shape, (std::vector<int64_t>{3}));
+  EXPECT_EQ(read.tensors[1].view.data, nullptr);
+  expect_bad(alone, {"\"a\"", "bytes 0 to 8 lie outside the file's data section of 0 bytes"});
+  const std::string whole = safetensors(header, 14);
+  EXPECT_NE(parse_safetensors(as_bytes(whole), "f", true).tensors[1].view.data, nullptr);
+  const auto header_of = [](const std::string& bytes) {
+    return [&bytes] { parse_safetensors(as_bytes(bytes), "f", true); };
+  };
+  const std::string cut = safetensors(header, 13);
+  expect_error(ErrorKind::kArtifactInvalid, {"\"b\"", "section of 13 bytes"}, header_of(cut));
+  const std::string absurd =
+      safetensors(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,9]}})", 0);
+  expect_error(ErrorKind::kArtifactInvalid, {"needs 8 bytes"}, header_of(absurd));
+}
+
 TEST(Safetensors, RefusesBrokenTensors) {
   const auto one = [](const char* entry, size_t data) {
     return safetensors(std::string("{\"w\":") + entry + "}", data);

@@ -3,18 +3,24 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "models/describe.h"
+#include "models/properties.h"
 #include "parity.h"
 
 namespace tensormill {
 namespace {
 
 constexpr const char *kBegin = "<!-- table -->\n", *kEnd = "<!-- end of table -->";
+constexpr const char *kBeginProperties = "<!-- properties -->\n",
+                     *kEndProperties = "<!-- end of properties -->";
 constexpr const char* kHead =
     "| `model_type` | checkpoints | not supported | fixtures | f32 error | bf16 error | f16 error "
     "| greedy tokens f32, bf16, f16 | reference |\n"
@@ -118,6 +124,40 @@ void expect_row(const std::vector<std::string>& documented, const Row& row) {
     } else {
       EXPECT_EQ(documented[c], row.cells[c]);
     }
+  }
+}
+
+// Which families' fixtures ask for a property, one row for each.
+std::string property_table() {
+  std::vector<std::string> order;
+  std::map<std::string, std::string> users;
+  for (const std::string& family : supported_model_types()) {
+    std::set<std::string> noted;
+    for (const Variant& variant : variants_of(family)) {
+      const TemporaryFolder folder;
+      variant.make_folder(folder, [](Json&) {});
+      for (const std::string& name : properties(describe_model(folder.path()).model.spec)) {
+        if (!noted.insert(name).second) continue;
+        if (!users.contains(name)) order.push_back(name);
+        std::string& list = users[name];
+        list += (list.empty() ? "`" : ", `") + family + "`";
+      }
+    }
+  }
+  std::sort(order.begin(), order.end());
+  std::string table = kBeginProperties + std::string("| property | families |\n| --- | --- |\n");
+  for (const std::string& name : order) table += "| " + name + " | " + users[name] + " |\n";
+  return table;
+}
+
+TEST(ModelsTable, SaysWhoUsesWhichProperty) {
+  const std::string text = read_page(), table = property_table();
+  const size_t begin = text.find(kBeginProperties), end = text.find(kEndProperties);
+  ASSERT_TRUE(begin != text.npos && end != text.npos && begin < end);
+  if (update_wanted) {
+    std::ofstream(page()) << text.substr(0, begin) << table << text.substr(end);
+  } else {
+    EXPECT_EQ(text.substr(begin, end - begin), table) << "models_tests --update writes it";
   }
 }
 

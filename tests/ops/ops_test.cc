@@ -7,11 +7,13 @@
 #include "base/error.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
+#include "ops/experts.h"
 #include "ops/gather.h"
 #include "ops/linear.h"
 #include "ops/pack.h"
 #include "ops/residual.h"
 #include "ops/rope.h"
+#include "ops/route.h"
 #include "ops/to_cache.h"
 #include "tensor/tensor.h"
 
@@ -24,6 +26,7 @@ struct Step {
   const KernelTable& kernels = *cpu_kernels("portable");
   int32_t rows = kRows, one = 1;
   std::vector<int32_t> ids = {0, 1, 2}, begin = {0, 3}, table = {0}, sequence = {0, 0, 0};
+  std::vector<int32_t> routed = std::vector<int32_t>(16);
   std::vector<float> data = std::vector<float>(256, 0.5f), out = std::vector<float>(256);
   std::vector<float> cache = std::vector<float>(2048), scratch = std::vector<float>(256);
   Packed packed{cache.data(), WeightFormat::kF32, kWidth, kWidth};
@@ -109,6 +112,32 @@ struct Step {
     args.rows = live;
     return args;
   }
+  // Two experts, of which each row takes one.
+  RouteArgs route_args() {
+    RouteArgs args{};
+    args.logits = data.data();
+    args.experts = 2;
+    args.active = args.groups = args.active_groups = args.group_best = 1;
+    args.scale = 1;
+    args.routes = {routed.data(), scratch.data(), routed.data() + 4, routed.data() + 8,
+                   routed.data() + 12};
+    args.live = live;
+    return args;
+  }
+  ExpertsArgs experts_args() {
+    ExpertsArgs args{};
+    args.first = args.second = packed;
+    args.experts = 2;
+    args.active = 1;
+    args.routes = route_args().routes;
+    args.in = {data.data(), DType::kF32, kWidth};
+    args.out = out.data();
+    args.taken = {out.data() + 32, DType::kF32, kWidth};
+    args.inner = {out.data() + 64, DType::kF32, kWidth};
+    args.value = out.data() + 96;
+    args.live = live;
+    return args;
+  }
   PackArgs pack_args() {
     return {{data.data(), DType::kF32, false, kWidth, kWidth, nullptr, 0, kWidth},
             cache.data(),
@@ -138,6 +167,8 @@ TEST(Ops, AcceptWhatIsWhole) {
   const LinearArgs products[] = {s.linear_args()};
   EXPECT_NO_THROW(norm_linear(s.kernels, s.residual_args(), products, nullptr));
   EXPECT_NO_THROW(rope(s.kernels, s.rope_args(), nullptr));
+  EXPECT_NO_THROW(route(s.kernels, s.route_args(), nullptr));
+  EXPECT_NO_THROW(experts(s.kernels, s.experts_args(), nullptr));
   EXPECT_NO_THROW(to_cache(s.kernels, s.to_cache_args(), nullptr));
   EXPECT_NO_THROW(attention(s.kernels, s.attention_args(), nullptr));
   EXPECT_NO_THROW(gather(s.kernels, s.data.data(), s.ids.data(), s.out.data(), 4, s.live, nullptr));
@@ -260,6 +291,50 @@ TEST(Ops, CacheAndAttentionRefuse) {
   bad("bias_scale", [&](AttentionArgs& a) { a.score.slopes = s.data.data(); });
   bad("stride", [](AttentionArgs& a) { a.out.stride = 7; });
   bad("window", [](AttentionArgs& a) { a.score.window = -1; });
+}
+
+TEST(Ops, RouteChecksItsCounts) {
+  Step s;
+  const auto bad = [&](const char* expected, const std::function<void(RouteArgs&)>& change) {
+    RouteArgs args = s.route_args();
+    change(args);
+    fails(expected, [&] { route(s.kernels, args, nullptr); });
+  };
+  bad("logits", [](RouteArgs& a) { a.logits = nullptr; });
+  bad("a row takes some", [](RouteArgs& a) { a.active = 3; });
+  bad("a row takes some", [](RouteArgs& a) { a.experts = kMaxExperts + 1; });
+  bad("routes", [](RouteArgs& a) { a.routes.begin = nullptr; });
+  bad("equal groups", [](RouteArgs& a) { a.groups = 3; });
+  bad("active_groups", [](RouteArgs& a) { a.active_groups = 2; });
+  bad("group_best", [](RouteArgs& a) { a.group_best = 3; });
+  bad("enough experts", [](RouteArgs& a) {
+    a.groups = a.active = 2;
+    a.active_groups = 1;
+  });
+}
+
+TEST(Ops, ExpertsCheckTheirShapes) {
+  Step s;
+  const auto bad = [&](const char* expected, const std::function<void(ExpertsArgs&)>& change) {
+    ExpertsArgs args = s.experts_args();
+    change(args);
+    fails(expected, [&] { experts(s.kernels, args, nullptr); });
+  };
+  bad("packed weights", [](ExpertsArgs& a) { a.second.data = nullptr; });
+  bad("one weight format", [](ExpertsArgs& a) { a.second.format = WeightFormat::kBF16; });
+  bad("as wide as", [](ExpertsArgs& a) { a.second.outputs = 4; });
+  bad("as many first outputs", [](ExpertsArgs& a) { a.gated = true; });
+  bad("inputs of the weight's type", [](ExpertsArgs& a) { a.inner.type = DType::kBF16; });
+  bad("a stride", [](ExpertsArgs& a) { a.taken.stride = 4; });
+  bad("an output and scratch", [](ExpertsArgs& a) { a.value = nullptr; });
+}
+
+TEST(Ops, SeveralWeightsHaveNoBias) {
+  Step s;
+  LinearArgs args = s.linear_args();
+  args.copies = 2;
+  args.bias = s.data.data();
+  fails("no bias or addend", [&] { linear(s.kernels, args, nullptr); });
 }
 
 TEST(Ops, PackAndGatherRefuse) {

@@ -92,5 +92,33 @@ TEST(LoadText, RandomWeightsNeedOnlyAConfig) {
   fs::remove_all(folder);
 }
 
+TEST(LoadText, AVocabularySmallerThanTheTokenizersIsAnErrorBeforeWeightsAreRead) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / "tensormill_small_vocabulary";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  fs::copy_file(fs::path(TENSORMILL_GOLDEN) / "models/llama/grouped.config.json",
+                folder / "config.json");
+  const auto message = [&](int id) {
+    std::ofstream(folder / "tokenizer.json")
+        << R"({"version": "1.0", "model": {"type": "BPE", "merges": [], "vocab": {"a": 0, "b": )"
+        << id << "}}}";
+    LoadTextOptions options;
+    options.folder = folder;
+    try {
+      load_text(options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  // Without weights: the vocabulary is looked at first.
+  const std::string text = message(97);
+  EXPECT_NE(text.find("config.json: a vocabulary of 97"), text.npos) << text;
+  EXPECT_NE(text.find("tokenizer.json, which is 97"), text.npos) << text;
+  EXPECT_NE(message(96).find("no weights"), text.npos) << text;
+  fs::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace tensormill

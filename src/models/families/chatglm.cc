@@ -11,7 +11,7 @@ Names first_names() {
   return {"transformer.",
           {{"word_embeddings", Role::kEmbedding},
            {"layers.{L}.input_layernorm", Role::kNormIn, 0},
-           {"layers.{L}.attention.query_key_value", Role::kQueryKeyValue, 0, false, rows_by_head},
+           {"layers.{L}.attention.query_key_value", Role::kQueryKeyValue, 0, false, rows_by_group},
            {"layers.{L}.attention.dense", Role::kAttentionOut, 0},
            {"layers.{L}.post_attention_layernorm", Role::kNormIn, 1},
            {"layers.{L}.mlp.dense_h_to_4h", Role::kUp, 1},
@@ -69,17 +69,18 @@ FamilyModel describe_first(ConfigReader& config) {
   mlp.activation = Activation::kGeluTanh;
   mlp.bias = true;
 
-  const int32_t layers = config.integer("num_layers", 1, kMaxLayers);
+  // The reference takes the published model's 28 layers, whatever num_layers says.
+  constexpr float kTrainedLayers = 28;
   BranchSpec first, second;
   first.body = attention;
   second.body = mlp;
   for (BranchSpec* branch : {&first, &second}) {
     branch->in = norm;
     branch->keep_in = true;
-    branch->carry = std::sqrt(2 * static_cast<float>(layers));
+    branch->carry = std::sqrt(2 * kTrainedLayers);
   }
   stack.kinds = {{first, second}};
-  stack.layers = uniform_layers(layers);
+  stack.layers = uniform_layers(config.integer("num_layers", 1, kMaxLayers));
   spec.stacks.push_back(std::move(stack));
   config.without_effect({"use_cache"});
   return {std::move(spec), first_names()};
@@ -90,7 +91,7 @@ Names later_names(bool grouped) {
           {{"embedding.word_embeddings", Role::kEmbedding},
            {"encoder.layers.{L}.input_layernorm", Role::kNormIn, 0},
            {"encoder.layers.{L}.self_attention.query_key_value", Role::kQueryKeyValue, 0, false,
-            grouped ? nullptr : rows_by_head},
+            grouped ? nullptr : rows_by_group},
            {"encoder.layers.{L}.self_attention.dense", Role::kAttentionOut, 0},
            {"encoder.layers.{L}.post_attention_layernorm", Role::kNormIn, 1},
            {"encoder.layers.{L}.mlp.dense_h_to_4h", Role::kGateUp, 1},

@@ -59,10 +59,7 @@ FamilyModel describe_gemma2(ConfigReader& config) {
   mlp.activation = read_activation(config, "hidden_activation", "gelu_pytorch_tanh");
   auto layer = pre_norm_layer(read_attention(config, spec), mlp, stack.final_norm);
   for (BranchSpec& branch : layer) branch.out = stack.final_norm;
-  const int32_t window = config.is_null("sliding_window")
-                             ? 0
-                             : config.integer("sliding_window", 1, kMaxPositions, kUsualWindow);
-  const int32_t layers = read_layer_count(config);
+  const int32_t window = read_window(config, kUsualWindow), layers = read_layer_count(config);
   add_layers(stack, layer,
              read_layer_windows(config, window, interleaved_windows(layers, window, 2)));
   config.without_effect({"sliding_window_size", "cache_implementation"});

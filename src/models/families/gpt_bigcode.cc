@@ -47,7 +47,7 @@ FamilyModel describe_gpt_bigcode(ConfigReader& config) {
   config.without_effect({"attention_softmax_in_fp32", "scale_attention_softmax_in_fp32",
                          "inference_runner", "validate_runner_input", "pre_allocate_kv_cache",
                          "pad_key_length", "max_batch_size", "runner_max_sequence_length"});
-  return {std::move(spec), names(shared ? nullptr : rows_by_head)};
+  return {std::move(spec), names(shared ? nullptr : rows_by_group)};
 }
 
 }  // namespace tensormill

@@ -11,7 +11,7 @@ Names names() {
   return {"gpt_neox.",
           {{"embed_in", Role::kEmbedding},
            {"layers.{L}.input_layernorm", Role::kNormIn, 0},
-           {"layers.{L}.attention.query_key_value", Role::kQueryKeyValue, 0, false, rows_by_head},
+           {"layers.{L}.attention.query_key_value", Role::kQueryKeyValue, 0, false, rows_by_group},
            {"layers.{L}.attention.dense", Role::kAttentionOut, 0},
            {"layers.{L}.post_attention_layernorm", Role::kNormIn, 1},
            {"layers.{L}.mlp.dense_h_to_4h", Role::kUp, 1},

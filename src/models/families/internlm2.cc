@@ -1,30 +1,15 @@
 #include "models/families/families.h"
 #include "models/llama_like.h"
+#include "models/row_maps.h"
 
 namespace tensormill {
 namespace {
-
-// The checkpoint holds group after group: the queries of the heads that share a key, the key, the
-// value.
-int32_t by_group(const AttentionSpec& attention, int32_t row) {
-  const int32_t shared = attention.heads / attention.kv_heads, dim = attention.dim;
-  const int32_t head = row / dim, lane = row % dim;  // queries' heads, keys' heads, values' heads
-  int32_t group = 0, place = 0;
-  if (head < attention.heads) {
-    group = head / shared;
-    place = head % shared;
-  } else {
-    group = (head - attention.heads) % attention.kv_heads;
-    place = shared + (head - attention.heads) / attention.kv_heads;
-  }
-  return (group * (shared + 2) + place) * dim + lane;
-}
 
 Names names() {
   return {"model.",
           {{"tok_embeddings", Role::kEmbedding},
            {"layers.{L}.attention_norm", Role::kNormIn, 0},
-           {"layers.{L}.attention.wqkv", Role::kQueryKeyValue, 0, false, by_group},
+           {"layers.{L}.attention.wqkv", Role::kQueryKeyValue, 0, false, rows_by_group},
            {"layers.{L}.attention.wo", Role::kAttentionOut, 0},
            {"layers.{L}.ffn_norm", Role::kNormIn, 1},
            {"layers.{L}.feed_forward.w1", Role::kGate, 1},

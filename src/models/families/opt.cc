@@ -71,6 +71,9 @@ FamilyModel describe_opt(ConfigReader& config) {
   if (before && !removed) stack.final_norm = norm;
   stack.kinds = {layer};
   stack.layers = uniform_layers(read_layer_count(config));
+  // Galactica's files name what the reference neither reads nor does otherwise.
+  if (config.flag("scale_embeddings", false)) config.unsupported("scale_embeddings", "false");
+  if (!config.flag("learned_embeddings", true)) config.unsupported("learned_embeddings", "true");
   config.without_effect({"dropout", "activation_dropout", "layerdrop", "init_std"});
   return {std::move(spec), names()};
 }

@@ -9,7 +9,7 @@ from common import Fixtures, changed, edited
 from experts import swap_experts
 
 SCALES = [("norm", (1.0, 0.3)), (".bias", (0.0, 0.4)), ("embed_tokens", (0.0, 1.0)), ("q_proj", (0.0, 0.2)),
-          ("k_proj", (0.0, 0.2)), ("lm_head", (0.0, 0.4)), ("mlp.gate.", (0.0, 0.6)), ("experts.", (0.0, 0.1)),
+          ("k_proj", (0.0, 0.2)), ("lm_head", (0.0, 0.4)), ("mlp.gate.", (0.0, 0.6)), ("experts.", (0.0, 0.15)),
           ("shared_expert_gate", (0.0, 0.3)), ("", (0.0, 0.15))]
 
 
@@ -39,7 +39,7 @@ def main(out):
     # Every second layer has experts; weights sum to 1; no biases; tied.
     step = Qwen2MoeConfig(**{**shape, "num_key_value_heads": 6}, num_hidden_layers=2, decoder_sparse_step=2,
                           norm_topk_prob=True, qkv_bias=False, tie_word_embeddings=True)
-    model = fixtures.model(step, 2, SCALES)
+    model = fixtures.model(step, 2, [("q_proj", (0.0, 0.3)), *SCALES])
     state = model.state_dict()
     fixtures.write_weights("step", model)
     toggles = {"normalize": (changed(step, norm_topk_prob=False), state),

@@ -9,7 +9,7 @@ from common import Fixtures, changed, edited
 from experts import swap_experts
 
 SCALES = [("q_norm", (1.5, 0.3)), ("norm", (1.0, 0.3)), (".bias", (0.0, 0.4)), ("embed_tokens", (0.0, 1.0)),
-          ("q_proj", (0.0, 0.2)), ("k_proj", (0.0, 0.2)), ("lm_head", (0.0, 0.4)), ("mlp.gate.", (0.0, 0.6)), ("experts.", (0.0, 0.1)),
+          ("q_proj", (0.0, 0.2)), ("k_proj", (0.0, 0.2)), ("lm_head", (0.0, 0.4)), ("mlp.gate.", (0.0, 0.6)), ("experts.", (0.0, 0.15)),
           ("", (0.0, 0.15))]
 
 
@@ -34,7 +34,7 @@ def main(out):
 
     biased = Qwen3MoeConfig(**{**shape, "num_key_value_heads": 3}, num_hidden_layers=2, decoder_sparse_step=2,
                             attention_bias=True, tie_word_embeddings=True)
-    model = fixtures.model(biased, 2, SCALES)
+    model = fixtures.model(biased, 2, [("experts.", (0.0, 0.2)), *SCALES])
     state = model.state_dict()
     fixtures.write_weights("biased", model)
     toggles = {f"{part} bias": (biased, edited(state, f"{part}_proj.bias", torch.zeros_like))

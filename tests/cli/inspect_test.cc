@@ -1,0 +1,88 @@
+// What `inspect` says of a published folder, with and without weights.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace tensormill {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+
+// What the program prints, errors too.
+std::string output(const std::string& arguments) {
+  FILE* pipe = ::popen((std::string(TENSORMILL_BINARY) + " " + arguments + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return "";
+  std::string text;
+  char buffer[4096];
+  for (size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, n);
+  ::pclose(pipe);
+  return text;
+}
+
+class Inspect : public testing::Test {
+ protected:
+  Inspect() : folder_(fs::path(testing::TempDir()) / "tensormill_inspect") {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    fs::copy_file(golden() / "grouped.config.json", folder_ / "config.json");
+    std::ifstream in(golden() / "grouped.weights.safetensors", std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    weights_ = text.str();
+    std::memcpy(&header_bytes_, weights_.data(), sizeof header_bytes_);
+  }
+  ~Inspect() override { fs::remove_all(folder_); }
+
+  static fs::path golden() { return fs::path(TENSORMILL_GOLDEN) / "models/llama"; }
+  void write_weights(const std::string& bytes) const {
+    std::ofstream(folder_ / "model.safetensors", std::ios::binary) << bytes;
+  }
+  std::string header() const { return weights_.substr(0, 8 + header_bytes_); }
+
+  fs::path folder_;
+  std::string weights_;
+  uint64_t header_bytes_ = 0;
+};
+
+TEST_F(Inspect, AConfigAlone) {
+  EXPECT_THAT(output("inspect " + folder_.string()),
+              AllOf(HasSubstr("family           llama"), HasSubstr("parameters       25136"),
+                    HasSubstr("mode             fused kernels"), HasSubstr("memory as"),
+                    HasSubstr("no weights here")));
+}
+
+TEST_F(Inspect, AHeaderIsCheckedAndItsDataMissed) {
+  write_weights(header());
+  EXPECT_THAT(output("inspect " + folder_.string()),
+              AllOf(HasSubstr("family           llama"), HasSubstr("memory as"),
+                    HasSubstr("21 tensors, all accounted for; their data is not there, it would "
+                              "load as float16")));
+  EXPECT_THAT(output("forward --ids 1 --out x " + folder_.string()),
+              HasSubstr("lie outside the file's data section of 0 bytes"));
+  write_weights(weights_);
+  EXPECT_THAT(output("inspect " + folder_.string()),
+              HasSubstr("21 tensors, all accounted for; loads as float16"));
+}
+
+TEST_F(Inspect, AHeaderOfAnotherModelIsAnError) {
+  std::string other = header();
+  const size_t at = other.find("model.layers.1.mlp.up_proj");
+  ASSERT_NE(at, other.npos);
+  other.replace(at, 26, "model.layers.1.mlp.uq_proj");
+  write_weights(other);
+  EXPECT_THAT(output("inspect " + folder_.string()),
+              AllOf(HasSubstr("missing tensors: model.layers.1.mlp.up_proj.weight"),
+                    HasSubstr("doesn't use: model.layers.1.mlp.uq_proj.weight")));
+}
+
+}  // namespace
+}  // namespace tensormill
