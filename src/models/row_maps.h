@@ -10,7 +10,4 @@ namespace tensormill {
 // head has its own key: query, key and value head by head.
 int32_t rows_by_group(const AttentionSpec& attention, int32_t row);
 
-// Group after group: the queries of the heads that share a key, the key, the value.
-int32_t rows_by_group(const AttentionSpec& attention, int32_t row);
-
 }  // namespace tensormill
