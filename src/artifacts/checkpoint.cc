@@ -147,12 +147,16 @@ TensorFile read_folder(const fs::path& folder) {
 
 }  // namespace
 
+std::unique_ptr<TensorIndex> make_tensor_index(TensorFile file) {
+  return std::make_unique<FileTensorIndex>(std::move(file));
+}
+
 std::unique_ptr<TensorIndex> open_checkpoint(const fs::path& folder) {
   std::error_code code;
   if (!fs::is_directory(folder, code)) {
     throw_error(ErrorKind::kNotFound, "{}: expected a model folder", folder.string());
   }
-  return std::make_unique<FileTensorIndex>(read_folder(folder));
+  return make_tensor_index(read_folder(folder));
 }
 
 }  // namespace tensormill
