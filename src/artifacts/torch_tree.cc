@@ -159,7 +159,7 @@ TensorFile TorchTree::tensors(std::string_view key) {
                   file.tensors[i].name);
     }
   }
-  file.owners = std::move(archive_->owners());
+  file.owners = archive_->owners();
   if (owner_) file.owners.push_back(owner_);
   if (mapped_) file.mapped.push_back(mapped_);
   return file;

@@ -39,7 +39,7 @@ class TorchTree {
   PlainValue plain(std::string_view key, PlainValue missing) const;
   // What a dictionary or a plain object (its attributes) holds under `key`; else nothing.
   PlainValues attributes(std::string_view key) const;
-  // All tensors under `key`, the keys on the way joined by dots. They may be unaligned. Once only.
+  // All tensors under `key`, the keys on the way joined by dots. They may be unaligned.
   TensorFile tensors(std::string_view key);
 
  private:
