@@ -144,8 +144,8 @@ RopeSpec read_rope(ConfigReader& config, std::string_view theta_key, int32_t hea
   }
   if (rope.dim % 2 != 0) {
     throw_error(ErrorKind::kArtifactInvalid,
-                "{}: rotary positions turn {} of the {} values of a head (head_dim), expected an "
-                "even number",
+                "{}: rotary positions turn {} of the {} values of a head (head_dim, "
+                "partial_rotary_factor), expected an even number",
                 config.file(), rope.dim, head_dim);
   }
   return rope;
