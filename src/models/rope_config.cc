@@ -58,8 +58,7 @@ void read_yarn(ConfigReader& scaling, RopeSpec& rope, const Lengths& lengths) {
                           ? yarn_amplitude(rope.factor, mscale) / yarn_amplitude(rope.factor, all)
                           : yarn_amplitude(rope.factor, 1);
   rope.amplitude = read_amplitude(scaling, usual);
-  // Other programs read the second; the reference does not.
-  scaling.without_effect({"finetuned", "attn_factor"});
+  scaling.without_effect({"finetuned", "attn_factor"});  // the reference reads neither
 }
 
 void read_long(ConfigReader& scaling, RopeSpec& rope, const Lengths& lengths) {
