@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "models/common_config.h"
 #include "models/families/families.h"
+#include "models/llama_like.h"
 #include "nn/hash_table.h"
 
 namespace tensormill {
@@ -186,11 +187,7 @@ FamilyModel describe_reformer(ConfigReader& config) {
     for (size_t i = 0; i < layers.size(); ++i) {
       if (layers[i] == kind) stack.layers[i].kind = static_cast<uint16_t>(stack.kinds.size());
     }
-    BranchSpec first, second;
-    first.body = *attention;
-    second.body = mlp;
-    first.in = second.in = norm;
-    stack.kinds.push_back({first, second});
+    stack.kinds.push_back(pre_norm_layer(*attention, mlp, norm));
   }
   // Dropout and sizes of pieces; the last two are of early versions, which name them anew by kind.
   config.without_effect({"lsh_attention_probs_dropout_prob", "local_attention_probs_dropout_prob",
