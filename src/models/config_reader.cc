@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -25,6 +26,7 @@ bool is_whole(const Json& value) {
 struct ConfigReader::State {
   std::set<std::string, std::less<>> read;                   // full names
   std::vector<std::pair<const Json*, std::string>> objects;  // with their prefixes
+  std::map<std::string, Json, std::less<>> usual;            // of full names that may be absent
 };
 
 ConfigReader::ConfigReader(const Json& object, std::string file)
@@ -46,8 +48,19 @@ ConfigReader::ConfigReader(const Json& object, std::string file, std::string pre
 }
 
 bool ConfigReader::has(std::string_view key) const {
+  const Json* value = peek(key);
+  return value != nullptr && !value->is_null();
+}
+
+void ConfigReader::usual(std::string_view key, const Json& value) {
+  state_->usual.insert_or_assign(prefix_ + std::string(key), value);
+}
+
+const Json* ConfigReader::peek(std::string_view key) const {
   const auto item = object_->find(key);
-  return item != object_->end() && !item->is_null();
+  if (item != object_->end()) return &*item;
+  const auto usual = state_->usual.find(prefix_ + std::string(key));
+  return usual == state_->usual.end() ? nullptr : &usual->second;
 }
 
 bool ConfigReader::is_null(std::string_view key) const {
@@ -62,8 +75,8 @@ bool ConfigReader::is_text(std::string_view key) const {
 
 const Json* ConfigReader::find(std::string_view key) {
   state_->read.insert(prefix_ + std::string(key));
-  const auto item = object_->find(key);
-  return item == object_->end() || item->is_null() ? nullptr : &*item;
+  const Json* value = peek(key);
+  return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 const Json& ConfigReader::require(std::string_view key, std::string_view expected) {

@@ -25,6 +25,9 @@ class ConfigReader {
   // The key stands there as a text, where it may also be a number or an object.
   bool is_text(std::string_view key) const;
 
+  // What an absent key means from now on, where a file may leave out a required one.
+  void usual(std::string_view key, const nlohmann::json& value);
+
   // A whole number in [low, high].
   int32_t integer(std::string_view key, int64_t low, int64_t high,
                   std::optional<int32_t> fallback = {});
@@ -57,7 +60,8 @@ class ConfigReader {
   struct State;
   ConfigReader(const nlohmann::json& object, std::string file, std::string prefix,
                std::shared_ptr<State> state);
-  const nlohmann::json* find(std::string_view key);  // marks as read; null: absent
+  const nlohmann::json* peek(std::string_view key) const;  // null: absent
+  const nlohmann::json* find(std::string_view key);        // marks as read; null: absent or null
   const nlohmann::json& require(std::string_view key, std::string_view expected);
   std::string shown(std::string_view key) const;
 

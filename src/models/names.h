@@ -64,7 +64,8 @@ struct NameRow {
 struct Names {
   std::string_view prefix;  // "model.": may stand before every name or none of the base model's
   std::vector<NameRow> rows;
-  std::vector<std::string_view> buffers;  // stored by some versions, not weights: ignored
+  // Stored by some versions, not weights: ignored. "vision_tower.*": all that start so.
+  std::vector<std::string_view> buffers;
 };
 
 }  // namespace tensormill

@@ -27,6 +27,7 @@ constexpr std::array kFamilies{
     Family{"falcon", describe_falcon},
     Family{"gemma", describe_gemma},
     Family{"gemma2", describe_gemma2},
+    Family{"gemma3", describe_gemma3},
     Family{"gemma3_text", describe_gemma3_text},
     Family{"glm", describe_glm},
     Family{"glm4", describe_glm4},

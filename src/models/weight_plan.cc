@@ -151,13 +151,13 @@ class Planner {
   }
 
   // Some rows of a tensor that are a whole weight, or that weight's columns.
-  struct Rows {
+  struct StoredRows {
     int32_t copy;
     int64_t stored;
     int32_t from, count;
     bool transposed;
   };
-  void part(const std::string& name, Linear& linear, const Rows& rows) {
+  void part(const std::string& name, Linear& linear, const StoredRows& rows) {
     const auto fill = [&](PlannedTensor& tensor, PlannedTensor::Target target) {
       tensor.target = target;
       tensor.linear = &linear;
@@ -397,6 +397,12 @@ std::set<std::string, std::less<>> buffer_names(const FamilyModel& model) {
   return names;
 }
 
+bool is_ignored(const Names& names, std::string_view tensor) {
+  return std::any_of(names.buffers.begin(), names.buffers.end(), [&](std::string_view pattern) {
+    return pattern.ends_with('*') && tensor.starts_with(pattern.substr(0, pattern.size() - 1));
+  });
+}
+
 // Of each kind of trouble: a wrong config.json puts every tensor of a large model on the list.
 constexpr size_t kMaxNamed = 8;
 
@@ -435,7 +441,8 @@ void verify(const FamilyModel& model, const TensorIndex& checkpoint,
     }
   }
   for (const NamedTensor& tensor : checkpoint.tensors()) {
-    if (!used.contains(tensor.name)) unused.push_back(tensor.name);
+    if (used.contains(tensor.name) || is_ignored(model.names, tensor.name)) continue;
+    unused.push_back(tensor.name);
   }
   std::string message;
   append(message, "missing tensors", missing);

@@ -147,6 +147,22 @@ TEST(Gemma3Config, LayersWithAWindowTurnByTheLocalBase) {
   }
 }
 
+TEST(Gemma3Config, KeysOfTheTextModelAreReadToo) {
+  try {
+    described("gemma3", "text", [](Json& config) { config["text_config"]["odd_flag"] = true; });
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("text_config.odd_flag"));
+  }
+  const TransformerSpec spec = described("gemma3", "text", [](Json& config) {
+    config["text_config"].erase("vocab_size");
+    config["text_config"]["num_attention_heads"] = 6;
+    config["text_config"]["num_key_value_heads"] = 3;
+  });
+  EXPECT_EQ(spec.stacks.front().embedding.vocabulary, 262208);
+  EXPECT_EQ(attention_of(spec, 0).heads, 6);
+}
+
 TEST(Phi3Config, TheOlderNameOfLongRopeMeansTheSame) {
   const TransformerSpec newer = described("phi3", "long", [](Json&) {});
   const TransformerSpec older =

@@ -17,6 +17,7 @@ FamilyModel describe_deepseek_v3(ConfigReader& config);
 FamilyModel describe_falcon(ConfigReader& config);
 FamilyModel describe_gemma(ConfigReader& config);
 FamilyModel describe_gemma2(ConfigReader& config);
+FamilyModel describe_gemma3(ConfigReader& config);
 FamilyModel describe_gemma3_text(ConfigReader& config);
 FamilyModel describe_glm(ConfigReader& config);
 FamilyModel describe_glm4(ConfigReader& config);
