@@ -155,6 +155,10 @@ std::unique_ptr<TensorIndex> open_folder(const fs::path& folder, Reader read_saf
 
 }  // namespace
 
+std::unique_ptr<TensorIndex> make_tensor_index(TensorFile file) {
+  return std::make_unique<FileTensorIndex>(std::move(file));
+}
+
 std::unique_ptr<TensorIndex> open_checkpoint(const fs::path& folder) {
   return open_folder(folder, read_safetensors);
 }

@@ -15,4 +15,6 @@ struct TensorFile {
   std::vector<std::shared_ptr<const MappedFile>> mapped;  // and the files
 };
 
+std::unique_ptr<TensorIndex> make_tensor_index(TensorFile file);
+
 }  // namespace tensormill

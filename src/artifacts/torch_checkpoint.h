@@ -9,10 +9,10 @@
 
 namespace tensormill {
 
-// Reads the tensors of a file that torch.save wrote (zip format, torch 1.6 and later) without
-// running anything in it. A top-level dictionary without tensors hands over to its "state_dict",
-// "model" or "module". Contiguous tensors view the mapped file; others are copied.
-// Errors: kNotFound; kUnsupported (legacy format); kArtifactInvalid naming file and tensor.
+// Reads the tensors of a file that torch.save wrote, of any version, without running anything in
+// it. A top-level dictionary without tensors hands over to its "state_dict", "model" or "module".
+// Contiguous tensors view the mapped file; others are copied. Errors: kNotFound; kArtifactInvalid
+// naming file and tensor.
 TensorFile read_torch_checkpoint(const std::filesystem::path& file);
 
 // The same for bytes that outlive the result. `origin` names them in messages.

@@ -111,9 +111,12 @@ Value ordered_dict(const Pickle& pickle, const Value& arguments) {
   Value dict;
   dict.kind = Kind::kDict;
   if (arguments.items.empty()) return dict;
-  for (const Pickle::Ref ref : pickle.at(arguments.items[0]).items) {
+  const Value& pairs = pickle.at(arguments.items[0]);
+  if (pairs.kind == Kind::kInert) return inert("collections OrderedDict", arguments.carries_data);
+  for (const Pickle::Ref ref : pairs.items) {
     const Value& pair = pickle.at(ref);
-    if (pair.items.size() != 2) return inert("collections OrderedDict", arguments.carries_data);
+    if (pair.items.size() != 2 || pair.kind == Kind::kInert)
+      return inert("collections OrderedDict", arguments.carries_data);
     dict.items.insert(dict.items.end(), pair.items.begin(), pair.items.end());
   }
   dict.carries_data = arguments.carries_data;
@@ -152,7 +155,8 @@ Value torch_persistent(Pickle& pickle, const Value& id) {
   const auto field = [&](size_t i) -> const Value& { return pickle.at(id.items[i]); };
   if (id.kind != Kind::kTuple || id.items.size() < 5 || field(0).text != "storage" ||
       field(1).kind != Kind::kGlobal || field(2).kind != Kind::kString ||
-      field(4).kind != Kind::kInt || field(4).number < 0) {
+      field(4).kind != Kind::kInt || field(4).number < 0 ||
+      (id.items.size() > 5 && field(5).kind != Kind::kNone)) {  // a view of another storage
     return inert("a persistent id that is no torch storage", true);
   }
   const std::string& name = field(1).text;

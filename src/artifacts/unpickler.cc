@@ -95,6 +95,7 @@ class Unpickler {
       }
     }
   }
+  size_t used() const { return at_; }
 
  private:
   [[noreturn]] void fail(std::string_view what) const {
@@ -240,8 +241,7 @@ class Unpickler {
       case kLong4:
         return push_long(take<uint32_t>()), true;
       case kBinFloat:
-        take_bytes(8);
-        return push(Kind::kFloat), true;
+        return push(Kind::kFloat, static_cast<int64_t>(__builtin_bswap64(take<uint64_t>()))), true;
       case kBinUnicode:
       case kBinString:
         return push_string(take<uint32_t>()), true;
@@ -328,8 +328,11 @@ class Unpickler {
       }
       case kBuild: {
         // An object's attributes: nothing that a tensor's elements follow from.
-        const bool data = pickle_.at(pop()).carries_data;
-        if (top().kind == Kind::kInert) top().carries_data |= data;
+        const Ref state = pop();
+        if (top().kind == Kind::kInert) {
+          top().carries_data |= pickle_.at(state).carries_data;
+          top().items.assign(1, state);
+        }
         return true;
       }
       case kBinPersId: {
@@ -401,8 +404,11 @@ class Unpickler {
 
 }  // namespace
 
-Pickle unpickle(std::span<const std::byte> bytes, const std::string& origin) {
-  return Unpickler(bytes, origin).run();
+Pickle unpickle(std::span<const std::byte> bytes, const std::string& origin, size_t* used) {
+  Unpickler unpickler(bytes, origin);
+  Pickle pickle = unpickler.run();
+  if (used != nullptr) *used = unpickler.used();
+  return pickle;
 }
 
 }  // namespace tensormill

@@ -20,7 +20,7 @@ struct Pickle {
     kNone,
     kBool,     // number
     kInt,      // number
-    kFloat,    // its value is not kept
+    kFloat,    // number: the double's bits
     kString,   // text
     kBytes,    // not kept
     kTuple,    // items
@@ -29,7 +29,7 @@ struct Pickle {
     kGlobal,   // text: "module name"
     kStorage,  // number: index in `storages`
     kTensor,   // number: index in `tensors`
-    kInert,    // text: the global, or why it is no tensor
+    kInert,    // text: the global, or why it is no tensor; items: the state BUILD set, if any
   };
   struct Value {
     Kind kind = Kind::kNone;
@@ -60,7 +60,8 @@ struct Pickle {
 };
 
 // Reads a pickle of protocol 2 to 5 as torch.save writes it. Bounded in values, stack and memory.
-// Errors: kArtifactInvalid naming `origin` and the byte.
-Pickle unpickle(std::span<const std::byte> bytes, const std::string& origin);
+// `used` gets its size: others may follow. Errors: kArtifactInvalid naming `origin` and the byte.
+Pickle unpickle(std::span<const std::byte> bytes, const std::string& origin,
+                size_t* used = nullptr);
 
 }  // namespace tensormill

@@ -1,18 +1,16 @@
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <system_error>
 
-#include "artifacts/float_types.h"
 #include "artifacts/gguf.h"
+#include "artifacts/megatron_checkpoint.h"
 #include "artifacts/tensor_index.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/convert_files.h"
 #include "models/convert_gguf.h"
 #include "models/gguf_family.h"
 #include "tokenizer/gguf_vocabulary.h"
@@ -24,33 +22,9 @@ namespace fs = std::filesystem;
 
 struct ConvertOptions {
   std::string in, out;
+  int heads = 0;
   CommonOptions common;
 };
-
-struct DTypeName {
-  const char *name, *torch;
-  DType type;
-};
-constexpr DTypeName kDTypes[] = {
-    {"f32", "float32", DType::kF32},     {"fp32", "float32", DType::kF32},
-    {"float32", "float32", DType::kF32}, {"f16", "float16", DType::kF16},
-    {"fp16", "float16", DType::kF16},    {"float16", "float16", DType::kF16},
-    {"bf16", "bfloat16", DType::kBF16},  {"bfloat16", "bfloat16", DType::kBF16}};
-
-std::optional<DType> parse_type(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  for (const DTypeName& row : kDTypes) {
-    if (name == row.name) return row.type;
-  }
-  throw_error(ErrorKind::kBadRequest, "--dtype \"{}\": expected f32, f16 or bf16", name);
-}
-
-const char* torch_name(DType type) {
-  for (const DTypeName& row : kDTypes) {
-    if (row.type == type) return row.torch;
-  }
-  throw_error(ErrorKind::kInternal, "{} is no target of a conversion", dtype_name(type));
-}
 
 // The output grows under another name and gets its own when it is complete.
 class StagedFolder {
@@ -88,35 +62,6 @@ class StagedFolder {
   fs::path out_, staged_;
   bool done_ = false;
 };
-
-template <class AnyJson>
-void write_json(const fs::path& file, const AnyJson& json, int indent) {
-  std::string text;
-  try {
-    text = json.dump(indent);
-  } catch (const nlohmann::json::exception&) {
-    throw_error(ErrorKind::kArtifactInvalid, "{}: a text in it is no valid UTF-8",
-                file.filename().string());
-  }
-  std::ofstream stream(file, std::ios::binary);
-  stream << text << '\n';
-  stream.close();
-  if (!stream) throw_error(ErrorKind::kInternal, "{}: could not be written", file.string());
-}
-
-// A line that moves on a terminal; one line at the end elsewhere.
-Progress weights_progress() {
-  const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  return [terminal](uint64_t done, uint64_t total) {
-    constexpr double kMiB = 1 << 20;
-    if (terminal) {
-      fmt::print(stderr, "\rweights {:.0f} of {:.0f} MiB{}", static_cast<double>(done) / kMiB,
-                 static_cast<double>(total) / kMiB, done == total ? "\n" : "");
-    } else if (done == total) {
-      spdlog::info("weights written: {:.0f} MiB", static_cast<double>(total) / kMiB);
-    }
-  };
-}
 
 GgufVocabulary read_vocabulary(const GgufFile& file) {
   GgufVocabulary v;
@@ -191,11 +136,13 @@ void convert_folder(const fs::path& in, std::optional<DType> asked, const fs::pa
     }
   }
   if (asked && fs::exists(out / "config.json")) {
-    Json config = read_json_file(out / "config.json");
-    if (!config.is_object()) {
+    const Json read = read_json_file(out / "config.json");
+    if (!read.is_object()) {
       throw_error(ErrorKind::kArtifactInvalid, "{}: expected a JSON object",
                   (in / "config.json").string());
     }
+    OrderedJson config = OrderedJson::object();
+    for (const auto& [key, value] : read.items()) config[key] = value;
     config["torch_dtype"] = torch_name(*asked);
     write_json(out / "config.json", config, 2);
   }
@@ -219,12 +166,18 @@ std::optional<fs::path> only_gguf(const fs::path& folder) {
 }
 
 int run_convert(const ConvertOptions& options) {
-  const std::optional<DType> type = parse_type(options.common.dtype);
+  const std::optional<DType> type = parse_target_type(options.common.dtype);
   fs::path in = options.in;
   if (!fs::exists(in)) throw_error(ErrorKind::kNotFound, "{}: not there", in.string());
   if (fs::is_directory(in)) in = only_gguf(in).value_or(in);
+  const bool megatron = is_megatron_checkpoint(in);
+  if (options.heads > 0 && !megatron) {
+    throw_error(ErrorKind::kBadRequest, "--heads: {} is no checkpoint of Megatron-LM", in.string());
+  }
   StagedFolder out(options.out);
-  if (fs::is_directory(in)) {
+  if (megatron) {
+    convert_megatron(in, type, options.heads, out.path());
+  } else if (fs::is_directory(in)) {
     convert_folder(in, type, out.path());
   } else {
     convert_gguf(in, type, out.path());
@@ -238,8 +191,14 @@ int run_convert(const ConvertOptions& options) {
 
 CommandRunner declare_convert(CLI::App& app) {
   auto options = std::make_shared<ConvertOptions>();
-  app.add_option("IN", options->in, "a .gguf file, or a folder with pytorch_model.bin")->required();
+  app.add_option("IN", options->in,
+                 "a .gguf file, a folder with pytorch_model.bin, or a Megatron-LM checkpoint: "
+                 "model_optim_rng.pt, its folder or a zip archive of it")
+      ->required();
   app.add_option("OUT", options->out, "the new folder")->required();
+  app.add_option("--heads", options->heads,
+                 "attention heads of a Megatron-LM checkpoint that doesn't say them")
+      ->check(CLI::Range(1, 65536));
   options->common.declare(app);
   return [options] { return run_convert(*options); };
 }

@@ -84,9 +84,12 @@ void note_rope(const RopeSpec& rope, int32_t dim, Properties& p) {
 void note_attention(const AttentionSpec& a, Properties& p) {
   p.note(a.core == Core::kLocal, "local attention in chunks");
   p.note(a.core == Core::kHashed, "hashed attention");
-  p.note(a.kv_heads == 1 && a.heads > 1, "multi-query");
+  const bool latent = a.latent.rank > 0;
+  p.note(latent, "latent attention");
+  p.note(a.latent.query_rank > 0, "queries of low rank");
+  p.note(a.kv_heads == 1 && a.heads > 1 && !latent, "multi-query");
   p.note(a.kv_heads > 1 && a.kv_heads < a.heads, "grouped heads");
-  p.note(a.values() != a.dim, "values of their own width");
+  p.note(a.values() != a.dim && !latent, "values of their own width");
   p.note(a.qkv_bias, "query, key and value biases");
   p.note(a.out_bias, "output bias");
   note_rope(a.rope, a.dim, p);
@@ -107,9 +110,14 @@ void note_attention(const AttentionSpec& a, Properties& p) {
 void note_mlp(const MlpSpec& mlp, Properties& p) {
   p.note(mlp.gated, "gated MLP");
   p.note(mlp.bias, "MLP biases");
-  p.note(mlp.experts.count > 1, "experts");
-  p.note(mlp.experts.count == 1, "gated shared expert");
-  p.note(mlp.experts.groups > 1, "groups of experts");
+  const ExpertsSpec& experts = mlp.experts;
+  p.note(experts.count > 1, "experts");
+  p.note(experts.count == 1, "gated shared expert");
+  p.note(experts.groups > 1, "groups of experts");
+  p.note(experts.bias, "bias in the choice of experts");
+  p.note(experts.count > 1 && experts.score == ExpertScore::kSigmoid, "experts by sigmoid");
+  p.note(experts.normalize, "weights of experts sum to 1");
+  p.note(experts.scale != 1, "weights of experts scaled");
 }
 
 void note_head(const TransformerSpec& spec, Properties& p) {

@@ -58,8 +58,7 @@ void read_yarn(ConfigReader& scaling, RopeSpec& rope, const Lengths& lengths) {
                           ? yarn_amplitude(rope.factor, mscale) / yarn_amplitude(rope.factor, all)
                           : yarn_amplitude(rope.factor, 1);
   rope.amplitude = read_amplitude(scaling, usual);
-  // Other programs read the second; the reference does not.
-  scaling.without_effect({"finetuned", "attn_factor"});
+  scaling.without_effect({"finetuned", "attn_factor"});  // the reference reads neither
 }
 
 void read_long(ConfigReader& scaling, RopeSpec& rope, const Lengths& lengths) {
@@ -145,8 +144,8 @@ RopeSpec read_rope(ConfigReader& config, std::string_view theta_key, int32_t hea
   }
   if (rope.dim % 2 != 0) {
     throw_error(ErrorKind::kArtifactInvalid,
-                "{}: rotary positions turn {} of the {} values of a head (head_dim), expected an "
-                "even number",
+                "{}: rotary positions turn {} of the {} values of a head (head_dim, "
+                "partial_rotary_factor), expected an even number",
                 config.file(), rope.dim, head_dim);
   }
   return rope;

@@ -151,13 +151,13 @@ class Planner {
   }
 
   // Some rows of a tensor that are a whole weight, or that weight's columns.
-  struct Rows {
+  struct StoredRows {
     int32_t copy;
     int64_t stored;
     int32_t from, count;
     bool transposed;
   };
-  void part(const std::string& name, Linear& linear, const Rows& rows) {
+  void part(const std::string& name, Linear& linear, const StoredRows& rows) {
     const auto fill = [&](PlannedTensor& tensor, PlannedTensor::Target target) {
       tensor.target = target;
       tensor.linear = &linear;

@@ -188,8 +188,14 @@ class ChunkedAttention {
         for (int32_t lane = 0; lane < lanes; ++lane) sums[lane] += q[d] * at[lane];
       }
       for (int32_t lane = 0; lane < lanes; ++lane) {
-        if (sums[lane] > most) most = sums[lane], best = first + lane;
-        if (-sums[lane] > most_opposite) most_opposite = -sums[lane], best_opposite = first + lane;
+        if (sums[lane] > most) {
+          most = sums[lane];
+          best = first + lane;
+        }
+        if (-sums[lane] > most_opposite) {
+          most_opposite = -sums[lane];
+          best_opposite = first + lane;
+        }
       }
     }
     return most >= most_opposite ? best : count + best_opposite;

@@ -55,7 +55,7 @@ class Inspect : public testing::Test {
 
 TEST_F(Inspect, AConfigAlone) {
   EXPECT_THAT(output("inspect " + folder_.string()),
-              AllOf(HasSubstr("family           llama"), HasSubstr("parameters       25136"),
+              AllOf(HasSubstr("family           llama"), HasSubstr("parameters       24876"),
                     HasSubstr("mode             fused kernels"), HasSubstr("memory as"),
                     HasSubstr("no weights here")));
 }
@@ -65,12 +65,12 @@ TEST_F(Inspect, AHeaderIsCheckedAndItsDataMissed) {
   EXPECT_THAT(output("inspect " + folder_.string()),
               AllOf(HasSubstr("family           llama"), HasSubstr("memory as"),
                     HasSubstr("21 tensors, all accounted for; their data is not there, it would "
-                              "load as float16")));
+                              "load as f16")));
   EXPECT_THAT(output("forward --ids 1 --out x " + folder_.string()),
               HasSubstr("lie outside the file's data section of 0 bytes"));
   write_weights(weights_);
   EXPECT_THAT(output("inspect " + folder_.string()),
-              HasSubstr("21 tensors, all accounted for; loads as float16"));
+              HasSubstr("21 tensors, all accounted for; loads as f16"));
 }
 
 TEST_F(Inspect, AHeaderOfAnotherModelIsAnError) {

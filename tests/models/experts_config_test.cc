@@ -53,6 +53,12 @@ TEST(ExpertsConfig, WhatWouldComputeOtherwiseIsRefused) {
   fails("deepseek_v2", "lite", "mlp_bias", true, ErrorKind::kUnsupported);
 }
 
+TEST(ExpertsConfig, ChoicesOfOtherModelsAreRefused) {
+  fails("deepseek_v3", "groups", "topk_method", "greedy", ErrorKind::kUnsupported);
+  fails("deepseek_v3", "groups", "scoring_func", "softmax", ErrorKind::kUnsupported);
+  fails("deepseek_v3", "groups", "n_routed_experts", nullptr);
+}
+
 TEST(ExpertsConfig, GroupsAndLatentsMustFit) {
   fails("deepseek_v2", "groups", "n_group", 4);
   fails("deepseek_v2", "groups", "topk_group", 4);

@@ -14,6 +14,7 @@ ExpertsSpec read_choice(ConfigReader& config) {
     config.unsupported("scoring_func", "sigmoid");
   }
   ExpertsSpec experts = read_routed_experts(config, true);
+  if (experts.count == 0) config.fail("n_routed_experts", "2 or more");
   experts.score = ExpertScore::kSigmoid;
   experts.bias = true;
   experts.group_best = 2;
@@ -36,7 +37,9 @@ FamilyModel describe_deepseek_v3(ConfigReader& config) {
   Names names = latent_names(attention);
   add_routed_layers(config, attention, read_choice(config), stack, names);
   names.rows.push_back({"layers.{L}.mlp.gate.e_score_correction_bias", Role::kRouterBias, 1});
-  // Layers that guess further tokens stand after the model's own.
+  // A layer that guesses further tokens stands after the model's own in the largest checkpoints.
+  constexpr size_t kLargest = 61;
+  if (stack.layers.size() == kLargest) names.buffers.emplace_back("model.layers.61.*");
   config.without_effect({"pretraining_tp", "num_nextn_predict_layers"});
   return {std::move(spec), std::move(names)};
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "models/common_config.h"
 #include "models/families/families.h"
+#include "models/llama_like.h"
 #include "nn/hash_table.h"
 
 namespace tensormill {
@@ -135,9 +136,6 @@ Attentions read_attentions(ConfigReader& config, const std::set<std::string>& ki
                                              : std::min(positions, shortest);
   if (!kinds.contains("lsh")) return both;
   both.hashed.hash = read_hash(config, config.integer("max_position_embeddings", 1, kMaxPositions));
-  if (rotation_values(both.hashed) > kMaxRotations) {
-    config.unsupported("num_buckets", "random rotations of at most 1 GiB a layer");
-  }
   return both;
 }
 
@@ -170,21 +168,27 @@ FamilyModel describe_reformer(ConfigReader& config) {
   }
   const Attentions attentions = read_attentions(config, {layers.begin(), layers.end()}, positions);
   spec.max_positions = attentions.max_positions;
+  const auto hashed = std::count(layers.begin(), layers.end(), "lsh");
+  const int64_t drawn = attentions.hashed.hash.seed ? 1 : hashed;
+  if (hashed > 0 && rotation_values(attentions.hashed) > kMaxRotations / drawn) {
+    config.unsupported("num_buckets", "random rotations of at most 1 GiB");
+  }
   MlpSpec mlp;
   mlp.width = config.integer("feed_forward_size", 1, kMaxInnerWidth);
   mlp.activation = read_activation(config, "hidden_act", "relu");
   mlp.bias = true;
   const NormSpec norm{NormKind::kLayer, config.number("layer_norm_eps", 0, 1, 1e-12F), true};
   stack.final_norm = norm;
-  for (const AttentionSpec* attention : {&attentions.local, &attentions.hashed}) {
-    BranchSpec first, second;
-    first.body = *attention;
-    second.body = mlp;
-    first.in = second.in = norm;
-    stack.kinds.push_back({first, second});
-  }
   stack.layers = uniform_layers(count);
-  for (size_t i = 0; i < layers.size(); ++i) stack.layers[i].kind = layers[i] == "lsh" ? 1 : 0;
+  const std::pair<const char*, const AttentionSpec*> kinds[] = {{"local", &attentions.local},
+                                                                {"lsh", &attentions.hashed}};
+  for (const auto& [kind, attention] : kinds) {
+    if (std::count(layers.begin(), layers.end(), kind) == 0) continue;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i] == kind) stack.layers[i].kind = static_cast<uint16_t>(stack.kinds.size());
+    }
+    stack.kinds.push_back(pre_norm_layer(*attention, mlp, norm));
+  }
   // Dropout and sizes of pieces; the last two are of early versions, which name them anew by kind.
   config.without_effect({"lsh_attention_probs_dropout_prob", "local_attention_probs_dropout_prob",
                          "chunk_size_lm_head", "num_chunks_before", "num_chunks_after"});

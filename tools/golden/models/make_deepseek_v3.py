@@ -51,7 +51,7 @@ def main(out):
                              n_routed_experts=7, n_group=1, topk_group=1, num_experts_per_tok=3, n_shared_experts=2,
                              routed_scaling_factor=1.2, norm_topk_prob=False, attention_bias=True,
                              rope_interleave=False)
-    model = with_bias(fixtures.model(whole, 2, SCALES), 8)
+    model = with_bias(fixtures.model(whole, 2, [("q_proj", (0.0, 0.17)), ("experts.", (0.0, 0.07)), *SCALES]), 8)
     state = model.state_dict()
     fixtures.write_weights("whole", model)
     toggles = {part: (whole, edited(state, part, torch.zeros_like))

@@ -61,7 +61,7 @@ def codes(vocabulary, seed):
 
 
 def clear_buckets(model, columns):
-    """columns(layer): numbers of columns of the rotations that may be drawn, and the code's coordinates of each."""
+    """columns: for each number of columns that rotations may be drawn with, the coordinates whose sum each follows."""
     state = model.state_dict()
     with torch.no_grad():
         embedding = state["reformer.embeddings.word_embeddings.weight"]
@@ -90,7 +90,8 @@ def clear_buckets(model, columns):
                 dual = torch.linalg.pinv(rotations).T
                 kept = weight - dual @ (rotations.T @ weight)
                 code = torch.zeros(len(wanted), weight.shape[1])
-                code[torch.arange(len(wanted)), torch.tensor(wanted)] = 1.0
+                for row, coordinates in zip(code, wanted):
+                    row[list(coordinates)] = 1.0
                 weight.copy_(kept + dual @ code)
         for parameter in model.parameters():
             parameter.copy_(exact(parameter))
@@ -122,7 +123,7 @@ def main(out):
     mixed = ReformerConfig(**shape, attn_layers=["lsh", "local", "lsh"], lsh_attn_chunk_length=8, local_attn_chunk_length=6,
                            num_hashes=2, num_buckets=[2, 4], axial_pos_shape=[5, 24], axial_pos_embds_dim=[30, 14],
                            max_position_embeddings=119, hash_seed=None)
-    model = clear_buckets(fixtures.model(mixed, 1, SCALES), [(3, [0, 2, 3, 5, 6, 7])])
+    model = clear_buckets(fixtures.model(mixed, 1, SCALES), [(3, [(0, 1), (2,), (3,), (4, 5), (6,), (7,)])])
     state = model.state_dict()
     fixtures.write_weights("mixed", model)
     toggles = toggles_of(mixed, state, lsh_num_chunks_before=0, local_num_chunks_before=0, num_hashes=1, num_buckets=4,
@@ -131,19 +132,19 @@ def main(out):
     for axis in (0, 1):
         name = f"position_embeddings.weights.{axis}"
         toggles[name] = (mixed, edited(state, name, lambda t, a=axis: t.roll(1, a)))
-    fixtures.add("mixed", mixed, model, "mixed", toggles, 31, lengths=(1, 5, 17, 37, 96), spread=scores(mixed, state))
+    fixtures.add("mixed", mixed, model, "mixed", toggles, 31, lengths=(1, 5, 17, 48, 91), spread=scores(mixed, state))
 
     # Numbers of buckets derived from the length: 4, 8, and 4 x 4; the ring of chunks shorter than the steps back.
     lone = ReformerConfig(**{**shape, "hidden_act": "gelu_new"}, attn_layers=["lsh", "lsh"], lsh_attn_chunk_length=4,
                           lsh_num_chunks_before=2, num_hashes=1, num_buckets=None, axial_pos_embds=False,
                           max_position_embeddings=64, hash_seed=11)
-    model = clear_buckets(fixtures.model(lone, 2, SCALES), [(2, [0, 1]), (4, [4, 5, 6, 7])])
+    model = clear_buckets(fixtures.model(lone, 2, SCALES), [(2, [(0,), (1,)]), (4, [(4,), (5,), (6,), (7,)])])
     state = model.state_dict()
     fixtures.write_weights("hashed", model, edit=lambda s: {k.replace("lm_head.bias", "lm_head.decoder.bias"): v
                                                             for k, v in s.items()})
     toggles = toggles_of(lone, state, lsh_num_chunks_before=1, lsh_attn_chunk_length=5, hidden_act="relu", hash_seed=12,
                          num_buckets=8, num_hashes=2)
-    fixtures.add("hashed", lone, model, "hashed", toggles, 32, lengths=(1, 7, 17, 38, 60), spread=scores(lone, state))
+    fixtures.add("hashed", lone, model, "hashed", toggles, 32, lengths=(1, 7, 17, 38, 56), spread=scores(lone, state))
 
     local = ReformerConfig(**shape, attn_layers=["local", "local"], local_attn_chunk_length=5, local_num_chunks_before=2,
                            axial_pos_shape=[7, 10], axial_pos_embds_dim=[20, 24], max_position_embeddings=70)
