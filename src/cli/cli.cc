@@ -26,7 +26,7 @@ const std::vector<Command> kCommands = {
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
     {"inspect", "what a model is, the memory it needs and what can't be done with it",
      declare_inspect},
-    {"convert", "GGUF or pytorch_model.bin to a Hugging Face folder with safetensors",
+    {"convert", "GGUF, pytorch_model.bin or Megatron-LM to a Hugging Face folder with safetensors",
      declare_convert},
     {"doctor", "what this machine offers and what will be used", declare_doctor},
 };
