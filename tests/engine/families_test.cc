@@ -1,4 +1,5 @@
-// Every family in the rolling batch: prompts of all lengths together, the reference's greedy tokens.
+// Every family in the rolling batch: prompts of all lengths together, the reference's greedy
+// tokens.
 
 #include <gtest/gtest.h>
 
