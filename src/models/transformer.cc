@@ -121,7 +121,7 @@ class Step {
     LinearArgs product =
         weights.project_in.args(copy.y, {ws_.residual, DType::kF32, width_}, batch_.rows);
     if (weights.positions[0].data() != nullptr) {
-      EmbedArgs places{};  // of the zero row of no token: a row of positions alone
+      EmbedArgs places{};  // positions taken as tokens: their rows alone
       places.tokens = batch_.positions[0];
       places.table = weights.positions[0].as<std::byte>() +
                      static_cast<size_t>(model_.stack().embedding.position_offset) *
