@@ -334,6 +334,8 @@ class Planner {
     const int64_t inner = linear.spec().inner;
     PlannedTensor& tensor =
         add(name + ".weight", row.transposed ? std::vector{inner, rows} : std::vector{rows, inner});
+    // A head usually stands outside the base model: what is missing goes by that name.
+    if (tensor.stored == nullptr && row.role == Role::kHead) tensor.name = name + ".weight";
     fill(tensor, PlannedTensor::Target::kWeight, row, linear, place);
   }
 
