@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "models/llama_like.h"
@@ -65,7 +67,9 @@ AttentionSpec read_latent_attention(ConfigReader& config, int32_t max_positions)
 Names latent_names(const AttentionSpec& attention) {
   Names names = usual_names();
   std::erase_if(names.rows, [](const NameRow& row) {
-    return row.role == Role::kQuery || row.role == Role::kKey || row.role == Role::kValue;
+    constexpr Role kPlain[] = {Role::kQuery, Role::kKey, Role::kValue, Role::kQueryNorm,
+                               Role::kKeyNorm};
+    return std::find(std::begin(kPlain), std::end(kPlain), row.role) != std::end(kPlain);
   });
   const auto add = [&](std::string_view pattern, Role role) {
     names.rows.push_back({pattern, role, 0});

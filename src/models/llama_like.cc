@@ -144,6 +144,8 @@ Names usual_names() {
            {"layers.{L}.self_attn.q_proj", Role::kQuery, 0},
            {"layers.{L}.self_attn.k_proj", Role::kKey, 0},
            {"layers.{L}.self_attn.v_proj", Role::kValue, 0},
+           {"layers.{L}.self_attn.q_norm", Role::kQueryNorm, 0},
+           {"layers.{L}.self_attn.k_norm", Role::kKeyNorm, 0},
            {"layers.{L}.self_attn.o_proj", Role::kAttentionOut, 0},
            {"layers.{L}.post_attention_layernorm", Role::kNormIn, 1},
            {"layers.{L}.mlp.gate_proj", Role::kGate, 1},
@@ -152,6 +154,18 @@ Names usual_names() {
            {"norm", Role::kFinalNorm},
            {"lm_head", Role::kHead}},
           {"layers.{L}.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq"}};
+}
+
+Names sandwich_names() {
+  Names names = usual_names();
+  for (NameRow& row : names.rows) {
+    if (row.pattern != "layers.{L}.post_attention_layernorm") continue;
+    row.role = Role::kNormOut;
+    row.branch = 0;
+  }
+  names.rows.push_back({"layers.{L}.pre_feedforward_layernorm", Role::kNormIn, 1});
+  names.rows.push_back({"layers.{L}.post_feedforward_layernorm", Role::kNormOut, 1});
+  return names;
 }
 
 }  // namespace tensormill

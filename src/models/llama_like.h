@@ -63,7 +63,11 @@ void add_layers(StackSpec& stack, const std::vector<BranchSpec>& layer,
                 const std::vector<int32_t>& windows);
 
 // "model.layers.{L}.self_attn.q_proj" and so on: branch 0 is the attention, branch 1 the MLP, each
-// with a norm before it.
+// with a norm before it. Norms that the spec has not, of queries and keys too, are passed over.
 Names usual_names();
+
+// The same with norms after the branches too: post_attention_layernorm, and before and after the
+// MLP pre_feedforward_layernorm and post_feedforward_layernorm.
+Names sandwich_names();
 
 }  // namespace tensormill

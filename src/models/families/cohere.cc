@@ -4,27 +4,6 @@
 #include "models/llama_like.h"
 
 namespace tensormill {
-namespace {
-
-Names names() {
-  return {"model.",
-          {{"embed_tokens", Role::kEmbedding},
-           {"layers.{L}.input_layernorm", Role::kNormIn, 0},
-           {"layers.{L}.self_attn.q_proj", Role::kQuery, 0},
-           {"layers.{L}.self_attn.k_proj", Role::kKey, 0},
-           {"layers.{L}.self_attn.v_proj", Role::kValue, 0},
-           {"layers.{L}.self_attn.q_norm", Role::kQueryNorm, 0},
-           {"layers.{L}.self_attn.k_norm", Role::kKeyNorm, 0},
-           {"layers.{L}.self_attn.o_proj", Role::kAttentionOut, 0},
-           {"layers.{L}.mlp.gate_proj", Role::kGate, 1},
-           {"layers.{L}.mlp.up_proj", Role::kUp, 1},
-           {"layers.{L}.mlp.down_proj", Role::kDown, 1},
-           {"norm", Role::kFinalNorm},
-           {"lm_head", Role::kHead}},
-          {"layers.{L}.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq"}};
-}
-
-}  // namespace
 
 FamilyModel describe_cohere(ConfigReader& config) {
   constexpr double kLeastScale = 1e-6, kMostScale = 1e6;
@@ -45,7 +24,7 @@ FamilyModel describe_cohere(ConfigReader& config) {
   // The first release was made for more positions than its max_position_embeddings.
   const int32_t made_for = config.integer("model_max_length", 1, kMaxPositions, 1);
   spec.max_positions = std::max(spec.max_positions, made_for);
-  return {std::move(spec), names()};
+  return {std::move(spec), usual_names()};
 }
 
 }  // namespace tensormill

@@ -4,22 +4,6 @@
 namespace tensormill {
 namespace {
 
-Names names() {
-  return {"model.",
-          {{"embed_tokens", Role::kEmbedding},
-           {"layers.{L}.input_layernorm", Role::kNormIn, 0},
-           {"layers.{L}.self_attn.q_proj", Role::kQuery, 0},
-           {"layers.{L}.self_attn.k_proj", Role::kKey, 0},
-           {"layers.{L}.self_attn.v_proj", Role::kValue, 0},
-           {"layers.{L}.self_attn.o_proj", Role::kAttentionOut, 0},
-           {"layers.{L}.mlp.gate_proj", Role::kGate, 1},
-           {"layers.{L}.mlp.up_proj", Role::kUp, 1},
-           {"layers.{L}.mlp.down_proj", Role::kDown, 1},
-           {"norm", Role::kFinalNorm},
-           {"lm_head", Role::kHead}},
-          {}};
-}
-
 // Notes of published files that no released code follows otherwise.
 void refuse_variants(ConfigReader& config) {
   for (const char* key : {"use_gated_activation", "use_parallel_block"}) {
@@ -63,7 +47,9 @@ FamilyModel describe_cohere2(ConfigReader& config) {
   refuse_variants(config);
   config.without_effect({"cache_implementation", "layer_switch", "use_embedding_sharing",
                          "use_parallel_embedding", "_sliding_window_pattern"});
-  return {std::move(spec), names()};
+  Names names = usual_names();
+  names.buffers.clear();  // no file has any
+  return {std::move(spec), std::move(names)};
 }
 
 }  // namespace tensormill

@@ -6,25 +6,6 @@
 namespace tensormill {
 namespace {
 
-Names names() {
-  return {"model.",
-          {{"embed_tokens", Role::kEmbedding},
-           {"layers.{L}.input_layernorm", Role::kNormIn, 0},
-           {"layers.{L}.self_attn.q_proj", Role::kQuery, 0},
-           {"layers.{L}.self_attn.k_proj", Role::kKey, 0},
-           {"layers.{L}.self_attn.v_proj", Role::kValue, 0},
-           {"layers.{L}.self_attn.o_proj", Role::kAttentionOut, 0},
-           {"layers.{L}.post_attention_layernorm", Role::kNormOut, 0},
-           {"layers.{L}.pre_feedforward_layernorm", Role::kNormIn, 1},
-           {"layers.{L}.mlp.gate_proj", Role::kGate, 1},
-           {"layers.{L}.mlp.up_proj", Role::kUp, 1},
-           {"layers.{L}.mlp.down_proj", Role::kDown, 1},
-           {"layers.{L}.post_feedforward_layernorm", Role::kNormOut, 1},
-           {"norm", Role::kFinalNorm},
-           {"lm_head", Role::kHead}},
-          {"layers.{L}.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq"}};
-}
-
 // Absent: the usual cap; null: none.
 float read_cap(ConfigReader& config, const char* key, float usual) {
   constexpr double kLeast = 1e-3, kMost = 1e6;
@@ -63,7 +44,7 @@ FamilyModel describe_gemma2(ConfigReader& config) {
   add_layers(stack, layer,
              read_layer_windows(config, window, interleaved_windows(layers, window, 2)));
   config.without_effect({"sliding_window_size", "cache_implementation"});
-  return {std::move(spec), names()};
+  return {std::move(spec), sandwich_names()};
 }
 
 }  // namespace tensormill

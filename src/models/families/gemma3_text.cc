@@ -8,27 +8,6 @@ namespace {
 
 constexpr const char* kLocal = "sliding_attention";
 
-Names names() {
-  return {"model.",
-          {{"embed_tokens", Role::kEmbedding},
-           {"layers.{L}.input_layernorm", Role::kNormIn, 0},
-           {"layers.{L}.self_attn.q_proj", Role::kQuery, 0},
-           {"layers.{L}.self_attn.k_proj", Role::kKey, 0},
-           {"layers.{L}.self_attn.v_proj", Role::kValue, 0},
-           {"layers.{L}.self_attn.q_norm", Role::kQueryNorm, 0},
-           {"layers.{L}.self_attn.k_norm", Role::kKeyNorm, 0},
-           {"layers.{L}.self_attn.o_proj", Role::kAttentionOut, 0},
-           {"layers.{L}.post_attention_layernorm", Role::kNormOut, 0},
-           {"layers.{L}.pre_feedforward_layernorm", Role::kNormIn, 1},
-           {"layers.{L}.mlp.gate_proj", Role::kGate, 1},
-           {"layers.{L}.mlp.up_proj", Role::kUp, 1},
-           {"layers.{L}.mlp.down_proj", Role::kDown, 1},
-           {"layers.{L}.post_feedforward_layernorm", Role::kNormOut, 1},
-           {"norm", Role::kFinalNorm},
-           {"lm_head", Role::kHead}},
-          {}};
-}
-
 // Of layers with a window: never scaled.
 RopeSpec read_local_rope(ConfigReader& config, const RopeSpec& global, int32_t positions) {
   if (config.has("rope_parameters") && config.object("rope_parameters").has(kLocal)) {
@@ -97,7 +76,9 @@ FamilyModel describe_gemma3_text(ConfigReader& config) {
     config.unsupported("use_bidirectional_attention", "false");
   }
   config.without_effect({"cache_implementation", "final_logit_softcapping"});
-  return {std::move(spec), names()};
+  Names names = sandwich_names();
+  names.buffers.clear();  // no file has any
+  return {std::move(spec), std::move(names)};
 }
 
 }  // namespace tensormill

@@ -2,23 +2,6 @@
 #include "models/llama_like.h"
 
 namespace tensormill {
-namespace {
-
-Names names() {
-  return {"model.",
-          {{"embed_tokens", Role::kEmbedding},
-           {"layers.{L}.self_attn.q_proj", Role::kQuery, 0},
-           {"layers.{L}.self_attn.k_proj", Role::kKey, 0},
-           {"layers.{L}.self_attn.v_proj", Role::kValue, 0},
-           {"layers.{L}.self_attn.o_proj", Role::kAttentionOut, 0},
-           {"layers.{L}.mlp.gate_proj", Role::kGate, 1},
-           {"layers.{L}.mlp.up_proj", Role::kUp, 1},
-           {"layers.{L}.mlp.down_proj", Role::kDown, 1},
-           {"lm_head", Role::kHead}},
-          {"layers.{L}.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq"}};
-}
-
-}  // namespace
 
 // llama with norms that have no weights.
 FamilyModel describe_olmo(ConfigReader& config) {
@@ -32,7 +15,7 @@ FamilyModel describe_olmo(ConfigReader& config) {
   attention.rope = read_rope(config, "rope_theta", attention.dim, 1, spec.max_positions);
   stack.kinds = {pre_norm_layer(attention, read_gated_mlp(config), stack.final_norm)};
   stack.layers = uniform_layers(read_layer_count(config));
-  return {std::move(spec), names()};
+  return {std::move(spec), usual_names()};
 }
 
 }  // namespace tensormill

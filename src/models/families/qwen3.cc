@@ -14,10 +14,7 @@ FamilyModel describe_qwen3(ConfigReader& config) {
   attention.rope = read_rope(config, "rope_theta", attention.dim, 1, spec.max_positions);
   add_layers(stack, pre_norm_layer(attention, read_gated_mlp(config), stack.final_norm),
              read_late_windows(config, read_layer_count(config)));
-  Names names = usual_names();
-  names.rows.push_back({"layers.{L}.self_attn.q_norm", Role::kQueryNorm, 0});
-  names.rows.push_back({"layers.{L}.self_attn.k_norm", Role::kKeyNorm, 0});
-  return {std::move(spec), std::move(names)};
+  return {std::move(spec), usual_names()};
 }
 
 }  // namespace tensormill

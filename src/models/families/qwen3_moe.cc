@@ -28,8 +28,6 @@ FamilyModel describe_qwen3_moe(ConfigReader& config) {
                    pre_norm_layer(attention, experts, stack.final_norm), sparse);
   Names names = usual_names();
   add_expert_names(names);
-  names.rows.push_back({"layers.{L}.self_attn.q_norm", Role::kQueryNorm, 0});
-  names.rows.push_back({"layers.{L}.self_attn.k_norm", Role::kKeyNorm, 0});
   return {std::move(spec), std::move(names)};
 }
 
