@@ -60,21 +60,6 @@ TokenIds read_added_tokens(const std::filesystem::path& folder) {
   return ids;
 }
 
-void find_blank_tokens(const std::filesystem::path& folder, BlankSpec& blanks) {
-  if (blanks.start_name.empty()) return;
-  const TokenIds ids = read_added_tokens(folder);
-  const auto id_of = [&](const std::string& name) {
-    const auto found = ids.find(name);
-    if (found != ids.end()) return found->second;
-    throw_error(ErrorKind::kArtifactInvalid,
-                "{}: neither added_tokens.json nor tokenizer.json has the token \"{}\", which this "
-                "model's positions depend on",
-                folder.string(), name);
-  };
-  blanks.start = id_of(blanks.start_name);
-  for (const std::string& name : blanks.mask_names) blanks.masks.push_back(id_of(name));
-}
-
 WeightFormat read_usual_format(ConfigReader& config) {
   const char* key = config.has("dtype") ? "dtype" : "torch_dtype";
   const std::optional<WeightFormat> format = parse_weight_format(config.text(key, "bfloat16"));
@@ -96,7 +81,6 @@ Description describe_model(const std::filesystem::path& folder) {
   const Family& family = find_family(config.text("model_type"), description.file);
   description.model = family.describe(config);
   read_common_keys(config);
-  find_blank_tokens(folder, description.model.spec.blanks);
   description.info = read_info(description.model.spec, config);
   description.usual_format = read_usual_format(config);
   config.finish();
@@ -107,6 +91,21 @@ Description describe_model(const std::filesystem::path& folder) {
     if (reader.has("eos_token_id")) description.info.eos_ids = reader.ids("eos_token_id");
   }
   return description;
+}
+
+void find_blank_tokens(const std::filesystem::path& folder, BlankSpec& blanks) {
+  if (blanks.start_name.empty()) return;
+  const TokenIds ids = read_added_tokens(folder);
+  const auto id_of = [&](const std::string& name) {
+    const auto found = ids.find(name);
+    if (found != ids.end()) return found->second;
+    throw_error(ErrorKind::kArtifactInvalid,
+                "{}: neither added_tokens.json nor tokenizer.json has the token \"{}\", which this "
+                "model's positions depend on",
+                folder.string(), name);
+  };
+  blanks.start = id_of(blanks.start_name);
+  for (const std::string& name : blanks.mask_names) blanks.masks.push_back(id_of(name));
 }
 
 }  // namespace tensormill

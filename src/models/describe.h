@@ -19,4 +19,8 @@ struct Description {
 // Errors: kNotFound, kUnsupported, kArtifactInvalid as Model::load.
 Description describe_model(const std::filesystem::path& folder);
 
+// Ids of the tokens that `blanks` names, from the folder's added_tokens.json or tokenizer.json.
+// Errors: kArtifactInvalid naming the token that neither has.
+void find_blank_tokens(const std::filesystem::path& folder, BlankSpec& blanks);
+
 }  // namespace tensormill

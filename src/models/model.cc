@@ -70,6 +70,7 @@ const ModelInfo& Model::info() const {
 std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
                                    const LoadOptions& options) {
   Description description = describe_model(folder);
+  find_blank_tokens(folder, description.info.blanks);
   auto impl = std::make_unique<Impl>();
   impl->spec = description.model.spec;
   impl->info = std::move(description.info);
