@@ -29,8 +29,10 @@ inline constexpr int kBlockTokens = 32;  // tokens of one KV cache block; divide
 inline constexpr int kPanel = 64;        // outputs of one panel of a packed weight
 inline constexpr int kMaxHeadDim = 576;
 inline constexpr int kMaxExperts = 1024;
+inline constexpr int kMaxTop = 20;     // log-probabilities that a device returns for a row
+inline constexpr int kMaxBanned = 16;  // tokens that a row may forbid on a device
 
-using Stream = struct StreamTag*;  // a CUDA stream, or the CPU's ThreadTeam
+using Stream = struct StreamTag*;  // a CudaContext, or the CPU's ThreadTeam
 
 enum class NormKind : uint8_t { kNone, kLayer, kRms };
 enum class Activation : uint8_t { kNone, kRelu, kGelu, kGeluTanh, kQuickGelu, kSilu, kTanh };
@@ -56,8 +58,10 @@ struct Norm {
 };
 
 struct EmbedArgs {
-  const int32_t* tokens;  // [rows]
-  const void* table;      // [vocabulary, width] of `type`
+  const int32_t* tokens;  // [rows]; ~s: the token at the row's place in row s of the history
+  const int32_t *history, *slots;  // [*, history_stride], [rows]; null where no token is below 0
+  int64_t history_stride;
+  const void* table;  // [vocabulary, width] of `type`
   DType type;
   // Tables of learned positions, one for each axis: [*, width] of `type`, or null. The rows'
   // positions on that axis, [rows], are only read with the table.
@@ -85,9 +89,9 @@ struct ResidualArgs {
   Live live;  // rows
 };
 
-// A weight [outputs, inner] packed for `linear`: panels of kPanel outputs (the last one
+// A weight [outputs, inner] packed for `linear`. On CPUs panels of kPanel outputs (the last one
 // zero-filled), each [inner][kPanel], or [inner/2][kPanel][2] for bf16 (an odd inner dimension
-// zero-filled).
+// zero-filled). On CUDA rows of packed_row() values, those beyond `inner` zero.
 struct Packed {
   const void* data;
   WeightFormat format;
@@ -117,9 +121,10 @@ struct KvStrides {
 };
 
 // Keys and values of one layer. With at = block * k_stride.block + head * k_stride.head, element
-// (block, head, token, d) of k is k[at + d * kBlockTokens + token]: a query meets many keys at
-// once, in the vector lanes. With v's strides that of v is v[at + token * value_dim + d]. A head's
-// stride is at least kBlockTokens * dim, or value_dim.
+// (block, head, token, d) of k is k[at + token * dim + d]; where the table has keys_by_dim it is
+// k[at + d * kBlockTokens + token], so that a query meets many keys at once, in the vector lanes.
+// With v's strides that of v is v[at + token * value_dim + d]. A head's stride is at least
+// kBlockTokens * dim, or value_dim.
 struct KvView {
   void *k, *v;
   DType type;
@@ -176,7 +181,7 @@ struct ToCacheArgs {
   int32_t log_n;  // queries at slots >= log_n are multiplied by log(slot + 1) / log(log_n); 0: none
   const int32_t* row_sequence;  // [rows]: index into the block tables
   const int32_t* slots;         // [rows]: place in the sequence and its cache
-  float* q;                     // out [rows, heads * dim]
+  Rows q;                       // out [rows, heads * dim], of query_type()
   KvView kv;
   Live live;  // rows
 };
@@ -197,8 +202,7 @@ struct Score {
 // Each sequence s has query rows row_begin[s] .. row_begin[s+1]; the last of them sees keys[s]
 // keys.
 struct AttentionArgs {
-  const float* q;  // [rows, heads * dim]
-  int64_t q_stride;
+  Rows q;                    // [rows, heads * dim], of query_type()
   const int32_t* row_begin;  // [sequences + 1]
   const int32_t* keys;       // [sequences]
   int32_t heads, kv_heads, dim, value_dim;
@@ -256,6 +260,44 @@ struct ExpertsArgs {
   Live live;  // rows
 };
 
+// What a request asks of the choice of its next token: see sampling/params.h. A row of a sequence's
+// tokens stands in `history`; the token chosen is written to its end.
+struct SampleRow {
+  int32_t slot;             // row of the history
+  int32_t length, prompt;   // tokens in it so far, and how many of them are the request's own
+  int32_t sample;           // 0: the most likely token
+  int32_t top_k;            // 0: off
+  int32_t no_repeat_ngram;  // 0: off
+  float temperature, top_p, typical_p, min_p;
+  float repetition_penalty, presence_penalty, frequency_penalty;
+  uint32_t seed[2];  // low and high half
+  int32_t top;       // log-probabilities wanted besides the token's own, at most kMaxTop
+  int32_t banned;    // how many of
+  int32_t banned_ids[kMaxBanned];
+};
+
+// A chosen token. status: 0, or 1 where a logit is NaN or +infinity, or 2 where no token is left.
+struct SampleResult {
+  int32_t token, status;
+  float log_prob;  // of the distribution that the token was drawn from
+  int32_t top;     // entries of the next two, best first
+  int32_t top_ids[kMaxTop];
+  float top_log_probs[kMaxTop];
+};
+
+// Chooses a token for each row of logits as sampling/sampler.h says. The draw belongs to (seed,
+// length - prompt) alone (Philox4x32-10, as sampling/philox.h).
+struct SampleArgs {
+  const float* logits;  // [rows, vocabulary]
+  int32_t vocabulary;
+  const SampleRow* rows;   // [rows]
+  int32_t* history;        // [slots, history_stride]
+  int64_t history_stride;  // tokens of the longest sequence
+  SampleResult* results;   // out [rows]
+  void* scratch;           // sample_scratch() bytes
+  Live live;               // rows
+};
+
 // Source of (a part of) one packed weight. Row first_row + r of the packed weight, r < rows, is row
 // row_map[r] of the source (null: row r); a negative entry leaves the packed row alone, so that
 // interleaved rows (gate_i, up_i) come from two sources. transposed: the source is [inner,
@@ -275,8 +317,15 @@ struct PackArgs {
   int32_t outputs, inner;  // of the packed weight
 };
 
+// The types of activations in a weight format: of a product's input, and of queries. Other
+// activations are f32.
+struct ActivationTypes {
+  DType input, query;
+};
+
 struct KernelTable {
-  const char* name;  // "avx512_bf16", "portable", ...
+  const char* name;  // "avx512_bf16", "portable", "cuda", ...
+  bool keys_by_dim;  // see KvView
   void (*embed)(const EmbedArgs&, Stream);
   void (*residual)(const ResidualArgs&, Stream);
   void (*linear)(const LinearArgs&, Stream);
@@ -288,17 +337,27 @@ struct KernelTable {
   void (*route)(const RouteArgs&, Stream);
   void (*experts)(const ExpertsArgs&, Stream);
   void (*gather)(const float* from, const int32_t* rows, float* to, int32_t width, Live, Stream);
-  void (*pack)(const PackArgs&, Stream);
-  bool (*runs)(const AttentionArgs&);  // asked at load with the model's real arguments
+  void (*sample)(const SampleArgs&, Stream);  // null: the host samples
+  void (*pack)(const PackArgs&, Stream);      // reads the host's memory, writes the device's
+  bool (*runs)(const AttentionArgs&);         // asked at load with the model's real arguments
   bool (*stores)(WeightFormat);
+  ActivationTypes (*types)(WeightFormat);
+  size_t (*packed_bytes)(WeightFormat, int64_t outputs, int64_t inner);
   size_t (*attention_scratch)(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
+  size_t (*sample_scratch)(int32_t rows, int32_t vocabulary);
 };
 
-// Bytes of a packed weight.
-constexpr size_t packed_bytes(WeightFormat format, int64_t outputs, int64_t inner) {
+// Bytes of a weight packed for CPUs.
+constexpr size_t panel_bytes(WeightFormat format, int64_t outputs, int64_t inner) {
   const int64_t panels = (outputs + kPanel - 1) / kPanel;
   const int64_t depth = format == WeightFormat::kBF16 ? (inner + 1) / 2 * 2 : inner;
   return static_cast<size_t>(panels * kPanel * depth) * (format == WeightFormat::kF32 ? 4 : 2);
+}
+
+// Values of a row of a weight packed for CUDA: whole pieces of 16 bytes.
+constexpr int64_t packed_row(WeightFormat format, int64_t inner) {
+  const int64_t piece = format == WeightFormat::kF32 ? 4 : 8;
+  return (inner + piece - 1) / piece * piece;
 }
 
 // Instruction-set levels of the CPU, best last. "auto" is the best that this machine runs.

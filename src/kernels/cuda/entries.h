@@ -1,0 +1,47 @@
+#pragma once
+
+// The functions behind the CUDA table's entries, one file each.
+
+#include "kernels/cuda/context.h"
+
+namespace tensormill {
+
+void cuda_embed(const EmbedArgs& args, CudaContext& context);
+void cuda_residual(const ResidualArgs& args, CudaContext& context);
+void cuda_rope(const RopeArgs& args, CudaContext& context);
+void cuda_to_cache(const ToCacheArgs& args, CudaContext& context);
+void cuda_gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
+                 CudaContext& context);
+void cuda_pack(const PackArgs& args, CudaContext& context);
+void cuda_route(const RouteArgs& args, CudaContext& context);
+void cuda_experts(const ExpertsArgs& args, CudaContext& context);
+void cuda_sample(const SampleArgs& args, CudaContext& context);
+size_t cuda_sample_scratch(int32_t rows, int32_t vocabulary);
+
+// Products. cuda_linear() chooses by live.bound and the weight's shape among the three below.
+void cuda_linear(const LinearArgs& args, CudaContext& context);
+// linear_few.cu: 1 to kFewRows rows, bf16 and f16, weights streamed once at full bandwidth.
+inline constexpr int32_t kFewRows = 16;
+bool runs_few(const LinearArgs& args, const CudaContext& context);
+void cuda_linear_few(const LinearArgs& args, CudaContext& context);
+// linear_some.cu: up to kSomeRows rows on tensor cores, the inner dimension split over blocks.
+inline constexpr int32_t kSomeRows = 128;
+bool runs_some(const LinearArgs& args, const CudaContext& context);
+void cuda_linear_some(const LinearArgs& args, CudaContext& context);
+// linear_library.cu: any rows and formats, through cuBLASLt.
+void cuda_linear_library(const LinearArgs& args, CudaContext& context);
+
+// Attention. cuda_attention() gives sequences with one query row to decode, the others to prompt;
+// where those don't run the arguments, all to plain.
+void cuda_attention(const AttentionArgs& args, CudaContext& context);
+size_t cuda_attention_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
+// attention_plain.cu: any head dim up to kMaxHeadDim, any type.
+void cuda_attention_plain(const AttentionArgs& args, CudaContext& context);
+// attention_decode.cu: sequences of one query row; leaves the others' rows alone.
+bool runs_decode(const AttentionArgs& args, const CudaContext& context);
+void cuda_attention_decode(const AttentionArgs& args, CudaContext& context);
+// attention_prompt.cu: sequences of several query rows, on tensor cores; leaves the others alone.
+bool runs_prompt(const AttentionArgs& args, const CudaContext& context);
+void cuda_attention_prompt(const AttentionArgs& args, CudaContext& context);
+
+}  // namespace tensormill

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "kernels/cuda/context.h"
+
+namespace tensormill {
+
+// Launches `kernel` in the context's order. Where the GPU can (sm_90 and later), the kernel may
+// start while the one before still runs. So every kernel that is launched here keeps three rules:
+// - each block calls release_next() as its first statement: the next kernel may come;
+// - each thread that reads or writes anything but weights calls wait_for_previous() before, and
+//   every block calls it before it ends, even one without work;
+// - nothing is written before wait_for_previous().
+template <class... Parameters, class... Arguments>
+void launch(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+            size_t shared, Arguments&&... arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared;
+  config.stream = context.stream;
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &attribute;
+  config.numAttrs = context.dependent_launch ? 1 : 0;
+  check_cuda(cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...),
+             "cudaLaunchKernelEx");
+}
+
+// Allows a kernel more than 48 KiB of dynamic shared memory. Once for each kernel and device.
+template <class Kernel>
+void allow_shared(Kernel kernel, size_t bytes) {
+  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  static_cast<int>(bytes)),
+             "cudaFuncSetAttribute");
+}
+
+#ifdef __CUDACC__
+__device__ __forceinline__ void release_next() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+__device__ __forceinline__ void wait_for_previous() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+#endif
+
+}  // namespace tensormill
