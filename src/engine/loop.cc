@@ -206,7 +206,7 @@ void EngineLoop::sample(std::span<const StepItem> items, const float* logits) {
 void EngineLoop::sample_range(size_t begin, size_t end, Sampler& sampler) {
   for (size_t i = begin; i < end; ++i) {
     ActiveRequest& request = *rows_[i].request;
-    SampleRow row;
+    SamplerRow row;
     row.params = &request.request.sampling;
     row.logits = {rows_[i].logits, static_cast<size_t>(runner_->info().vocabulary)};
     row.tokens = request.tokens;

@@ -4,19 +4,22 @@
 
 namespace tensormill {
 
-KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks)
+KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks, Device& device)
     : type_(type), blocks_(blocks) {
   size_t bytes = 0;
   for (const CacheLayer& layer : layers) {
     const KvStrides keys = kv_strides(layer.kv_heads, layer.dim);
     const KvStrides values = kv_strides(layer.kv_heads, layer.value_dim);
     const auto size = [&](const KvStrides& stride) {
-      return static_cast<size_t>(stride.block) * static_cast<size_t>(blocks) * dtype_size(type);
+      constexpr size_t kAlign = 256;
+      const size_t plane =
+          static_cast<size_t>(stride.block) * static_cast<size_t>(blocks) * dtype_size(type);
+      return (plane + kAlign - 1) / kAlign * kAlign;
     };
     planes_.push_back({bytes, bytes + size(keys), keys, values});
     bytes += size(keys) + size(values);
   }
-  memory_ = Buffer(bytes, "KV cache");
+  memory_ = Buffer(bytes, "KV cache", device);
 }
 
 KvView KvCache::view(int32_t layer, const int32_t* table, int32_t table_stride) const {
