@@ -72,10 +72,10 @@ class RandomLinear {
   void fill(const Linear& linear, uint64_t seed) {
     constexpr int64_t kValues = int64_t{1} << 24;
     const LinearSpec& shape = linear.spec();
+    if (shape.outputs == 0) return;
     const auto most = static_cast<int32_t>(std::max<int64_t>(1, kValues / shape.inner / kPanel) *
                                            int64_t{kPanel});
     const int32_t rows = std::min(most, shape.outputs);
-    if (rows == 0) return;
     values_.resize(static_cast<size_t>(rows) * static_cast<size_t>(shape.inner) *
                    dtype_size(type_));
     for (int32_t copy = 0; copy < shape.copies; ++copy) {

@@ -11,10 +11,7 @@ KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t bloc
     const KvStrides keys = kv_strides(layer.kv_heads, layer.dim);
     const KvStrides values = kv_strides(layer.kv_heads, layer.value_dim);
     const auto size = [&](const KvStrides& stride) {
-      constexpr size_t kAlign = 256;
-      const size_t plane =
-          static_cast<size_t>(stride.block) * static_cast<size_t>(blocks) * dtype_size(type);
-      return (plane + kAlign - 1) / kAlign * kAlign;
+      return static_cast<size_t>(stride.block) * static_cast<size_t>(blocks) * dtype_size(type);
     };
     planes_.push_back({bytes, bytes + size(keys), keys, values});
     bytes += size(keys) + size(values);
