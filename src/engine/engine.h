@@ -19,6 +19,7 @@ struct EngineOptions {
   int32_t queue_size = 1000;        // job_queue_size: waiting requests
   int64_t cache_bytes = 0;          // 0: from the memory that is left
   bool prefix_sharing = true;
+  double gpu_memory_utilization = 0.9;  // share of a GPU that weights, activations, cache may take
   ThreadTeam* team = nullptr;  // spreads sampling over its threads; null: the engine's own thread
 };
 
