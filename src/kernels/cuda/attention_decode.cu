@@ -80,10 +80,11 @@ struct Result {
 // False where the block has nothing to do.
 __device__ bool find_work(const AttentionArgs& args, Work& work) {
   work.sequence = blockIdx.z;
-  const int32_t sequences = *args.sequences.count;
-  const int32_t next = args.row_begin[work.sequence + 1], keys = args.keys[work.sequence];
+  const int32_t sequences = *args.sequences.count, keys = args.keys[work.sequence];
+  const int32_t next = args.row_begin[work.sequence + 1];
   work.row = args.row_begin[work.sequence];
-  if (work.sequence >= sequences || next - work.row != 1) return false;
+  // One condition, so that these loads don't wait for each other.
+  if ((work.sequence >= sequences) | (next - work.row != 1) | (keys < 1)) return false;
   work.position = keys - 1;
   work.seen = seen_keys(args.score, work.sequence, work.position, keys);
   work.tiles = seen_blocks(work.seen, kTile);
@@ -297,7 +298,7 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
 }
 
 // What a block's threads share after the queries.
-struct Shared {
+struct alignas(16) Shared {
   float stats[kMaxShares][kHeads][2];  // maximum and sum, of warps and then of shares
   float scale[kMaxShares][kHeads];     // what makes their values add up
   float total[kHeads][2];              // maximum and sum of all
