@@ -10,7 +10,7 @@
 
 namespace tensormill {
 
-class LibraryProducts;  // cublas.h: chosen algorithms by shape
+class LibraryProducts;  // library_products.h: chosen algorithms by shape
 class StagingRing;      // staging.h: memory that weights travel through
 
 // What a Stream points to on CUDA. One thread enqueues; everything runs in order.
