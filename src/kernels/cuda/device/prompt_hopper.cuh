@@ -1,0 +1,368 @@
+#pragma once
+
+// Prompt attention on Hopper. A block stays and takes tiles of 128 query rows of one head until
+// none is left. One warp brings queries, keys and values by tensor maps; two warpgroups of 64 rows
+// each take turns: while one softens its scores the other's products run.
+
+#include "kernels/cuda/device/prompt_softmax.cuh"
+#include "kernels/cuda/device/prompt_wgmma.cuh"
+#include "kernels/cuda/launch.cuh"
+
+namespace tensormill {
+
+inline constexpr int kHopperRows = 128, kHopperKeys = 128;
+inline constexpr int kHopperThreads = 384;  // the warpgroup of copies and two of products
+inline constexpr int kHopperBlocks = kHopperKeys / kBlockTokens;
+inline constexpr int kColumn = 64;  // elements of a row of 128 bytes
+inline constexpr int kWorkWarps = 8;
+
+struct alignas(64) TensorMap {
+  uint64_t words[16];  // a CUtensorMap
+};
+
+// Queries {dim, heads, rows}; keys and values {dim, tokens of a block, heads, blocks}.
+struct PromptMaps {
+  TensorMap q, k, v;
+};
+
+// Head dims are padded to kDim with zeros.
+template <int kDim>
+struct PromptShared {
+  static constexpr int kColumns = kDim / kColumn;
+  static constexpr int kStages = kDim == 64 ? 4 : 2;
+  using Keys = uint16_t[kColumns][kHopperKeys * kColumn];
+  uint16_t q[2][2][kColumns][64 * kColumn];  // of two tiles, by warpgroup
+  Keys k[kStages], v[kStages];
+  PromptWork work[2];
+  uint64_t q_full[2], q_empty[2];
+  uint64_t k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+// A place in a ring of stages. Who fills starts a phase ahead.
+template <int kStages>
+struct Ring {
+  int stage = 0;
+  uint32_t parity = 0;
+  __device__ __forceinline__ void advance() {
+    if (++stage < kStages) return;
+    stage = 0;
+    parity ^= 1;
+  }
+};
+
+template <int kDim>
+__device__ __forceinline__ void init_shared(PromptShared<kDim>& shared) {
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < 2; ++i) {
+      init_barrier(&shared.q_full[i], 1);
+      init_barrier(&shared.q_empty[i], kWorkWarps);
+    }
+    for (int i = 0; i < shared.kStages; ++i) {
+      init_barrier(&shared.k_full[i], 1);
+      init_barrier(&shared.v_full[i], 1);
+      init_barrier(&shared.k_empty[i], kWorkWarps);
+      init_barrier(&shared.v_empty[i], kWorkWarps);
+    }
+    publish_barriers();
+  }
+  __syncthreads();
+}
+
+__device__ __forceinline__ int32_t first_key(const PromptWork& work) {
+  return work.begin / kBlockTokens * kBlockTokens;
+}
+__device__ __forceinline__ int32_t key_tiles(const PromptWork& work) {
+  return (work.end - first_key(work) + kHopperKeys - 1) / kHopperKeys;
+}
+
+// Brings one tile of keys or values; each lane one column of one block.
+template <int kColumns>
+__device__ __forceinline__ void bring(const TensorMap& map, const PromptWork& work, int tile,
+                                      uint16_t (&to)[kColumns][kHopperKeys * kColumn],
+                                      uint64_t* full, uint64_t* empty, uint32_t parity) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int block = lane % kHopperBlocks, column = lane / kHopperBlocks;
+  // Blocks beyond the last one need only be readable: none of their keys is seen.
+  const int32_t index = first_key(work) / kBlockTokens + tile * kHopperBlocks + block;
+  const int32_t id = work.blocks[min(index, (work.keys - 1) / kBlockTokens)];
+  wait(empty, parity ^ 1);
+  if (lane == 0) arrive_expecting(full, sizeof to);
+  __syncwarp();
+  if (column < kColumns) {
+    copy_box(&map, &to[column][block * kBlockTokens * kColumn], full, column * kColumn, 0,
+             work.kv_head, id);
+  }
+}
+
+template <int kDim>
+__device__ __forceinline__ void bring_queries(const TensorMap& map, const PromptWork& work,
+                                              PromptShared<kDim>& shared, int slot) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int half = lane % 2, column = lane / 2;
+  if (lane == 0) arrive_expecting(&shared.q_full[slot], sizeof shared.q[slot]);
+  __syncwarp();
+  if (column < shared.kColumns) {
+    copy_box(&map, &shared.q[slot][half][column], &shared.q_full[slot], column * kColumn, work.head,
+             work.row + 64 * half);
+  }
+}
+
+// The warp that brings everything. counters: of items taken beyond each block's first, and of
+// blocks that found no more; the last of those leaves both zero.
+template <int kDim>
+__device__ __forceinline__ void bring_all(const PromptMaps& maps, const AttentionArgs& args,
+                                          int32_t* counters, PromptShared<kDim>& shared) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  Ring<PromptShared<kDim>::kStages> k, v;
+  Ring<2> slot;
+  WorkCursor cursor;
+  int32_t index = static_cast<int32_t>(blockIdx.x);
+  for (;; slot.advance()) {
+    PromptWork work;
+    const bool found = find_work<kHopperRows>(args, cursor, index, work);
+    if (!found) work.sequence = -1;
+    wait(&shared.q_empty[slot.stage], slot.parity ^ 1);
+    if (lane == 0) shared.work[slot.stage] = work;
+    if (!found) break;
+    bring_queries(maps.q, work, shared, slot.stage);
+    const auto bring_keys = [&](int tile) {
+      bring(maps.k, work, tile, shared.k[k.stage], &shared.k_full[k.stage],
+            &shared.k_empty[k.stage], k.parity);
+      k.advance();
+    };
+    int tile = key_tiles(work) - 1;
+    bring_keys(tile);
+    for (; tile >= 0; --tile) {
+      if (tile > 0) bring_keys(tile - 1);
+      bring(maps.v, work, tile, shared.v[v.stage], &shared.v_full[v.stage],
+            &shared.v_empty[v.stage], v.parity);
+      v.advance();
+    }
+    if (lane == 0) index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
+    index = __shfl_sync(~0u, index, 0);
+  }
+  if (lane != 0) return;
+  arrive(&shared.q_full[slot.stage]);
+  if (atomicAdd(counters + 1, 1) == static_cast<int32_t>(gridDim.x) - 1) {
+    counters[0] = 0;
+    counters[1] = 0;
+  }
+}
+
+// Unused places of the cache may hold anything, and 0 * NaN is NaN: their values become zeros.
+template <int kColumns>
+__device__ __forceinline__ void clear_unused(const PromptWork& work, int32_t key, int group,
+                                             uint16_t (&v)[kColumns][kHopperKeys * kColumn]) {
+  if (key >= work.begin && key + kHopperKeys <= work.keys) return;
+  const int token = static_cast<int>(threadIdx.x % 128);
+  if (key + token < work.begin || key + token >= work.keys) {
+#pragma unroll
+    for (int column = 0; column < kColumns; ++column) {
+      auto* row = reinterpret_cast<uint4*>(&v[column][token * kColumn]);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) row[i] = uint4{0, 0, 0, 0};
+    }
+  }
+  fence_shared();
+  meet(3 + group, 128);
+}
+
+// s = q k^T.
+template <class T, int kColumns>
+__device__ __forceinline__ void multiply_keys(const uint16_t (&q)[kColumns][64 * kColumn],
+                                              const uint16_t (&k)[kColumns][kHopperKeys * kColumn],
+                                              float (&s)[64]) {
+#pragma unroll
+  for (int i = 0; i < kColumns * 4; ++i) {
+    const uint64_t a = matrix_at(&q[i / 4][i % 4 * 16], 16);
+    const uint64_t b = matrix_at(&k[i / 4][i % 4 * 16], 16);
+    multiply<T>(a, b, i > 0, s);
+  }
+}
+
+// o += p v.
+template <class T, int kColumns>
+__device__ __forceinline__ void multiply_values(
+    const uint32_t (&p)[32], const uint16_t (&v)[kColumns][kHopperKeys * kColumn],
+    float (&o)[kColumns * 32]) {
+#pragma unroll
+  for (int i = 0; i < kHopperKeys / 16; ++i) {
+    multiply<T>(p + 4 * i, matrix_at(&v[0][i * 16 * kColumn], sizeof v[0]), o);
+  }
+}
+
+// A warp's 16 rows of the result, through its part of the queries' place in shared memory.
+template <int kColumns>
+__device__ __forceinline__ void write_rows(const AttentionArgs& args, const PromptWork& work,
+                                           int first, const float (&o)[kColumns * 32],
+                                           uint16_t (&place)[kColumns][64 * kColumn]) {
+  const int lane = static_cast<int>(threadIdx.x % 32), row = first % 64 + lane / 4;
+#pragma unroll
+  for (int e = 0; e < kColumns * 32; e += 2) {
+    const int piece = (e / 4 % 8) ^ (lane / 4);  // spread over the banks
+    const int at = (row + e / 2 % 2 * 8) * kColumn + piece * 8 + lane % 4 * 2;
+    *reinterpret_cast<uint32_t*>(&place[e / 32][at]) =
+        args.out.type == DType::kBF16 ? pack_pair<__nv_bfloat16>(o[e], o[e + 1])
+                                      : pack_pair<__half>(o[e], o[e + 1]);
+  }
+  __syncwarp();
+  constexpr int kPieces = kColumns * 8, kTogether = 32 / kPieces;
+  const int piece = lane % kPieces;
+  auto* out = static_cast<uint16_t*>(args.out.x) + work.row * args.out.stride +
+              static_cast<int64_t>(work.head) * args.value_dim + piece * 8;
+#pragma unroll
+  for (int i = lane / kPieces; i < 16; i += kTogether) {
+    const int from = (first % 64 + i) * kColumn + (piece % 8 ^ i % 8) * 8;
+    if (first + i < work.rows && piece * 8 < args.value_dim) {
+      *reinterpret_cast<uint4*>(out + (first + i) * args.out.stride) =
+          *reinterpret_cast<const uint4*>(&place[piece / 8][from]);
+    }
+  }
+}
+
+// A thread of a warpgroup of products, and the work it is at.
+template <class T, int kDim, bool kGeneral>
+struct PromptWorker {
+  using Shared = PromptShared<kDim>;
+  Shared& shared;
+  const AttentionArgs& args;
+  int group;  // 0 or 1
+  Ring<Shared::kStages> k, v;
+  PromptRows rows;
+  int32_t first;     // key of the first tile
+  int32_t position;  // of the group's first row
+  float slope, scale;
+  float s[64], o[kDim / 2], keep[2];
+  uint32_t p[32];
+
+  __device__ __forceinline__ void release(uint64_t* barrier) {
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) arrive(barrier);
+  }
+
+  template <bool kMasked>
+  __device__ __forceinline__ void weigh(const PromptWork& work, int tile) {
+    const int32_t begin = first + tile * kHopperKeys;
+    const int32_t key = begin + static_cast<int32_t>(threadIdx.x % 4) * 2;
+    if constexpr (kGeneral) {
+      add_terms(args.score, rows, slope, key, s);
+      if (!all_seen(args.score, work, position, position + 63, begin, begin + kHopperKeys)) {
+        mask_unseen<false>(rows, work.prefix, key, s);
+      }
+    } else if constexpr (kMasked) {
+      mask_unseen<true>(rows, 0, key, s);
+    }
+    soften<kMasked>(rows, scale, s, keep);
+  }
+
+  __device__ __forceinline__ void start_values(const PromptWork& work, int tile) {
+    wait(&shared.v_full[v.stage], v.parity);
+    clear_unused(work, first + tile * kHopperKeys, group, shared.v[v.stage]);
+    fence_products();
+    multiply_values<T>(p, shared.v[v.stage], o);
+    commit_products();
+  }
+
+  __device__ __forceinline__ void end_values() {
+    wait_products<0>();
+    hold(o);
+    release(&shared.v_empty[v.stage]);
+    v.advance();
+  }
+
+  // The scores of one tile while the values of the one before are added.
+  template <bool kMasked>
+  __device__ __forceinline__ void step(const PromptWork& work, int slot, int tile) {
+    wait(&shared.k_full[k.stage], k.parity);
+    meet(1 + group, 256);
+    fence_products();
+    multiply_keys<T>(shared.q[slot][group], shared.k[k.stage], s);
+    commit_products();
+    start_values(work, tile + 1);
+    come(2 - group, 256);
+    wait_products<1>();
+    hold(s);
+    release(&shared.k_empty[k.stage]);
+    k.advance();
+    weigh<kMasked>(work, tile);
+    end_values();
+    pack_weights<T>(s, p);
+    rescale(keep, o);
+  }
+
+  __device__ __forceinline__ void do_tile(const PromptWork& work, int slot) {
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    const int row = group * 64 + static_cast<int>(threadIdx.x % 128) / 32 * 16;
+    first = first_key(work);
+    position = work.position + group * 64;
+    set_rows(args.score, work, work.position + row + lane / 4, rows);
+    if (kGeneral && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
+#pragma unroll
+    for (int e = 0; e < kDim / 2; ++e) o[e] = 0;
+    int tile = key_tiles(work) - 1;
+    wait(&shared.k_full[k.stage], k.parity);
+    fence_products();
+    multiply_keys<T>(shared.q[slot][group], shared.k[k.stage], s);
+    commit_products();
+    wait_products<0>();
+    hold(s);
+    release(&shared.k_empty[k.stage]);
+    k.advance();
+    weigh<true>(work, tile);
+    pack_weights<T>(s, p);
+    // From here on down no key needs a mask.
+    const int clean =
+        kGeneral ? 0 : (min(seen_end(args.score, work, position), work.keys) - first) / kHopperKeys;
+    for (--tile; tile >= clean; --tile) step<true>(work, slot, tile);
+    for (; tile >= 0; --tile) step<kGeneral>(work, slot, tile);
+    start_values(work, 0);
+    end_values();
+    float inverse[2];
+    invert_sums(rows, inverse);
+    rescale(inverse, o);
+    meet(3 + group, 128);  // no product reads the queries any more
+    write_rows(args, work, row, o, shared.q[slot][group]);
+    fence_shared();
+    release(&shared.q_empty[slot]);
+  }
+
+  __device__ __forceinline__ void work_all() {
+    if (group == 1) come(1, 256);  // group 0 goes first
+    for (Ring<2> slot;; slot.advance()) {
+      wait(&shared.q_full[slot.stage], slot.parity);
+      const PromptWork work = shared.work[slot.stage];
+      if (work.sequence < 0) return;
+      do_tile(work, slot.stage);
+    }
+  }
+};
+
+#endif
+
+template <class T, int kDim, bool kGeneral>
+__global__ __launch_bounds__(kHopperThreads,
+                             1) void prompt_hopper(const __grid_constant__ PromptMaps maps,
+                                                   const __grid_constant__ AttentionArgs args,
+                                                   int32_t* counters) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  release_next();
+  extern __shared__ __align__(1024) unsigned char memory[];
+  auto& shared = *reinterpret_cast<PromptShared<kDim>*>(memory);
+  init_shared(shared);
+  wait_for_previous();
+  const int group = static_cast<int>(threadIdx.x / 128) - 1;
+  if (group < 0) {
+    give_registers<24>();
+    if (threadIdx.x < 32) bring_all(maps, args, counters, shared);
+    return;
+  }
+  take_registers<240>();
+  const float scale = kGeneral ? kLog2E : args.score.scale * kLog2E;
+  PromptWorker<T, kDim, kGeneral> worker{shared, args, group, {}, {}, {}, 0, 0, 0.0f, scale};
+  worker.work_all();
+#endif
+}
+
+}  // namespace tensormill

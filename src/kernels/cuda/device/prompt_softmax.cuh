@@ -1,0 +1,151 @@
+#pragma once
+
+// Scores of tensor cores in registers, and their online softmax. A thread holds 2 query rows (8
+// apart) and of every 8 keys two: score 4n + 2i + c belongs to row i and key 8n + c, counted from
+// the thread's first. The 4 neighbours of a quad hold the rest of the rows.
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "kernels/cuda/device/prompt_work.cuh"
+
+namespace tensormill {
+
+inline constexpr float kLog2E = 1.4426950408889634f;
+
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// Two values as the type's pair, the first in the low half.
+template <class T>
+__device__ __forceinline__ uint32_t pack_pair(float low, float high);
+template <>
+__device__ __forceinline__ uint32_t pack_pair<__nv_bfloat16>(float low, float high) {
+  uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+template <>
+__device__ __forceinline__ uint32_t pack_pair<__half>(float low, float high) {
+  uint32_t pair;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+
+__device__ __forceinline__ float rounded_to_bf16(float x) {
+  return __bfloat162float(__float2bfloat16_rn(x));
+}
+
+// What a thread knows of its two rows in one tile.
+struct PromptRows {
+  int32_t position[2];
+  int32_t end[2], begin[2];  // keys seen besides the prefix
+  float top[2], sum[2];      // of the scores so far; the sum is of this thread's keys alone
+};
+
+__device__ __forceinline__ void set_rows(const Score& score, const PromptWork& work,
+                                         int32_t position, PromptRows& rows) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    rows.position[i] = position + 8 * i;
+    rows.end[i] = min(seen_end(score, work, rows.position[i]), work.keys);
+    rows.begin[i] = seen_begin(score, rows.position[i]);
+    rows.top[i] = -INFINITY;
+    rows.sum[i] = 0;
+  }
+}
+
+// Turns products q . k into scores: scale, cap and ALiBi. `key` is the thread's first.
+template <int N>
+__device__ __forceinline__ void add_terms(const Score& score, const PromptRows& rows, float slope,
+                                          int32_t key, float (&s)[N]) {
+  const float inverse = 2.0f * kLog2E / score.softcap;
+  const float rounded_slope = rounded_to_bf16(slope);
+#pragma unroll
+  for (int e = 0; e < N; ++e) {
+    const int i = e / 2 % 2;
+    const int32_t place = key + e / 4 * 8 + e % 2;
+    float x = s[e] * score.scale;
+    if (score.softcap > 0) {  // tanh(x) = 1 - 2 / (exp(2x) + 1)
+      x = score.softcap * (1.0f - __fdividef(2.0f, exp2_fast(fminf(x * inverse, 120.0f)) + 1.0f));
+    }
+    if (score.slopes != nullptr && !score.bias_bf16) {
+      x += slope * score.bias_scale * static_cast<float>(place - rows.position[i]);
+    } else if (score.slopes != nullptr) {
+      const float of_key = rounded_to_bf16(static_cast<float>(place));
+      const float of_query = rounded_to_bf16(static_cast<float>(rows.position[i]));
+      x += score.bias_scale *
+           (rounded_to_bf16(rounded_slope * of_key) - rounded_to_bf16(rounded_slope * of_query));
+    }
+    s[e] = x;
+  }
+}
+
+// Keys that a row doesn't see get the score -infinity. kEnds: only keys at the end are unseen.
+template <bool kEnds, int N>
+__device__ __forceinline__ void mask_unseen(const PromptRows& rows, int32_t prefix, int32_t key,
+                                            float (&s)[N]) {
+#pragma unroll
+  for (int e = 0; e < N; ++e) {
+    const int i = e / 2 % 2, step = e / 4 * 8 + e % 2;
+    bool seen = step < rows.end[i] - key;
+    if constexpr (!kEnds) seen = seen && (step >= rows.begin[i] - key || step < prefix - key);
+    if (!seen) s[e] = -INFINITY;
+  }
+}
+
+// Scores to weights exp2(scale * (s - maximum)); keep[i] is what earlier weights are worth now.
+// kMasked: a row may not have seen a key yet.
+template <bool kMasked, int N>
+__device__ __forceinline__ void soften(PromptRows& rows, float scale, float (&s)[N],
+                                       float (&keep)[2]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    float top = rows.top[i];
+#pragma unroll
+    for (int e = 2 * i; e < N; e += 4) top = fmaxf(top, fmaxf(s[e], s[e + 1]));
+    top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
+    top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
+    float shift = top * scale;
+    if (kMasked && top == -INFINITY) shift = 0;
+    keep[i] = exp2_fast(rows.top[i] * scale - shift);
+    rows.top[i] = top;
+    float sum = rows.sum[i] * keep[i];
+#pragma unroll
+    for (int e = 2 * i; e < N; e += 4) {
+      s[e] = exp2_fast(fmaf(s[e], scale, -shift));
+      s[e + 1] = exp2_fast(fmaf(s[e + 1], scale, -shift));
+      sum += s[e] + s[e + 1];
+    }
+    rows.sum[i] = sum;
+  }
+}
+
+// Weights as the A operands of the next product, 4 registers for 16 keys.
+template <class T, int N>
+__device__ __forceinline__ void pack_weights(const float (&s)[N], uint32_t (&p)[N / 2]) {
+#pragma unroll
+  for (int i = 0; i < N / 2; ++i) p[i] = pack_pair<T>(s[2 * i], s[2 * i + 1]);
+}
+
+template <int N>
+__device__ __forceinline__ void rescale(const float (&by)[2], float (&o)[N]) {
+#pragma unroll
+  for (int e = 0; e < N; ++e) o[e] *= by[e / 2 % 2];
+}
+
+// 1 / (sum of all the row's weights).
+__device__ __forceinline__ void invert_sums(const PromptRows& rows, float (&inverse)[2]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    float sum = rows.sum[i];
+    sum += __shfl_xor_sync(~0u, sum, 1);
+    sum += __shfl_xor_sync(~0u, sum, 2);
+    inverse[i] = sum > 0 ? 1.0f / sum : 0.0f;
+  }
+}
+
+}  // namespace tensormill
