@@ -6,11 +6,15 @@
 #include "kernels/cuda/device/mma.cuh"
 #include "kernels/cuda/entries.h"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/wide.h"
 
 namespace tensormill {
 namespace {
 
 constexpr int32_t kAddThreads = 128;
+constexpr int32_t kTakeThreads = 128;
+// From so many places for each expert on, tensor cores are busier than memory.
+constexpr int32_t kManyPlaces = 16;
 constexpr int32_t kPlainTile = 32;
 
 // One of the two products of every expert.
@@ -61,6 +65,7 @@ __global__ void __launch_bounds__(kPlainTile* kPlainTile) multiply_plain(const E
 }
 
 constexpr int32_t kWarps = 4;       // of a block on tensor cores: they split the inner dimension
+constexpr int32_t kOneWarps = 16;   // at most, of a block that finishes one row
 constexpr int32_t kOutputs = 16;    // of such a block
 constexpr int32_t kStepInner = 32;  // four lanes with 16 bytes each
 
@@ -79,6 +84,64 @@ __device__ __forceinline__ uint4 load_eight(const T* row, int32_t k, int32_t inn
   }
   return v;
 }
+
+// A warp's way along 16 rows of weights, some steps ahead of what is multiplied. The weights are
+// the left factor of mma.m16n8k16, inputs its 8 columns. In the order of the inner dimension that
+// both factors share, a lane's 16 bytes serve two products. Rows i and i + 8 of the left factor
+// are the outputs 2i and 2i + 1, so that a lane holds both of a gated pair.
+template <class T, int32_t ahead>
+class Stream16 {
+ public:
+  // Steps first, first + stride, ...
+  __device__ Stream16(const ExpertProduct& p, int32_t expert, int32_t output, int32_t first,
+                      int32_t stride)
+      : packed_(static_cast<int32_t>(p.packed)), first_(first), stride_(stride) {
+    const T* weight = static_cast<const T*>(p.weight) + expert * p.step;
+    const int32_t own = output + static_cast<int32_t>(threadIdx.x % 32 / 4) * 2;
+    row_ = weight + min(own, p.outputs - 1) * p.packed;
+    next_ = weight + min(own + 1, p.outputs - 1) * p.packed;
+#pragma unroll
+    for (int32_t i = 0; i < ahead; ++i) load(first + i * stride, ring_[i]);
+  }
+
+  // sum += products with the inputs of the first `used` tiles; a lane's are in[tile].
+  template <int32_t tiles>
+  __device__ void multiply(float (&sum)[tiles][4], const T* const (&in)[tiles], int32_t used,
+                           int32_t inner, bool pieces) {
+    for (int32_t step = first_; step * kStepInner < packed_; step += ahead * stride_) {
+#pragma unroll
+      for (int32_t i = 0; i < ahead; ++i) {
+        const uint4 a = ring_[i][0], b = ring_[i][1];
+        const int32_t own = step + i * stride_;
+        load(own + ahead * stride_, ring_[i]);
+        const uint32_t first[4] = {a.x, b.x, a.y, b.y}, second[4] = {a.z, b.z, a.w, b.w};
+#pragma unroll
+        for (int32_t t = 0; t < tiles; ++t) {
+          if (t >= used) continue;
+          const uint4 x = load_eight(in[t], place(own), inner, pieces);
+          mma_16x8x16<T>(sum[t], first, x.x, x.y);
+          mma_16x8x16<T>(sum[t], second, x.z, x.w);
+        }
+      }
+    }
+  }
+
+ private:
+  __device__ static int32_t place(int32_t step) {
+    return step * kStepInner + static_cast<int32_t>(threadIdx.x % 4) * 8;
+  }
+  __device__ void load(int32_t step, uint4 (&to)[2]) const {
+    const int32_t k = place(step);
+    to[0] = to[1] = uint4{};
+    if (k >= packed_) return;
+    to[0] = __ldcs(reinterpret_cast<const uint4*>(row_ + k));
+    to[1] = __ldcs(reinterpret_cast<const uint4*>(next_ + k));
+  }
+
+  int32_t packed_, first_, stride_;
+  const T *row_, *next_;
+  uint4 ring_[ahead][2];
+};
 
 // The sums of the warps' parts of the inner dimension, in the order of warps.
 template <int32_t tiles>
@@ -104,23 +167,21 @@ __device__ __forceinline__ void add_parts(float (&sum)[tiles][4], int32_t used) 
   }
 }
 
-// 16 outputs for up to 8 * tiles places of one expert. The weights are the left factor of
-// mma.m16n8k16 and stream from memory once, places are its 8 columns. In the order of the inner
-// dimension that both factors share, a lane's 16 bytes serve two steps. Rows i and i + 8 of the
-// left factor are the outputs 2i and 2i + 1, so that a lane holds both of a gated pair.
+// 16 outputs for up to 8 * tiles places of one expert, whose weights stream from memory once. With
+// one row (`only`) its pairs are the tiles.
 template <class T, int32_t tiles>
-__global__ void __launch_bounds__(32 * kWarps) multiply_few(const ExpertProduct p, bool pieces) {
+__global__ void __launch_bounds__(32 * kWarps)
+    multiply_few(const ExpertProduct p, const int32_t* only, bool pieces) {
   release_next();
   wait_for_previous();
-  const ExpertTile tile =
-      find_tile<32 * kWarps>(p.begin, p.experts, 8 * tiles, static_cast<int32_t>(blockIdx.y));
+  const auto index = static_cast<int32_t>(blockIdx.y);
+  const ExpertTile tile = only != nullptr
+                              ? ExpertTile{only[index], index, min(1, p.begin[p.experts])}
+                              : find_tile<32 * kWarps>(p.begin, p.experts, 8 * tiles, index);
   if (tile.rows == 0) return;
   const int32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, group = lane / 4;
   const int32_t used = (tile.rows + 7) / 8;
-  const int32_t output = blockIdx.x * kOutputs + 2 * group;
-  const T* weight = static_cast<const T*>(p.weight) + tile.expert * p.step;
-  const T* rows[2] = {weight + min(output, p.outputs - 1) * p.packed,
-                      weight + min(output + 1, p.outputs - 1) * p.packed};
+  Stream16<T, 4> stream(p, tile.expert, blockIdx.x * kOutputs, warp, kWarps);
   const T* in[tiles];
 #pragma unroll
   for (int32_t t = 0; t < tiles; ++t) {
@@ -128,26 +189,8 @@ __global__ void __launch_bounds__(32 * kWarps) multiply_few(const ExpertProduct 
     in[t] = static_cast<const T*>(p.in.x) + (p.row == nullptr ? place : p.row[place]) * p.in.stride;
   }
   float sum[tiles][4] = {};
-  const auto packed = static_cast<int32_t>(p.packed);
-  const int32_t steps = (packed + kStepInner - 1) / kStepInner;
-#pragma unroll 4
-  for (int32_t step = warp; step < steps; step += kWarps) {
-    const int32_t k = step * kStepInner + 8 * (lane % 4);
-    uint4 a[2] = {};
-    if (k < packed) {
-      a[0] = __ldcs(reinterpret_cast<const uint4*>(rows[0] + k));
-      a[1] = __ldcs(reinterpret_cast<const uint4*>(rows[1] + k));
-    }
-    const uint32_t first[4] = {a[0].x, a[1].x, a[0].y, a[1].y};
-    const uint32_t second[4] = {a[0].z, a[1].z, a[0].w, a[1].w};
-#pragma unroll
-    for (int32_t t = 0; t < tiles; ++t) {
-      if (t >= used) continue;
-      const uint4 b = load_eight(in[t], k, p.inner, pieces);
-      mma_16x8x16<T>(sum[t], first, b.x, b.y);
-      mma_16x8x16<T>(sum[t], second, b.z, b.w);
-    }
-  }
+  stream.multiply(sum, in, used, p.inner, pieces);
+  const int32_t output = blockIdx.x * kOutputs + 2 * group;
   add_parts(sum, used);
   if (warp != 0) return;
 #pragma unroll
@@ -170,6 +213,37 @@ __global__ void __launch_bounds__(32 * kWarps) multiply_few(const ExpertProduct 
   }
 }
 
+// The second product of one row's experts and their sum: 16 outputs of a block, each expert a few
+// warps of it.
+template <class T>
+__global__ void __launch_bounds__(32 * kOneWarps)
+    finish_one(const ExpertsArgs args, const ExpertProduct p, int32_t parts, bool pieces) {
+  __shared__ float part[kOneWarps][kOutputs];
+  release_next();
+  wait_for_previous();
+  const int32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, pair = warp / parts;
+  const int32_t output = blockIdx.x * kOutputs;
+  if (*args.live.count == 0) return;
+  Stream16<T, 4> stream(p, args.routes.expert[pair], output, warp % parts, parts);
+  const T* const in[1] = {static_cast<const T*>(p.in.x) + pair * p.in.stride};
+  float sum[1][4] = {};
+  stream.multiply(sum, in, 1, p.inner, pieces);
+  if (lane % 4 == 0) {
+    part[warp][lane / 2] = sum[0][0];
+    part[warp][lane / 2 + 1] = sum[0][2];
+  }
+  __syncthreads();
+  const int32_t own = output + static_cast<int32_t>(threadIdx.x);
+  if (threadIdx.x >= kOutputs || own >= p.outputs) return;
+  float total = args.addend == nullptr ? 0.0f : args.addend[own];
+  for (int32_t i = 0; i < args.active; ++i) {
+    float value = 0;
+    for (int32_t j = 0; j < parts; ++j) value += part[i * parts + j][threadIdx.x];
+    total += args.routes.weight[i] * value;
+  }
+  args.out[own] = total;
+}
+
 // Rows' results in ascending order of experts.
 __global__ void __launch_bounds__(kAddThreads) add_up(const ExpertsArgs args) {
   release_next();
@@ -185,56 +259,117 @@ __global__ void __launch_bounds__(kAddThreads) add_up(const ExpertsArgs args) {
   args.out[row * width + d] = sum;
 }
 
+// The input's rows in the order of places, in pieces of 16 bytes.
+__global__ void __launch_bounds__(kTakeThreads) take_rows(const ExpertsArgs args) {
+  release_next();
+  wait_for_previous();
+  const int32_t place = blockIdx.x, pieces = args.first.inner / 8;
+  if (place >= *args.live.count * args.active) return;
+  const auto* from =
+      static_cast<const uint16_t*>(args.in.x) + int64_t{args.routes.row[place]} * args.in.stride;
+  auto* to = static_cast<uint16_t*>(args.taken.x) + int64_t{place} * args.taken.stride;
+  for (int32_t i = threadIdx.x; i < pieces; i += kTakeThreads) {
+    reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
+  }
+}
+
 template <class T, int32_t tiles>
-void run_few(const ExpertProduct& p, bool pieces, int32_t places, const CudaContext& context) {
+void run_few(const ExpertProduct& p, const int32_t* only, bool pieces, int32_t places,
+             const CudaContext& context) {
+  const int32_t most = only != nullptr ? places : most_tiles(places, p.experts, 8 * tiles);
   const dim3 grid(static_cast<uint32_t>((p.outputs + kOutputs - 1) / kOutputs),
-                  static_cast<uint32_t>(most_tiles(places, p.experts, 8 * tiles)));
-  launch(context, multiply_few<T, tiles>, grid, 32 * kWarps, 0, p, pieces);
+                  static_cast<uint32_t>(most));
+  launch(context, multiply_few<T, tiles>, grid, 32 * kWarps, 0, p, only, pieces);
+}
+
+bool in_pieces(const ExpertProduct& p) {
+  return reinterpret_cast<uintptr_t>(p.in.x) % 16 == 0 && p.in.stride % 8 == 0 && p.inner % 8 == 0;
 }
 
 template <class T>
-void run_product(const ExpertProduct& p, int32_t rows, int32_t places, const CudaContext& context) {
+void run_product(const ExpertProduct& p, const ExpertsArgs& args, const CudaContext& context) {
+  const int32_t rows = args.live.bound, places = rows * args.active;
   if constexpr (sizeof(T) == 4) {
     const dim3 grid(static_cast<uint32_t>((p.outputs + kPlainTile - 1) / kPlainTile),
                     static_cast<uint32_t>(most_tiles(places, p.experts, kPlainTile)));
     launch(context, multiply_plain<T>, grid, kPlainTile * kPlainTile, 0, p);
+  } else if (rows <= 8) {
+    run_few<T, 1>(p, rows == 1 ? args.routes.expert : nullptr, in_pieces(p), places, context);
+  } else if (rows <= 16) {
+    run_few<T, 2>(p, nullptr, in_pieces(p), places, context);
   } else {
-    const bool pieces =
-        reinterpret_cast<uintptr_t>(p.in.x) % 16 == 0 && p.in.stride % 8 == 0 && p.inner % 8 == 0;
-    if (rows <= 8) {
-      run_few<T, 1>(p, pieces, places, context);
-    } else {
-      run_few<T, 4>(p, pieces, places, context);
-    }
+    run_few<T, 4>(p, nullptr, in_pieces(p), places, context);
   }
+}
+
+void run_sums(const ExpertsArgs& args, const CudaContext& context) {
+  const dim3 grid(static_cast<uint32_t>(args.live.bound),
+                  static_cast<uint32_t>((args.second.outputs + kAddThreads - 1) / kAddThreads));
+  launch(context, add_up, grid, kAddThreads, 0, args);
+}
+
+ExpertProduct product_of(const Packed& weight, const ExpertsArgs& args) {
+  ExpertProduct p{};
+  p.weight = weight.data;
+  p.packed = packed_row(weight.format, weight.inner);
+  p.step = p.packed * weight.outputs;
+  p.outputs = weight.outputs;
+  p.inner = weight.inner;
+  p.begin = args.routes.begin;
+  p.experts = args.experts;
+  return p;
 }
 
 template <class T>
 void run(const ExpertsArgs& args, const CudaContext& context) {
-  const int32_t rows = args.live.bound, places = rows * args.active;
-  const auto product = [&](const Packed& weight) {
-    const int64_t packed = packed_row(weight.format, weight.inner);
-    ExpertProduct p{};
-    p.weight = weight.data;
-    p.packed = packed;
-    p.step = packed * weight.outputs;
-    p.outputs = weight.outputs;
-    p.inner = weight.inner;
-    p.begin = args.routes.begin;
-    p.experts = args.experts;
-    return p;
-  };
-  ExpertProduct first = product(args.first);
+  ExpertProduct first = product_of(args.first, args);
   first.row = args.routes.row;
   first.in = args.in;
   first.out = args.inner;
   first.act = args.act;
   first.gated = args.gated;
-  run_product<T>(first, rows, places, context);
-  ExpertProduct second = product(args.second);
+  run_product<T>(first, args, context);
+  ExpertProduct second = product_of(args.second, args);
   second.in = args.inner;
   second.out = {args.value, DType::kF32, args.second.outputs};
-  run_product<T>(second, rows, places, context);
+  if constexpr (sizeof(T) == 2) {
+    if (args.live.bound == 1 && args.active <= kOneWarps) {
+      const int32_t parts = kOneWarps / args.active;
+      const auto blocks = static_cast<uint32_t>((second.outputs + kOutputs - 1) / kOutputs);
+      launch(context, finish_one<T>, blocks, static_cast<uint32_t>(32 * parts * args.active), 0,
+             args, second, parts, in_pieces(second));
+      return;
+    }
+  }
+  run_product<T>(second, args, context);
+  run_sums(args, context);
+}
+
+// With many places for each expert: whole tiles of them at a time. False where that doesn't run.
+bool run_many(const ExpertsArgs& args, const CudaContext& context) {
+  const int32_t places = args.live.bound * args.active;
+  if (places < kManyPlaces * args.experts || args.first.inner % 8 != 0 ||
+      args.in.type != args.taken.type || args.in.stride % 8 != 0 ||
+      reinterpret_cast<uintptr_t>(args.in.x) % 16 != 0) {
+    return false;
+  }
+  const Live live{nullptr, places};
+  const WideProduct first{args.first, args.experts, args.routes.begin, args.taken, args.inner,
+                          nullptr,    args.act,     args.gated,        live};
+  const WideProduct second{args.second,
+                           args.experts,
+                           args.routes.begin,
+                           args.inner,
+                           {args.value, DType::kF32, args.second.outputs},
+                           nullptr,
+                           Activation::kNone,
+                           false,
+                           live};
+  if (!runs_wide(first, context) || !runs_wide(second, context)) return false;
+  launch(context, take_rows, static_cast<uint32_t>(places), kTakeThreads, 0, args);
+  run_wide(first, context);
+  run_wide(second, context);
+  return true;
 }
 
 }  // namespace
@@ -243,14 +378,13 @@ void cuda_experts(const ExpertsArgs& args, CudaContext& context) {
   if (args.live.bound <= 0) return;
   if (args.first.format == WeightFormat::kF32) {
     run<float>(args, context);
+  } else if (run_many(args, context)) {
+    run_sums(args, context);
   } else if (args.first.format == WeightFormat::kF16) {
     run<__half>(args, context);
   } else {
     run<__nv_bfloat16>(args, context);
   }
-  const dim3 grid(static_cast<uint32_t>(args.live.bound),
-                  static_cast<uint32_t>((args.second.outputs + kAddThreads - 1) / kAddThreads));
-  launch(context, add_up, grid, kAddThreads, 0, args);
 }
 
 }  // namespace tensormill

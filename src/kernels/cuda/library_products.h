@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <string_view>
 
 #include "kernels/cuda/context.h"
 
@@ -36,7 +37,8 @@ class LibraryCall;
 // kept in a file of the user's cache folder, one for each GPU type and library version.
 class LibraryProducts {
  public:
-  explicit LibraryProducts(const CudaContext& context);
+  // `gpu`: its name, as CUDA says it.
+  explicit LibraryProducts(std::string_view gpu);
 
   // Enqueues the product; cuBLASLt may use `bytes` of scratch. False: it has no algorithm for it.
   bool multiply(const LibraryProduct& product, void* scratch, size_t bytes,

@@ -6,13 +6,16 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/library_call.h"
 #include "kernels/cuda/library_products.h"
+#include "kernels/cuda/wide.h"
 
 namespace tensormill {
 namespace {
 
 constexpr size_t kLibraryScratch = size_t{32} << 20;  // what cuBLASLt wants on sm_90
+constexpr int32_t kWideRows = 256;  // from so many on a kernel with 256 rows at a time pays
 constexpr int32_t kFinishThreads = 256;
-constexpr int32_t kTile = 32;  // of the plain kernel
+constexpr int32_t kWholeTiles = 256;  // rows of a range: cuBLASLt's tiles divide it
+constexpr int32_t kTile = 32;         // of the plain kernel
 
 // What is left to do to the sums of rows [0, rows) of `live` from `first_row` on.
 struct Finish {
@@ -219,18 +222,18 @@ void* moved(const Rows& rows, int64_t elements) {
 }
 
 // Sums by cuBLASLt, in place or in the workspace beyond `scratch`, the rest by the kernels above.
-// In the workspace rows are done in equal ranges that fit.
+// In the workspace rows are done in ranges that fit.
 bool run_finished(const LinearArgs& args, const CudaContext& context, size_t scratch) {
   const int32_t outputs = args.weight->outputs, rows = args.live.bound;
   const bool in_place = args.out.type == DType::kF32 && !args.gated && args.addend != args.out.x;
   auto* room = reinterpret_cast<float*>(static_cast<char*>(context.workspace) + scratch);
   const int64_t stride = (outputs + 3) / 4 * 4;
-  const auto most = static_cast<int32_t>(
-      std::min<size_t>((context.workspace_bytes - scratch) / (4 * static_cast<size_t>(stride)),
-                       static_cast<size_t>(rows)));
+  const size_t most = (context.workspace_bytes - scratch) / (4 * static_cast<size_t>(stride));
   if (!in_place && most == 0) return false;
-  const int32_t ranges = in_place ? 1 : (rows + most - 1) / most;
-  const int32_t length = (rows + ranges - 1) / ranges;
+  int32_t length = rows;
+  if (!in_place && most < static_cast<size_t>(rows)) {
+    length = static_cast<int32_t>(most < kWholeTiles ? most : most / kWholeTiles * kWholeTiles);
+  }
   for (int32_t row = 0; row < rows; row += length) {
     LibraryProduct product = product_of(args);
     product.rows = std::min(length, rows - row);
@@ -261,11 +264,29 @@ bool run_finished(const LinearArgs& args, const CudaContext& context, size_t scr
   return true;
 }
 
+// Products that end as cuBLASLt can't, in one kernel. False where that doesn't run.
+bool try_wide(const LinearArgs& args, const CudaContext& context) {
+  if (args.live.bound < kWideRows || args.addend != nullptr || args.scale != 0 ||
+      args.softcap != 0) {
+    return false;
+  }
+  const WideProduct product{*args.weight, 1,        nullptr,    args.in,  args.out,
+                            args.bias,    args.act, args.gated, args.live};
+  if (!runs_wide(product, context)) return false;
+  run_wide(product, context);
+  return true;
+}
+
 void run_one(const LinearArgs& args, const CudaContext& context) {
   const size_t scratch = std::min(kLibraryScratch, context.workspace_bytes / 2);
-  const bool done =
-      args.in.type == library_type(args.weight->format) &&
-      (runs_whole(args) ? run_whole(args, context, scratch) : run_finished(args, context, scratch));
+  bool done = false;
+  if (args.in.type != library_type(args.weight->format)) {
+    // Only the plain kernel takes mixed types.
+  } else if (runs_whole(args)) {
+    done = run_whole(args, context, scratch);
+  } else {
+    done = try_wide(args, context) || run_finished(args, context, scratch);
+  }
   if (!done) run_plain(args, context);
 }
 
