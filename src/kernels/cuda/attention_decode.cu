@@ -22,6 +22,7 @@ constexpr int kHeads = 8;         // query heads of a block, the columns of a te
 constexpr int kTile = 16;         // keys of a tile, its rows
 constexpr int kLeastTiles = 16;   // of a share, where there are several
 constexpr int kMaxShares = 64;    // of a sequence
+constexpr int kMaxCluster = 16;   // shares of a sequence that meet in a cluster
 constexpr int kMaxBlocks = 1024;  // of a launch with several shares
 constexpr unsigned kAllLanes = 0xffffffffu;
 
@@ -46,14 +47,17 @@ struct Shape {
 
 struct DecodeArgs {
   AttentionArgs attention;
-  float *value, *stats;  // partial results: [blocks, kHeads, value_dim], [blocks, kHeads, 2]
-  int32_t* counters;     // [sequences, head groups]
+  float* scratch;       // partial results of blocks, unless they meet in clusters
+  int32_t* counters;    // [sequences, head groups]
+  int32_t part, stats;  // floats of a partial result, and before its maxima and sums
+  bool cluster;         // the shares of a sequence are one
 };
 
 // What a block works on.
 struct Work {
   int32_t sequence, row, kv_head, head, heads;  // first query head, how many
   int32_t position, begin, end, shares;         // tiles of this share by number in `tiles`
+  int32_t early;                                // of each lane: an id at the table's beginning
   SeenKeys seen;
   SeenBlocks tiles;
 };
@@ -77,14 +81,26 @@ struct Result {
   float value[S::value_pieces * 4][4];  // [i]: elements 64 * (i / 4) + 8 * g + 2 * (i % 4) + {0, 1}
 };
 
-// False where the block has nothing to do.
-__device__ bool find_work(const AttentionArgs& args, Work& work) {
+// What the launch alone says of a block's work.
+__device__ __forceinline__ void find_heads(const AttentionArgs& args, Work& work) {
+  const int group = args.heads / args.kv_heads, groups = (group + kHeads - 1) / kHeads;
   work.sequence = blockIdx.z;
-  const int32_t sequences = *args.sequences.count, keys = args.keys[work.sequence];
-  const int32_t next = args.row_begin[work.sequence + 1];
-  work.row = args.row_begin[work.sequence];
-  // One condition, so that these loads don't wait for each other.
-  if ((work.sequence >= sequences) | (next - work.row != 1) | (keys < 1)) return false;
+  work.kv_head = blockIdx.y / groups;
+  const int first = blockIdx.y % groups * kHeads;
+  work.head = work.kv_head * group + first;
+  work.heads = min(group - first, kHeads);
+}
+
+// The rest; false where the block has nothing to do.
+__device__ __forceinline__ bool find_share(const AttentionArgs& args, Work& work) {
+  // All at once: none of these loads waits for another.
+  const int32_t* table = args.kv.table + static_cast<int64_t>(work.sequence) * args.kv.table_stride;
+  const int32_t sequences = load_now(args.sequences.count);
+  const int32_t keys = load_now(args.keys + work.sequence);
+  const int32_t next = load_now(args.row_begin + work.sequence + 1);
+  work.row = load_now(args.row_begin + work.sequence);
+  work.early = load_now(table + min(static_cast<int>(threadIdx.x) % 32, args.kv.table_stride - 1));
+  if (work.sequence >= sequences || next - work.row != 1) return false;
   work.position = keys - 1;
   work.seen = seen_keys(args.score, work.sequence, work.position, keys);
   work.tiles = seen_blocks(work.seen, kTile);
@@ -93,11 +109,6 @@ __device__ bool find_work(const AttentionArgs& args, Work& work) {
   work.shares = max((count + share - 1) / share, 1);
   work.begin = blockIdx.x * share;
   work.end = min(work.begin + share, count);
-  const int group = args.heads / args.kv_heads, groups = (group + kHeads - 1) / kHeads;
-  work.kv_head = blockIdx.y / groups;
-  const int first = blockIdx.y % groups * kHeads;
-  work.head = work.kv_head * group + first;
-  work.heads = min(group - first, kHeads);
   return static_cast<int>(blockIdx.x) < work.shares;
 }
 
@@ -270,7 +281,9 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
   const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
   const int32_t* table = args.kv.table + static_cast<int64_t>(work.sequence) * args.kv.table_stride;
   const auto id_of = [&](int i) {
-    return i < work.end ? table[work.tiles.block(i) / (kBlockTokens / kTile)] : 0;
+    if (i >= work.end) return 0;
+    const int block = work.tiles.block(i) / (kBlockTokens / kTile);
+    return block < 32 ? __shfl_sync(kAllLanes, work.early, block) : table[block];
   };
   int i = work.begin + static_cast<int>(threadIdx.x) / 32;
   int32_t next_id = id_of(i + warps);
@@ -297,51 +310,55 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
   }
 }
 
-// What a block's threads share after the queries.
-struct alignas(16) Shared {
-  float stats[kMaxShares][kHeads][2];  // maximum and sum, of warps and then of shares
-  float scale[kMaxShares][kHeads];     // what makes their values add up
-  float total[kHeads][2];              // maximum and sum of all
-  int32_t arrived;
+// A warp's, a block's or several blocks' result for four elements of a head.
+struct Merged {
+  float4 value;
+  float maximum, sum;
 };
 
-__device__ __forceinline__ float warp_max(float x) {
+// Merges `count` parts in order; from(i) is where part i begins. kTogether of them are loaded at
+// once.
+template <int kTogether, class From>
+__device__ __forceinline__ Merged merge_parts(int count, int column, int head, int stats,
+                                              From&& from) {
+  Merged merged{{0, 0, 0, 0}, -INFINITY, 0};
+  for (int begin = 0; begin < count; begin += kTogether) {
+    float4 value[kTogether];
+    float2 stat[kTogether];
+    float top = merged.maximum;
 #pragma unroll
-  for (int step = 16; step > 0; step /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, step));
-  return x;
-}
-
-__device__ __forceinline__ float warp_sum(float x) {
-#pragma unroll
-  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(kAllLanes, x, step);
-  return x;
-}
-
-// Finds scale and total of `count` results; a warp takes a head.
-__device__ void weigh(Shared& shared, int count, int heads) {
-  const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
-  for (int head = static_cast<int>(threadIdx.x) / 32; head < heads; head += warps) {
-    float top = -INFINITY, sum = 0;
-    for (int i = lane; i < count; i += 32) top = fmaxf(top, shared.stats[i][head][0]);
-    top = warp_max(top);
-    for (int i = lane; i < count; i += 32) {
-      const float x = top == -INFINITY ? 0.0f : __expf(shared.stats[i][head][0] - top);
-      shared.scale[i][head] = x;
-      sum = fmaf(shared.stats[i][head][1], x, sum);
+    for (int i = 0; i < kTogether; ++i) {
+      const float* part = from(min(begin + i, count - 1));
+      value[i] = reinterpret_cast<const float4*>(part)[column];
+      stat[i] = reinterpret_cast<const float2*>(part + stats)[head];
     }
-    sum = warp_sum(sum);
-    if (lane == 0) {
-      shared.total[head][0] = top;
-      shared.total[head][1] = sum;
+#pragma unroll
+    for (int i = 0; i < kTogether; ++i) top = fmaxf(top, stat[i].x);
+    const float base = top == -INFINITY ? 0.0f : top, keep = __expf(merged.maximum - base);
+    float4& sum = merged.value;
+    sum = {sum.x * keep, sum.y * keep, sum.z * keep, sum.w * keep};
+    merged.sum *= keep;
+    merged.maximum = top;
+#pragma unroll
+    for (int i = 0; i < kTogether; ++i) {
+      const float scale = begin + i < count ? __expf(stat[i].x - base) : 0.0f;
+      const float4& x = value[i];
+      sum = {fmaf(x.x, scale, sum.x), fmaf(x.y, scale, sum.y), fmaf(x.z, scale, sum.z),
+             fmaf(x.w, scale, sum.w)};
+      merged.sum = fmaf(stat[i].y, scale, merged.sum);
     }
   }
+  return merged;
 }
 
-// Leaves a warp's result in shared memory, values as [warp, heads, value_dim].
+// Leaves a warp's result in its part of shared memory: values [heads, value_dim], then maximum and
+// sum of each head.
 template <class S>
-__device__ void leave(const AttentionArgs& args, const Work& work, const Result<S>& result,
-                      Shared& shared, float* values) {
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+__device__ __forceinline__ void leave(const DecodeArgs& decode, const Work& work,
+                                      const Result<S>& result, float* parts) {
+  const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  const int value_dim = decode.attention.value_dim;
+  float* part = parts + static_cast<int>(threadIdx.x) / 32 * decode.part;
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     float sum = result.sum[h];
@@ -350,82 +367,93 @@ __device__ void leave(const AttentionArgs& args, const Work& work, const Result<
     const int head = 2 * t + h;
     if (head >= work.heads) continue;
     if (g == 0) {
-      shared.stats[warp][head][0] = result.maximum[h];
-      shared.stats[warp][head][1] = sum;
+      reinterpret_cast<float2*>(part + decode.stats)[head] = {result.maximum[h], sum};
     }
-    float* to = values + (warp * work.heads + head) * args.value_dim;
 #pragma unroll
     for (int i = 0; i < S::value_pieces * 4; i += 2) {
       const int d = i / 4 * 64 + 8 * g + i % 4 * 2;
-      if (d >= args.value_dim) continue;
+      if (d >= value_dim) continue;
       const float(*x)[4] = &result.value[i];
-      *reinterpret_cast<float4*>(to + d) = {x[0][h], x[0][h + 2], x[1][h], x[1][h + 2]};
+      *reinterpret_cast<float4*>(part + head * value_dim + d) = {x[0][h], x[0][h + 2], x[1][h],
+                                                                 x[1][h + 2]};
     }
   }
 }
 
 // Whether this block is the last of its sequence and heads to come here.
-__device__ bool arrive_last(int32_t* counter, int shares, Shared& shared) {
+__device__ __forceinline__ bool arrive_last(int32_t* counter, int shares) {
+  __shared__ int32_t arrived;
   __syncthreads();
   if (threadIdx.x == 0) {
     __threadfence();
-    const int32_t arrived = atomicAdd(counter, 1);
+    arrived = atomicAdd(counter, 1);
     if (arrived == shares - 1) *counter = 0;
     __threadfence();
-    shared.arrived = arrived;
   }
   __syncthreads();
-  return shared.arrived == shares - 1;
+  return arrived == shares - 1;
 }
 
-__device__ void write(const AttentionArgs& args, const Work& work, int i, float x, float sum) {
-  const int64_t at = work.row * args.out.stride + static_cast<int64_t>(work.head) * args.value_dim;
-  store_as(args.out.x, args.out.type, at + i, sum > 0 ? x / sum : 0.0f);
+__device__ __forceinline__ void meet_cluster() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
+#endif
+}
+
+// The same place of shared memory in another block of the cluster.
+__device__ __forceinline__ const float* in_block(const float* place, int block) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm("mapa.u64 %0, %0, %1;" : "+l"(place) : "r"(block));
+#endif
+  return place;
+}
+
+__device__ __forceinline__ void write(const AttentionArgs& args, const Work& work, int column,
+                                      const Merged& merged) {
+  const int64_t at =
+      work.row * args.out.stride + static_cast<int64_t>(work.head) * args.value_dim + 4 * column;
+  const float scale = merged.sum > 0 ? 1.0f / merged.sum : 0.0f;
+  const float x[4] = {merged.value.x, merged.value.y, merged.value.z, merged.value.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) store_as(args.out.x, args.out.type, at + i, x[i] * scale);
 }
 
 // Adds up the warps' results, then the shares'.
-__device__ void merge(const DecodeArgs& decode, const Work& work, Shared& shared,
-                      const float* values) {
+__device__ __forceinline__ void merge(const DecodeArgs& decode, const Work& work, float* parts) {
   const AttentionArgs& args = decode.attention;
-  const int threads = blockDim.x, size = work.heads * args.value_dim;
+  const int warps = blockDim.x / 32, columns = work.heads * args.value_dim / 4;
   const int item = blockIdx.z * gridDim.y + blockIdx.y;
-  const int64_t first = static_cast<int64_t>(item) * gridDim.x, block = first + blockIdx.x;
-  const int warps = min(threads / 32, work.end - work.begin);
-  weigh(shared, warps, work.heads);
-  __syncthreads();
-  for (int i = threadIdx.x; i < size; i += threads) {
-    const int head = i / args.value_dim;
-    float x = 0;
-    for (int w = 0; w < warps; ++w) x = fmaf(values[w * size + i], shared.scale[w][head], x);
+  float* scratch = decode.scratch + static_cast<int64_t>(item) * gridDim.x * decode.part;
+  float* own = decode.cluster ? parts + warps * decode.part : scratch + blockIdx.x * decode.part;
+  for (int i = threadIdx.x; i < columns; i += blockDim.x) {
+    const int head = 4 * i / args.value_dim;
+    const Merged merged = merge_parts<4>(min(warps, work.end - work.begin), i, head, decode.stats,
+                                         [&](int w) { return parts + w * decode.part; });
     if (work.shares == 1) {
-      write(args, work, i, x, shared.total[head][1]);
-    } else {
-      decode.value[block * kHeads * args.value_dim + i] = x;
+      write(args, work, i, merged);
+      continue;
+    }
+    reinterpret_cast<float4*>(own)[i] = merged.value;
+    if (4 * i == head * args.value_dim) {
+      reinterpret_cast<float2*>(own + decode.stats)[head] = {merged.maximum, merged.sum};
     }
   }
   if (work.shares == 1) return;
-  if (static_cast<int>(threadIdx.x) < kHeads * 2) {
-    decode.stats[block * kHeads * 2 + threadIdx.x] = shared.total[0][threadIdx.x];
+  int begin = 0, end = columns;
+  if (decode.cluster) {  // each block merges some of the elements
+    begin = columns * blockIdx.x / work.shares;
+    end = columns * (blockIdx.x + 1) / work.shares;
+    meet_cluster();
+  } else if (!arrive_last(decode.counters + item, work.shares)) {
+    return;
   }
-  if (!arrive_last(decode.counters + item, work.shares, shared)) return;
-  const float* stats = decode.stats + first * kHeads * 2;
-  for (int i = threadIdx.x; i < work.shares * kHeads * 2; i += threads) {
-    shared.stats[0][0][i] = __ldcg(stats + i);
+  for (int i = begin + threadIdx.x; i < end; i += blockDim.x) {
+    write(args, work, i,
+          merge_parts<16>(work.shares, i, 4 * i / args.value_dim, decode.stats, [&](int s) {
+            return decode.cluster ? in_block(own, s) : scratch + s * decode.part;
+          }));
   }
-  __syncthreads();
-  weigh(shared, work.shares, work.heads);
-  __syncthreads();
-  const int64_t stride = static_cast<int64_t>(kHeads) * args.value_dim;
-  for (int i = threadIdx.x; i < size; i += threads) {
-    const float* from = decode.value + first * stride + i;
-    const int head = i / args.value_dim;
-    float x = 0;
-#pragma unroll 8
-    for (int s = 0; s < work.shares; ++s) {
-      x = fmaf(__ldcg(from + s * stride), shared.scale[s][head], x);
-    }
-    write(args, work, i, x, shared.total[head][1]);
-  }
+  if (decode.cluster) meet_cluster();  // nobody leaves while others read its memory
 }
 
 template <class S>
@@ -433,21 +461,22 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
     decode_kernel(const __grid_constant__ DecodeArgs decode) {
   extern __shared__ uint4 memory[];
   release_next();
-  wait_for_previous();
   const AttentionArgs& args = decode.attention;
   Work work;
-  if (!find_work(args, work)) return;
-  auto& shared = *reinterpret_cast<Shared*>(memory + S::key_pieces * 32);
-  auto* values = reinterpret_cast<float*>(&shared + 1);
+  find_heads(args, work);
+  wait_for_previous();
+  if (!find_share(args, work)) return;
   Result<S> result{{-INFINITY, -INFINITY}, {}, {}};
   walk<S>(args, work, memory, result);
-  leave<S>(args, work, result, shared, values);
+  auto* parts = reinterpret_cast<float*>(memory + S::key_pieces * 32);
+  leave<S>(decode, work, result, parts);
   __syncthreads();
-  merge(decode, work, shared, values);
+  merge(decode, work, parts);
 }
 
 struct Plan {
   int warps, splits;
+  bool cluster;
 };
 
 // Few pieces of work: one large block for each multiprocessor. More: small blocks that share one,
@@ -456,14 +485,15 @@ Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items,
   const int chips = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);
-  const int splits = chips / items;
-  if (items * splits * 8 >= chips * 7) return {max_warps, std::min(splits, most)};
+  const int splits = std::min(chips / items, most);
+  const bool cluster = context.major >= 9 && splits > 1 && splits <= kMaxCluster;
+  if (items * (chips / items) * 8 >= chips * 7) return {max_warps, splits, cluster};
   constexpr int kSmallWarps = 4, kSmallBlocks = 2;
   for (int s = 1; s <= most && items * s <= kMaxBlocks; ++s) {
     const int blocks = items * s, rounds = (blocks + chips - 1) / chips;
-    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * chips * 7) return {kSmallWarps, s};
+    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * chips * 7) return {kSmallWarps, s, false};
   }
-  return {items <= chips ? max_warps : kSmallWarps, 1};
+  return {items <= chips ? max_warps : kSmallWarps, 1, false};
 }
 
 template <class S>
@@ -471,15 +501,21 @@ void launch_decode(const AttentionArgs& args, CudaContext& context) {
   const int group = args.heads / args.kv_heads, groups = (group + kHeads - 1) / kHeads;
   const int rows = args.kv_heads * groups, items = args.sequences.bound * rows;
   const Plan plan = make_plan(args, context, items, S::warps);
-  const size_t shared = S::key_pieces * 32 * sizeof(uint4) + sizeof(Shared) +
-                        sizeof(float) * plan.warps * std::min(group, kHeads) * args.value_dim;
+  const int stats = std::min(group, kHeads) * args.value_dim, part = stats + kHeads * 2;
+  const size_t shared =
+      S::key_pieces * 32 * sizeof(uint4) + sizeof(float) * (plan.warps + plan.cluster) * part;
   constexpr size_t kFreeShared = 48 << 10;
   if (shared > kFreeShared) allow_shared(decode_kernel<S>, shared);
-  auto* value = static_cast<float*>(args.scratch);
-  const int64_t blocks = plan.splits == 1 ? 0 : int64_t{items} * plan.splits;
-  const DecodeArgs decode{args, value, value + blocks * kHeads * args.value_dim, context.counters};
-  launch(context, decode_kernel<S>, dim3(plan.splits, rows, args.sequences.bound),
-         dim3(plan.warps * 32), shared, decode);
+  if (plan.cluster && plan.splits > 8) {
+    check_cuda(
+        cudaFuncSetAttribute(decode_kernel<S>, cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
+        "cudaFuncSetAttribute");
+  }
+  const DecodeArgs decode{
+      args, static_cast<float*>(args.scratch), context.counters, part, stats, plan.cluster};
+  launch_clusters(context, plan.cluster ? plan.splits : 1, decode_kernel<S>,
+                  dim3(plan.splits, rows, args.sequences.bound), dim3(plan.warps * 32), shared,
+                  decode);
 }
 
 // Calls f with the smallest shape that holds the arguments; false where there is none.

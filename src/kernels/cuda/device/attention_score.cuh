@@ -63,7 +63,9 @@ __device__ __forceinline__ HeadBias head_bias(const Score& score, int32_t head, 
 __device__ __forceinline__ float score_of(const Score& score, const HeadBias& bias, float product,
                                           int32_t key, int32_t position) {
   float x = product * score.scale;
-  if (score.softcap > 0) x = score.softcap * tanhf(x / score.softcap);
+  if (score.softcap > 0) {  // softcap * tanh(x / softcap), of few instructions
+    x = score.softcap * (1.0f - __fdividef(2.0f, __expf(2.0f * x / score.softcap) + 1.0f));
+  }
   if (score.slopes == nullptr) return x;
   if (!score.bias_bf16) return fmaf(bias.slope, static_cast<float>(key - position), x);
   const float place = round_bf16(bias.slope * round_bf16(static_cast<float>(key)));

@@ -59,6 +59,13 @@ __device__ __forceinline__ uint32_t transpose(uint32_t pair) {
   return turned;
 }
 
+// A load that is not put off to where its value is needed.
+__device__ __forceinline__ int32_t load_now(const int32_t* from) {
+  int32_t x;
+  asm volatile("ld.global.b32 %0, [%1];" : "=r"(x) : "l"(from));
+  return x;
+}
+
 // 16 bytes that are read once; zeros where they are not wanted.
 __device__ __forceinline__ uint4 load_once(const void* from, bool wanted) {
   uint4 x{0, 0, 0, 0};
