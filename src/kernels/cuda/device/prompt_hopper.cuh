@@ -82,15 +82,17 @@ template <int kColumns>
 __device__ __forceinline__ void bring(const TensorMap& map, const PromptWork& work, int tile,
                                       uint16_t (&to)[kColumns][kHopperKeys * kColumn],
                                       uint64_t* full, uint64_t* empty, uint32_t parity) {
+  constexpr uint32_t kBytes = kColumns * kBlockTokens * kColumn * 2;
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int block = lane % kHopperBlocks, column = lane / kHopperBlocks;
-  // Blocks beyond the last one need only be readable: none of their keys is seen.
-  const int32_t index = first_key(work) / kBlockTokens + tile * kHopperBlocks + block;
-  const int32_t id = work.blocks[min(index, (work.keys - 1) / kBlockTokens)];
+  const int32_t first = first_key(work) / kBlockTokens + tile * kHopperBlocks;
+  const int32_t count = min((work.keys - 1) / kBlockTokens - first + 1, kHopperBlocks);
+  const bool mine = block < count && column < kColumns;
+  const int32_t id = mine ? work.blocks[first + block] : 0;
   wait(empty, parity ^ 1);
-  if (lane == 0) arrive_expecting(full, sizeof to);
+  if (lane == 0) arrive_expecting(full, static_cast<uint32_t>(count) * kBytes);
   __syncwarp();
-  if (column < kColumns) {
+  if (mine) {
     copy_box(&map, &to[column][block * kBlockTokens * kColumn], full, column * kColumn, 0,
              work.kv_head, id);
   }
@@ -100,10 +102,13 @@ template <int kDim>
 __device__ __forceinline__ void bring_queries(const TensorMap& map, const PromptWork& work,
                                               PromptShared<kDim>& shared, int slot) {
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const int half = lane % 2, column = lane / 2;
-  if (lane == 0) arrive_expecting(&shared.q_full[slot], sizeof shared.q[slot]);
+  const int half = lane % 2, column = lane / 2, halves = work.rows > 64 ? 2 : 1;
+  if (lane == 0) {
+    arrive_expecting(&shared.q_full[slot],
+                     static_cast<uint32_t>(halves * sizeof shared.q[slot][0]));
+  }
   __syncwarp();
-  if (column < shared.kColumns) {
+  if (half < halves && column < shared.kColumns) {
     copy_box(&map, &shared.q[slot][half][column], &shared.q_full[slot], column * kColumn, work.head,
              work.row + 64 * half);
   }
@@ -136,11 +141,11 @@ __device__ __forceinline__ void bring_all(const PromptMaps& maps, const Attentio
     bring_keys(tile);
     for (; tile >= 0; --tile) {
       if (tile > 0) bring_keys(tile - 1);
+      if (tile == 0 && lane == 0) index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
       bring(maps.v, work, tile, shared.v[v.stage], &shared.v_full[v.stage],
             &shared.v_empty[v.stage], v.parity);
       v.advance();
     }
-    if (lane == 0) index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
     index = __shfl_sync(~0u, index, 0);
   }
   if (lane != 0) return;
@@ -174,11 +179,12 @@ template <class T, int kColumns>
 __device__ __forceinline__ void multiply_keys(const uint16_t (&q)[kColumns][64 * kColumn],
                                               const uint16_t (&k)[kColumns][kHopperKeys * kColumn],
                                               float (&s)[64]) {
+  const uint64_t a = matrix_at(q, 16), b = matrix_at(k, 16);
 #pragma unroll
   for (int i = 0; i < kColumns * 4; ++i) {
-    const uint64_t a = matrix_at(&q[i / 4][i % 4 * 16], 16);
-    const uint64_t b = matrix_at(&k[i / 4][i % 4 * 16], 16);
-    multiply<T>(a, b, i > 0, s);
+    const uint32_t in_row = i % 4 * 32;
+    multiply<T>(matrix_on(a, i / 4 * sizeof q[0] + in_row),
+                matrix_on(b, i / 4 * sizeof k[0] + in_row), i > 0, s);
   }
 }
 
@@ -187,9 +193,10 @@ template <class T, int kColumns>
 __device__ __forceinline__ void multiply_values(
     const uint32_t (&p)[32], const uint16_t (&v)[kColumns][kHopperKeys * kColumn],
     float (&o)[kColumns * 32]) {
+  const uint64_t b = matrix_at(v, sizeof v[0]);
 #pragma unroll
   for (int i = 0; i < kHopperKeys / 16; ++i) {
-    multiply<T>(p + 4 * i, matrix_at(&v[0][i * 16 * kColumn], sizeof v[0]), o);
+    multiply<T>(p + 4 * i, matrix_on(b, i * 16 * kColumn * 2), o);
   }
 }
 
@@ -258,18 +265,16 @@ struct PromptWorker {
   }
 
   __device__ __forceinline__ void start_values(const PromptWork& work, int tile) {
-    wait(&shared.v_full[v.stage], v.parity);
     clear_unused(work, first + tile * kHopperKeys, group, shared.v[v.stage]);
     fence_products();
     multiply_values<T>(p, shared.v[v.stage], o);
     commit_products();
   }
 
-  __device__ __forceinline__ void end_values() {
+  __device__ __forceinline__ void end_values(int stage) {
     wait_products<0>();
     hold(o);
-    release(&shared.v_empty[v.stage]);
-    v.advance();
+    release(&shared.v_empty[stage]);
   }
 
   // The scores of one tile while the values of the one before are added.
@@ -287,9 +292,31 @@ struct PromptWorker {
     release(&shared.k_empty[k.stage]);
     k.advance();
     weigh<kMasked>(work, tile);
-    end_values();
+    hold(s);
+    // Waiting for the next values here keeps the compiler from ending the product before the
+    // weights are made.
+    const int stage = v.stage;
+    v.advance();
+    wait(&shared.v_full[v.stage], v.parity);
+    end_values(stage);
     pack_weights<T>(s, p);
     rescale(keep, o);
+  }
+
+  // A group without rows takes its turns all the same.
+  __device__ __forceinline__ void skip_tile(const PromptWork& work, int slot) {
+    for (int tile = key_tiles(work) - 1; tile >= 0; --tile) {
+      wait(&shared.k_full[k.stage], k.parity);
+      release(&shared.k_empty[k.stage]);
+      k.advance();
+      wait(&shared.v_full[v.stage], v.parity);
+      release(&shared.v_empty[v.stage]);
+      v.advance();
+      if (tile == 0) break;
+      meet(1 + group, 256);
+      come(2 - group, 256);
+    }
+    release(&shared.q_empty[slot]);
   }
 
   __device__ __forceinline__ void do_tile(const PromptWork& work, int slot) {
@@ -312,13 +339,15 @@ struct PromptWorker {
     k.advance();
     weigh<true>(work, tile);
     pack_weights<T>(s, p);
+    wait(&shared.v_full[v.stage], v.parity);
     // From here on down no key needs a mask.
     const int clean =
         kGeneral ? 0 : (min(seen_end(args.score, work, position), work.keys) - first) / kHopperKeys;
     for (--tile; tile >= clean; --tile) step<true>(work, slot, tile);
     for (; tile >= 0; --tile) step<kGeneral>(work, slot, tile);
     start_values(work, 0);
-    end_values();
+    end_values(v.stage);
+    v.advance();
     float inverse[2];
     invert_sums(rows, inverse);
     rescale(inverse, o);
@@ -334,7 +363,11 @@ struct PromptWorker {
       wait(&shared.q_full[slot.stage], slot.parity);
       const PromptWork work = shared.work[slot.stage];
       if (work.sequence < 0) return;
-      do_tile(work, slot.stage);
+      if (group * 64 < work.rows) {
+        do_tile(work, slot.stage);
+      } else {
+        skip_tile(work, slot.stage);
+      }
     }
   }
 };
@@ -350,9 +383,14 @@ __global__ __launch_bounds__(kHopperThreads,
   release_next();
   extern __shared__ __align__(1024) unsigned char memory[];
   auto& shared = *reinterpret_cast<PromptShared<kDim>*>(memory);
+  if (threadIdx.x == 0) {
+    prefetch_map(&maps.q);
+    prefetch_map(&maps.k);
+    prefetch_map(&maps.v);
+  }
   init_shared(shared);
   wait_for_previous();
-  const int group = static_cast<int>(threadIdx.x / 128) - 1;
+  const int group = __shfl_sync(~0u, static_cast<int>(threadIdx.x / 128), 0) - 1;
   if (group < 0) {
     give_registers<24>();
     if (threadIdx.x < 32) bring_all(maps, args, counters, shared);

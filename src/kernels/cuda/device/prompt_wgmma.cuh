@@ -102,6 +102,11 @@ __device__ __forceinline__ uint64_t matrix_at(const void* pointer, uint32_t acro
          (shared_address(pointer) & 0x3ffff) >> 4;
 }
 
+// The same so many bytes on.
+__device__ __forceinline__ uint64_t matrix_on(uint64_t matrix, uint32_t bytes) {
+  return matrix + (bytes >> 4);
+}
+
 __device__ __forceinline__ void fence_products() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
