@@ -23,10 +23,9 @@ bool half_type(DType type) {
   return type == DType::kBF16 || type == DType::kF16;
 }
 
-// Scores that are more than scaled products, or masks that are more than an end.
-bool general(const Score& score) {
-  return score.softcap != 0 || score.slopes != nullptr || score.window != 0 ||
-         score.prefix != nullptr || score.scale <= 0;
+// Scores that are more than scaled products.
+bool has_terms(const Score& score) {
+  return score.softcap != 0 || score.slopes != nullptr || score.scale <= 0;
 }
 
 template <class Kernel>
@@ -92,22 +91,22 @@ PromptMaps prompt_maps(const AttentionArgs& args) {
           cache_map(args, args.kv.v, args.value_dim, args.kv.v_stride)};
 }
 
-template <class T, class Shape, bool kGeneral>
+template <class T, class Shape, bool kTerms>
 void launch_hopper(const AttentionArgs& args, CudaContext& context) {
   static std::atomic<uint64_t> devices{0};
   constexpr size_t kShared = sizeof(PromptShared<Shape>);
-  auto* kernel = prompt_hopper<T, Shape, kGeneral>;
+  auto* kernel = prompt_hopper<T, Shape, kTerms>;
   allow_shared_once(kernel, devices, kShared, context.device);
   const int64_t blocks = std::min<int64_t>(work_bound(args, kHopperRows), context.multiprocessors);
   launch(context, kernel, dim3(static_cast<unsigned>(blocks)), dim3(kHopperThreads), kShared,
          prompt_maps(args), args, context.counters);
 }
 
-template <class T, int kDim, bool kGeneral>
+template <class T, int kDim, bool kTerms>
 void launch_mma(const AttentionArgs& args, CudaContext& context) {
   static std::atomic<uint64_t> devices{0};
   constexpr size_t kShared = sizeof(MmaShared<kDim>);
-  auto* kernel = prompt_mma<T, kDim, kGeneral>;
+  auto* kernel = prompt_mma<T, kDim, kTerms>;
   allow_shared_once(kernel, devices, kShared, context.device);
   launch(context, kernel, dim3(static_cast<unsigned>(work_bound(args, kMmaRows))),
          dim3(kMmaThreads), kShared, args);
@@ -121,39 +120,40 @@ bool runs_hopper(const CudaContext& context) {
          tensor_map_encoder() != nullptr;
 }
 
-template <class T, bool kGeneral>
+template <class T, bool kTerms>
 void attend_hopper(const AttentionArgs& args, CudaContext& context) {
   const int32_t dim = std::max(args.dim, args.value_dim);
   if (dim <= 64) {
-    launch_hopper<T, HopperShape<64, 64>, kGeneral>(args, context);
+    launch_hopper<T, HopperShape<64, 64>, kTerms>(args, context);
   } else if (dim <= 128) {
-    launch_hopper<T, HopperShape<128, 128>, kGeneral>(args, context);
+    launch_hopper<T, HopperShape<128, 128>, kTerms>(args, context);
   } else if (args.dim <= 192 && args.value_dim <= 128) {
-    launch_hopper<T, HopperShape<192, 128>, kGeneral>(args, context);
+    launch_hopper<T, HopperShape<192, 128>, kTerms>(args, context);
   } else {
-    launch_hopper<T, HopperShape<256, 256>, kGeneral>(args, context);
+    launch_hopper<T, HopperShape<256, 256>, kTerms>(args, context);
   }
 }
 
-template <class T, bool kGeneral>
+template <class T, bool kTerms>
 void attend_mma(const AttentionArgs& args, CudaContext& context) {
   const int32_t dim = std::max(args.dim, args.value_dim);
   if (dim <= 64) {
-    launch_mma<T, 64, kGeneral>(args, context);
+    launch_mma<T, 64, kTerms>(args, context);
   } else if (dim <= 128) {
-    launch_mma<T, 128, kGeneral>(args, context);
+    launch_mma<T, 128, kTerms>(args, context);
   } else {
-    launch_mma<T, 256, kGeneral>(args, context);
+    launch_mma<T, 256, kTerms>(args, context);
   }
 }
 
 template <class T>
 void attend(const AttentionArgs& args, CudaContext& context) {
   if (runs_hopper(context)) {
-    general(args.score) ? attend_hopper<T, true>(args, context)
-                        : attend_hopper<T, false>(args, context);
+    has_terms(args.score) ? attend_hopper<T, true>(args, context)
+                          : attend_hopper<T, false>(args, context);
   } else {
-    general(args.score) ? attend_mma<T, true>(args, context) : attend_mma<T, false>(args, context);
+    has_terms(args.score) ? attend_mma<T, true>(args, context)
+                          : attend_mma<T, false>(args, context);
   }
 }
 

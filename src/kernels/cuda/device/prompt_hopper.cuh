@@ -253,7 +253,7 @@ __device__ __forceinline__ void write_rows(const AttentionArgs& args, const Prom
 }
 
 // A thread of a warpgroup of products, and the work it is at.
-template <class T, class Shape, bool kGeneral>
+template <class T, class Shape, bool kTerms>
 struct PromptWorker {
   static constexpr int kKeys = Shape::kKeys;
   using Shared = PromptShared<Shape>;
@@ -275,16 +275,9 @@ struct PromptWorker {
 
   template <bool kMasked>
   __device__ __forceinline__ void weigh(const PromptWork& work, int tile) {
-    const int32_t begin = first + tile * kKeys;
-    const int32_t key = begin + static_cast<int32_t>(threadIdx.x % 4) * 2;
-    if constexpr (kGeneral) {
-      add_terms(args.score, rows, slope, key, s);
-      if (!all_seen(args.score, work, position, position + 63, begin, begin + kKeys)) {
-        mask_unseen<false>(rows, work.prefix, key, s);
-      }
-    } else if constexpr (kMasked) {
-      mask_unseen<true>(rows, 0, key, s);
-    }
+    const int32_t key = first + tile * kKeys + static_cast<int32_t>(threadIdx.x % 4) * 2;
+    if constexpr (kTerms) add_terms(args.score, rows, slope, key, s);
+    if constexpr (kMasked) mask_unseen(args.score, rows, work.prefix, key, s);
     soften<kMasked>(rows, scale, s, keep);
   }
 
@@ -349,7 +342,7 @@ struct PromptWorker {
     first = first_key(work);
     position = work.position + group * 64;
     set_rows(args.score, work, work.position + row + lane / 4, rows);
-    if (kGeneral && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
+    if (kTerms && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
     for (auto& part : o) {
 #pragma unroll
       for (float& x : part) x = 0;
@@ -366,11 +359,12 @@ struct PromptWorker {
     weigh<true>(work, tile);
     pack_weights<T>(s, p);
     wait(&shared.v_full[v.stage], v.parity);
-    // From here on down no key needs a mask.
-    const int clean =
-        kGeneral ? 0 : (min(seen_end(args.score, work, position), work.keys) - first) / kKeys;
-    for (--tile; tile >= clean; --tile) step<true>(work, slot, tile);
-    for (; tile >= 0; --tile) step<kGeneral>(work, slot, tile);
+    // Between these tiles no key needs a mask.
+    const int clean_end = (min(seen_end(args.score, work, position), work.keys) - first) / kKeys;
+    const int clean = (seen_begin(args.score, position + 63) - first + kKeys - 1) / kKeys;
+    for (--tile; tile >= clean_end; --tile) step<true>(work, slot, tile);
+    for (; tile >= clean; --tile) step<false>(work, slot, tile);
+    for (; tile >= 0; --tile) step<true>(work, slot, tile);
     start_values(work, 0);
     end_values(v.stage);
     v.advance();
@@ -400,7 +394,7 @@ struct PromptWorker {
 
 #endif
 
-template <class T, class Shape, bool kGeneral>
+template <class T, class Shape, bool kTerms>
 __global__ __launch_bounds__(kHopperThreads,
                              1) void prompt_hopper(const __grid_constant__ PromptMaps maps,
                                                    const __grid_constant__ AttentionArgs args,
@@ -423,8 +417,8 @@ __global__ __launch_bounds__(kHopperThreads,
     return;
   }
   take_registers<232>();
-  const float scale = kGeneral ? kLog2E : args.score.scale * kLog2E;
-  PromptWorker<T, Shape, kGeneral> worker{shared, args, group, {}, {}, {}, 0, 0, 0.0f, scale};
+  const float scale = kTerms ? kLog2E : args.score.scale * kLog2E;
+  PromptWorker<T, Shape, kTerms> worker{shared, args, group, {}, {}, {}, 0, 0, 0.0f, scale};
   worker.work_all();
 #endif
 }

@@ -104,6 +104,16 @@ __device__ __forceinline__ void mask_unseen(const PromptRows& rows, int32_t pref
   }
 }
 
+template <int N>
+__device__ __forceinline__ void mask_unseen(const Score& score, const PromptRows& rows,
+                                            int32_t prefix, int32_t key, float (&s)[N]) {
+  if (score.window == 0) {
+    mask_unseen<true>(rows, prefix, key, s);
+  } else {
+    mask_unseen<false>(rows, prefix, key, s);
+  }
+}
+
 // Scores to weights exp2(scale * (s - maximum)); keep[i] is what earlier weights are worth now.
 // kMasked: a row may not have seen a key yet.
 template <bool kMasked, int N>
