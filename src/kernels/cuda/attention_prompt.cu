@@ -12,7 +12,7 @@
 namespace tensormill {
 namespace {
 
-constexpr int kHopperDim = 128, kMmaDim = 256;  // the largest head dims
+constexpr int kLargestDim = 256;
 
 // Whether rows of 16-byte pieces begin at such a piece.
 bool aligned(const void* x, int64_t a, int64_t b) {
@@ -23,10 +23,9 @@ bool half_type(DType type) {
   return type == DType::kBF16 || type == DType::kF16;
 }
 
-// Scores that are more than scaled products, or masks that are more than an end.
-bool general(const Score& score) {
-  return score.softcap != 0 || score.slopes != nullptr || score.window != 0 ||
-         score.prefix != nullptr || score.scale <= 0;
+// Scores that are more than scaled products.
+bool has_terms(const Score& score) {
+  return score.softcap != 0 || score.slopes != nullptr || score.scale <= 0;
 }
 
 template <class Kernel>
@@ -92,45 +91,69 @@ PromptMaps prompt_maps(const AttentionArgs& args) {
           cache_map(args, args.kv.v, args.value_dim, args.kv.v_stride)};
 }
 
-template <class T, int kDim, bool kGeneral>
+template <class T, class Shape, bool kTerms>
 void launch_hopper(const AttentionArgs& args, CudaContext& context) {
   static std::atomic<uint64_t> devices{0};
-  constexpr size_t kShared = sizeof(PromptShared<kDim>);
-  auto* kernel = prompt_hopper<T, kDim, kGeneral>;
+  constexpr size_t kShared = sizeof(PromptShared<Shape>);
+  auto* kernel = prompt_hopper<T, Shape, kTerms>;
   allow_shared_once(kernel, devices, kShared, context.device);
   const int64_t blocks = std::min<int64_t>(work_bound(args, kHopperRows), context.multiprocessors);
   launch(context, kernel, dim3(static_cast<unsigned>(blocks)), dim3(kHopperThreads), kShared,
          prompt_maps(args), args, context.counters);
 }
 
-template <class T, int kDim, bool kGeneral>
+template <class T, int kDim, bool kTerms>
 void launch_mma(const AttentionArgs& args, CudaContext& context) {
   static std::atomic<uint64_t> devices{0};
   constexpr size_t kShared = sizeof(MmaShared<kDim>);
-  auto* kernel = prompt_mma<T, kDim, kGeneral>;
+  auto* kernel = prompt_mma<T, kDim, kTerms>;
   allow_shared_once(kernel, devices, kShared, context.device);
   launch(context, kernel, dim3(static_cast<unsigned>(work_bound(args, kMmaRows))),
          dim3(kMmaThreads), kShared, args);
 }
 
-bool runs_hopper(const AttentionArgs& args, const CudaContext& context) {
-  return context.major == 9 && std::max(args.dim, args.value_dim) <= kHopperDim &&
-         sizeof(PromptShared<kHopperDim>) <= context.max_shared && context.counter_count >= 2 &&
+bool runs_hopper(const CudaContext& context) {
+  constexpr size_t kShared = std::max({sizeof(PromptShared<HopperShape<128, 128>>),
+                                       sizeof(PromptShared<HopperShape<192, 128>>),
+                                       sizeof(PromptShared<HopperShape<256, 256>>)});
+  return context.major == 9 && kShared <= context.max_shared && context.counter_count >= 2 &&
          tensor_map_encoder() != nullptr;
 }
 
-template <class T, bool kGeneral>
-void attend(const AttentionArgs& args, CudaContext& context) {
+template <class T, bool kTerms>
+void attend_hopper(const AttentionArgs& args, CudaContext& context) {
   const int32_t dim = std::max(args.dim, args.value_dim);
-  if (runs_hopper(args, context)) {
-    dim <= 64 ? launch_hopper<T, 64, kGeneral>(args, context)
-              : launch_hopper<T, 128, kGeneral>(args, context);
-  } else if (dim <= 64) {
-    launch_mma<T, 64, kGeneral>(args, context);
+  if (dim <= 64) {
+    launch_hopper<T, HopperShape<64, 64>, kTerms>(args, context);
   } else if (dim <= 128) {
-    launch_mma<T, 128, kGeneral>(args, context);
+    launch_hopper<T, HopperShape<128, 128>, kTerms>(args, context);
+  } else if (args.dim <= 192 && args.value_dim <= 128) {
+    launch_hopper<T, HopperShape<192, 128>, kTerms>(args, context);
   } else {
-    launch_mma<T, 256, kGeneral>(args, context);
+    launch_hopper<T, HopperShape<256, 256>, kTerms>(args, context);
+  }
+}
+
+template <class T, bool kTerms>
+void attend_mma(const AttentionArgs& args, CudaContext& context) {
+  const int32_t dim = std::max(args.dim, args.value_dim);
+  if (dim <= 64) {
+    launch_mma<T, 64, kTerms>(args, context);
+  } else if (dim <= 128) {
+    launch_mma<T, 128, kTerms>(args, context);
+  } else {
+    launch_mma<T, 256, kTerms>(args, context);
+  }
+}
+
+template <class T>
+void attend(const AttentionArgs& args, CudaContext& context) {
+  if (runs_hopper(context)) {
+    has_terms(args.score) ? attend_hopper<T, true>(args, context)
+                          : attend_hopper<T, false>(args, context);
+  } else {
+    has_terms(args.score) ? attend_mma<T, true>(args, context)
+                          : attend_mma<T, false>(args, context);
   }
 }
 
@@ -139,8 +162,8 @@ void attend(const AttentionArgs& args, CudaContext& context) {
 bool runs_prompt(const AttentionArgs& args, const CudaContext& context) {
   const KvView& kv = args.kv;
   return context.major >= 8 && half_type(kv.type) && args.q.type == kv.type &&
-         half_type(args.out.type) && std::max(args.dim, args.value_dim) <= kMmaDim &&
-         sizeof(MmaShared<kMmaDim>) <= context.max_shared && args.rows.bound < (1 << 24) &&
+         half_type(args.out.type) && std::max(args.dim, args.value_dim) <= kLargestDim &&
+         sizeof(MmaShared<kLargestDim>) <= context.max_shared && args.rows.bound < (1 << 24) &&
          aligned(args.q.x, args.q.stride, args.dim) &&
          aligned(args.out.x, args.out.stride, args.value_dim) &&
          aligned(kv.k, kv.k_stride.block, kv.k_stride.head) &&
@@ -148,12 +171,10 @@ bool runs_prompt(const AttentionArgs& args, const CudaContext& context) {
 }
 
 void cuda_attention_prompt(const AttentionArgs& args, CudaContext& context) {
-  const bool terms = general(args.score);
   if (args.kv.type == DType::kBF16) {
-    terms ? attend<__nv_bfloat16, true>(args, context)
-          : attend<__nv_bfloat16, false>(args, context);
+    attend<__nv_bfloat16>(args, context);
   } else {
-    terms ? attend<__half, true>(args, context) : attend<__half, false>(args, context);
+    attend<__half>(args, context);
   }
 }
 

@@ -10,11 +10,25 @@
 
 namespace tensormill {
 
-inline constexpr int kHopperRows = 128, kHopperKeys = 128;
+inline constexpr int kHopperRows = 128;
 inline constexpr int kHopperThreads = 384;  // the warpgroup of copies and two of products
-inline constexpr int kHopperBlocks = kHopperKeys / kBlockTokens;
-inline constexpr int kColumn = 64;  // elements of a row of 128 bytes
 inline constexpr int kWorkWarps = 8;
+inline constexpr int kColumn = 64;  // elements of a row of 128 bytes
+
+// Head dims are padded to these with zeros. What shared memory and registers hold follows.
+template <int kQueryDim, int kValueDim>
+struct HopperShape {
+  static constexpr int kKeys = kQueryDim > 192 ? 64 : 128;  // of a tile
+  static constexpr int kBlocks = kKeys / kBlockTokens;
+  static constexpr int kSlots = kQueryDim > 128 ? 1 : 2;  // tiles of queries
+  static constexpr int kStages = kQueryDim == 64 ? 4 : 2;
+  static constexpr int kQueryColumns = kQueryDim / kColumn, kValueColumns = kValueDim / kColumn;
+  static constexpr int kPart = kValueDim > 128 ? 128 : kValueDim;  // values of one product
+  static constexpr int kParts = kValueDim / kPart;
+};
+
+template <int kKeys, int kColumns>
+using KeyTile = uint16_t[kColumns][kKeys * kColumn];
 
 struct alignas(64) TensorMap {
   uint64_t words[16];  // a CUtensorMap
@@ -25,17 +39,15 @@ struct PromptMaps {
   TensorMap q, k, v;
 };
 
-// Head dims are padded to kDim with zeros.
-template <int kDim>
+template <class Shape>
 struct PromptShared {
-  static constexpr int kColumns = kDim / kColumn;
-  static constexpr int kStages = kDim == 64 ? 4 : 2;
-  using Keys = uint16_t[kColumns][kHopperKeys * kColumn];
-  uint16_t q[2][2][kColumns][64 * kColumn];  // of two tiles, by warpgroup
-  Keys k[kStages], v[kStages];
-  PromptWork work[2];
-  uint64_t q_full[2], q_empty[2];
-  uint64_t k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
+  uint16_t q[Shape::kSlots][2][Shape::kQueryColumns][64 * kColumn];  // by warpgroup
+  KeyTile<Shape::kKeys, Shape::kQueryColumns> k[Shape::kStages];
+  KeyTile<Shape::kKeys, Shape::kValueColumns> v[Shape::kStages];
+  PromptWork work[Shape::kSlots];
+  uint64_t q_full[Shape::kSlots], q_empty[Shape::kSlots];
+  uint64_t k_full[Shape::kStages], k_empty[Shape::kStages];
+  uint64_t v_full[Shape::kStages], v_empty[Shape::kStages];
 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -52,14 +64,14 @@ struct Ring {
   }
 };
 
-template <int kDim>
-__device__ __forceinline__ void init_shared(PromptShared<kDim>& shared) {
+template <class Shape>
+__device__ __forceinline__ void init_shared(PromptShared<Shape>& shared) {
   if (threadIdx.x == 0) {
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < Shape::kSlots; ++i) {
       init_barrier(&shared.q_full[i], 1);
       init_barrier(&shared.q_empty[i], kWorkWarps);
     }
-    for (int i = 0; i < shared.kStages; ++i) {
+    for (int i = 0; i < Shape::kStages; ++i) {
       init_barrier(&shared.k_full[i], 1);
       init_barrier(&shared.v_full[i], 1);
       init_barrier(&shared.k_empty[i], kWorkWarps);
@@ -73,37 +85,44 @@ __device__ __forceinline__ void init_shared(PromptShared<kDim>& shared) {
 __device__ __forceinline__ int32_t first_key(const PromptWork& work) {
   return work.begin / kBlockTokens * kBlockTokens;
 }
+template <int kKeys>
 __device__ __forceinline__ int32_t key_tiles(const PromptWork& work) {
-  return (work.end - first_key(work) + kHopperKeys - 1) / kHopperKeys;
+  return (work.end - first_key(work) + kKeys - 1) / kKeys;
 }
 
 // Brings one tile of keys or values; each lane one column of one block.
-template <int kColumns>
+template <int kKeys, int kColumns>
 __device__ __forceinline__ void bring(const TensorMap& map, const PromptWork& work, int tile,
-                                      uint16_t (&to)[kColumns][kHopperKeys * kColumn],
-                                      uint64_t* full, uint64_t* empty, uint32_t parity) {
+                                      KeyTile<kKeys, kColumns>& to, uint64_t* full, uint64_t* empty,
+                                      uint32_t parity) {
+  constexpr int kBlocks = kKeys / kBlockTokens;
+  constexpr uint32_t kBytes = kColumns * kBlockTokens * kColumn * 2;
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const int block = lane % kHopperBlocks, column = lane / kHopperBlocks;
-  // Blocks beyond the last one need only be readable: none of their keys is seen.
-  const int32_t index = first_key(work) / kBlockTokens + tile * kHopperBlocks + block;
-  const int32_t id = work.blocks[min(index, (work.keys - 1) / kBlockTokens)];
+  const int block = lane % kBlocks, column = lane / kBlocks;
+  const int32_t first = first_key(work) / kBlockTokens + tile * kBlocks;
+  const int32_t count = min((work.keys - 1) / kBlockTokens - first + 1, kBlocks);
+  const bool mine = block < count && column < kColumns;
+  const int32_t id = mine ? work.blocks[first + block] : 0;
   wait(empty, parity ^ 1);
-  if (lane == 0) arrive_expecting(full, sizeof to);
+  if (lane == 0) arrive_expecting(full, static_cast<uint32_t>(count) * kBytes);
   __syncwarp();
-  if (column < kColumns) {
+  if (mine) {
     copy_box(&map, &to[column][block * kBlockTokens * kColumn], full, column * kColumn, 0,
              work.kv_head, id);
   }
 }
 
-template <int kDim>
+template <class Shape>
 __device__ __forceinline__ void bring_queries(const TensorMap& map, const PromptWork& work,
-                                              PromptShared<kDim>& shared, int slot) {
+                                              PromptShared<Shape>& shared, int slot) {
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const int half = lane % 2, column = lane / 2;
-  if (lane == 0) arrive_expecting(&shared.q_full[slot], sizeof shared.q[slot]);
+  const int half = lane % 2, column = lane / 2, halves = work.rows > 64 ? 2 : 1;
+  if (lane == 0) {
+    arrive_expecting(&shared.q_full[slot],
+                     static_cast<uint32_t>(halves * sizeof shared.q[slot][0]));
+  }
   __syncwarp();
-  if (column < shared.kColumns) {
+  if (half < halves && column < Shape::kQueryColumns) {
     copy_box(&map, &shared.q[slot][half][column], &shared.q_full[slot], column * kColumn, work.head,
              work.row + 64 * half);
   }
@@ -111,12 +130,13 @@ __device__ __forceinline__ void bring_queries(const TensorMap& map, const Prompt
 
 // The warp that brings everything. counters: of items taken beyond each block's first, and of
 // blocks that found no more; the last of those leaves both zero.
-template <int kDim>
+template <class Shape>
 __device__ __forceinline__ void bring_all(const PromptMaps& maps, const AttentionArgs& args,
-                                          int32_t* counters, PromptShared<kDim>& shared) {
+                                          int32_t* counters, PromptShared<Shape>& shared) {
+  constexpr int kKeys = Shape::kKeys;
   const int lane = static_cast<int>(threadIdx.x % 32);
-  Ring<PromptShared<kDim>::kStages> k, v;
-  Ring<2> slot;
+  Ring<Shape::kStages> k, v;
+  Ring<Shape::kSlots> slot;
   WorkCursor cursor;
   int32_t index = static_cast<int32_t>(blockIdx.x);
   for (;; slot.advance()) {
@@ -128,19 +148,21 @@ __device__ __forceinline__ void bring_all(const PromptMaps& maps, const Attentio
     if (!found) break;
     bring_queries(maps.q, work, shared, slot.stage);
     const auto bring_keys = [&](int tile) {
-      bring(maps.k, work, tile, shared.k[k.stage], &shared.k_full[k.stage],
-            &shared.k_empty[k.stage], k.parity);
+      bring<kKeys, Shape::kQueryColumns>(maps.k, work, tile, shared.k[k.stage],
+                                         &shared.k_full[k.stage], &shared.k_empty[k.stage],
+                                         k.parity);
       k.advance();
     };
-    int tile = key_tiles(work) - 1;
+    int tile = key_tiles<kKeys>(work) - 1;
     bring_keys(tile);
     for (; tile >= 0; --tile) {
       if (tile > 0) bring_keys(tile - 1);
-      bring(maps.v, work, tile, shared.v[v.stage], &shared.v_full[v.stage],
-            &shared.v_empty[v.stage], v.parity);
+      if (tile == 0 && lane == 0) index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
+      bring<kKeys, Shape::kValueColumns>(maps.v, work, tile, shared.v[v.stage],
+                                         &shared.v_full[v.stage], &shared.v_empty[v.stage],
+                                         v.parity);
       v.advance();
     }
-    if (lane == 0) index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
     index = __shfl_sync(~0u, index, 0);
   }
   if (lane != 0) return;
@@ -152,12 +174,12 @@ __device__ __forceinline__ void bring_all(const PromptMaps& maps, const Attentio
 }
 
 // Unused places of the cache may hold anything, and 0 * NaN is NaN: their values become zeros.
-template <int kColumns>
+template <int kKeys, int kColumns>
 __device__ __forceinline__ void clear_unused(const PromptWork& work, int32_t key, int group,
-                                             uint16_t (&v)[kColumns][kHopperKeys * kColumn]) {
-  if (key >= work.begin && key + kHopperKeys <= work.keys) return;
+                                             KeyTile<kKeys, kColumns>& v) {
+  if (key >= work.begin && key + kKeys <= work.keys) return;
   const int token = static_cast<int>(threadIdx.x % 128);
-  if (key + token < work.begin || key + token >= work.keys) {
+  if (token < kKeys && (key + token < work.begin || key + token >= work.keys)) {
 #pragma unroll
     for (int column = 0; column < kColumns; ++column) {
       auto* row = reinterpret_cast<uint4*>(&v[column][token * kColumn]);
@@ -170,42 +192,50 @@ __device__ __forceinline__ void clear_unused(const PromptWork& work, int32_t key
 }
 
 // s = q k^T.
-template <class T, int kColumns>
+template <class T, int kKeys, int kColumns>
 __device__ __forceinline__ void multiply_keys(const uint16_t (&q)[kColumns][64 * kColumn],
-                                              const uint16_t (&k)[kColumns][kHopperKeys * kColumn],
-                                              float (&s)[64]) {
+                                              const KeyTile<kKeys, kColumns>& k,
+                                              float (&s)[kKeys / 2]) {
+  const uint64_t a = matrix_at(q, 16), b = matrix_at(k, 16);
 #pragma unroll
   for (int i = 0; i < kColumns * 4; ++i) {
-    const uint64_t a = matrix_at(&q[i / 4][i % 4 * 16], 16);
-    const uint64_t b = matrix_at(&k[i / 4][i % 4 * 16], 16);
-    multiply<T>(a, b, i > 0, s);
+    const uint32_t in_row = i % 4 * 32;
+    multiply<T>(matrix_on(a, i / 4 * sizeof q[0] + in_row),
+                matrix_on(b, i / 4 * sizeof k[0] + in_row), i > 0, s);
   }
 }
 
 // o += p v.
-template <class T, int kColumns>
-__device__ __forceinline__ void multiply_values(
-    const uint32_t (&p)[32], const uint16_t (&v)[kColumns][kHopperKeys * kColumn],
-    float (&o)[kColumns * 32]) {
+template <class T, int kKeys, int kColumns, int kParts, int N>
+__device__ __forceinline__ void multiply_values(const uint32_t (&p)[kKeys / 4],
+                                                const KeyTile<kKeys, kColumns>& v,
+                                                float (&o)[kParts][N]) {
+  const uint64_t b = matrix_at(v, sizeof v[0]);
 #pragma unroll
-  for (int i = 0; i < kHopperKeys / 16; ++i) {
-    multiply<T>(p + 4 * i, matrix_at(&v[0][i * 16 * kColumn], sizeof v[0]), o);
+  for (int i = 0; i < kKeys / 16; ++i) {
+#pragma unroll
+    for (int part = 0; part < kParts; ++part) {
+      const uint32_t at = part * kColumns / kParts * sizeof v[0] + i * 16 * kColumn * 2;
+      multiply<T>(p + 4 * i, matrix_on(b, at), o[part]);
+    }
   }
 }
 
 // A warp's 16 rows of the result, through its part of the queries' place in shared memory.
-template <int kColumns>
+template <int kParts, int N, int kPlaceColumns>
 __device__ __forceinline__ void write_rows(const AttentionArgs& args, const PromptWork& work,
-                                           int first, const float (&o)[kColumns * 32],
-                                           uint16_t (&place)[kColumns][64 * kColumn]) {
+                                           int first, const float (&o)[kParts][N],
+                                           uint16_t (&place)[kPlaceColumns][64 * kColumn]) {
+  constexpr int kColumns = kParts * N / 32;
   const int lane = static_cast<int>(threadIdx.x % 32), row = first % 64 + lane / 4;
 #pragma unroll
   for (int e = 0; e < kColumns * 32; e += 2) {
     const int piece = (e / 4 % 8) ^ (lane / 4);  // spread over the banks
     const int at = (row + e / 2 % 2 * 8) * kColumn + piece * 8 + lane % 4 * 2;
     *reinterpret_cast<uint32_t*>(&place[e / 32][at]) =
-        args.out.type == DType::kBF16 ? pack_pair<__nv_bfloat16>(o[e], o[e + 1])
-                                      : pack_pair<__half>(o[e], o[e + 1]);
+        args.out.type == DType::kBF16
+            ? pack_pair<__nv_bfloat16>(o[e / N][e % N], o[e / N][e % N + 1])
+            : pack_pair<__half>(o[e / N][e % N], o[e / N][e % N + 1]);
   }
   __syncwarp();
   constexpr int kPieces = kColumns * 8, kTogether = 32 / kPieces;
@@ -223,19 +253,20 @@ __device__ __forceinline__ void write_rows(const AttentionArgs& args, const Prom
 }
 
 // A thread of a warpgroup of products, and the work it is at.
-template <class T, int kDim, bool kGeneral>
+template <class T, class Shape, bool kTerms>
 struct PromptWorker {
-  using Shared = PromptShared<kDim>;
+  static constexpr int kKeys = Shape::kKeys;
+  using Shared = PromptShared<Shape>;
   Shared& shared;
   const AttentionArgs& args;
   int group;  // 0 or 1
-  Ring<Shared::kStages> k, v;
+  Ring<Shape::kStages> k, v;
   PromptRows rows;
   int32_t first;     // key of the first tile
   int32_t position;  // of the group's first row
   float slope, scale;
-  float s[64], o[kDim / 2], keep[2];
-  uint32_t p[32];
+  float s[kKeys / 2], o[Shape::kParts][Shape::kPart / 2], keep[2];
+  uint32_t p[kKeys / 4];
 
   __device__ __forceinline__ void release(uint64_t* barrier) {
     __syncwarp();
@@ -244,32 +275,23 @@ struct PromptWorker {
 
   template <bool kMasked>
   __device__ __forceinline__ void weigh(const PromptWork& work, int tile) {
-    const int32_t begin = first + tile * kHopperKeys;
-    const int32_t key = begin + static_cast<int32_t>(threadIdx.x % 4) * 2;
-    if constexpr (kGeneral) {
-      add_terms(args.score, rows, slope, key, s);
-      if (!all_seen(args.score, work, position, position + 63, begin, begin + kHopperKeys)) {
-        mask_unseen<false>(rows, work.prefix, key, s);
-      }
-    } else if constexpr (kMasked) {
-      mask_unseen<true>(rows, 0, key, s);
-    }
+    const int32_t key = first + tile * kKeys + static_cast<int32_t>(threadIdx.x % 4) * 2;
+    if constexpr (kTerms) add_terms(args.score, rows, slope, key, s);
+    if constexpr (kMasked) mask_unseen(args.score, rows, work.prefix, key, s);
     soften<kMasked>(rows, scale, s, keep);
   }
 
   __device__ __forceinline__ void start_values(const PromptWork& work, int tile) {
-    wait(&shared.v_full[v.stage], v.parity);
-    clear_unused(work, first + tile * kHopperKeys, group, shared.v[v.stage]);
+    clear_unused<kKeys, Shape::kValueColumns>(work, first + tile * kKeys, group, shared.v[v.stage]);
     fence_products();
-    multiply_values<T>(p, shared.v[v.stage], o);
+    multiply_values<T, kKeys, Shape::kValueColumns>(p, shared.v[v.stage], o);
     commit_products();
   }
 
-  __device__ __forceinline__ void end_values() {
+  __device__ __forceinline__ void end_values(int stage) {
     wait_products<0>();
-    hold(o);
-    release(&shared.v_empty[v.stage]);
-    v.advance();
+    for (auto& part : o) hold(part);
+    release(&shared.v_empty[stage]);
   }
 
   // The scores of one tile while the values of the one before are added.
@@ -278,7 +300,7 @@ struct PromptWorker {
     wait(&shared.k_full[k.stage], k.parity);
     meet(1 + group, 256);
     fence_products();
-    multiply_keys<T>(shared.q[slot][group], shared.k[k.stage], s);
+    multiply_keys<T, kKeys>(shared.q[slot][group], shared.k[k.stage], s);
     commit_products();
     start_values(work, tile + 1);
     come(2 - group, 256);
@@ -287,9 +309,31 @@ struct PromptWorker {
     release(&shared.k_empty[k.stage]);
     k.advance();
     weigh<kMasked>(work, tile);
-    end_values();
+    hold(s);
+    // Waiting for the next values here keeps the compiler from ending the product before the
+    // weights are made.
+    const int stage = v.stage;
+    v.advance();
+    wait(&shared.v_full[v.stage], v.parity);
+    end_values(stage);
     pack_weights<T>(s, p);
-    rescale(keep, o);
+    for (auto& part : o) rescale(keep, part);
+  }
+
+  // A group without rows takes its turns all the same.
+  __device__ __forceinline__ void skip_tile(const PromptWork& work, int slot) {
+    for (int tile = key_tiles<kKeys>(work) - 1; tile >= 0; --tile) {
+      wait(&shared.k_full[k.stage], k.parity);
+      release(&shared.k_empty[k.stage]);
+      k.advance();
+      wait(&shared.v_full[v.stage], v.parity);
+      release(&shared.v_empty[v.stage]);
+      v.advance();
+      if (tile == 0) break;
+      meet(1 + group, 256);
+      come(2 - group, 256);
+    }
+    release(&shared.q_empty[slot]);
   }
 
   __device__ __forceinline__ void do_tile(const PromptWork& work, int slot) {
@@ -298,13 +342,15 @@ struct PromptWorker {
     first = first_key(work);
     position = work.position + group * 64;
     set_rows(args.score, work, work.position + row + lane / 4, rows);
-    if (kGeneral && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
+    if (kTerms && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
+    for (auto& part : o) {
 #pragma unroll
-    for (int e = 0; e < kDim / 2; ++e) o[e] = 0;
-    int tile = key_tiles(work) - 1;
+      for (float& x : part) x = 0;
+    }
+    int tile = key_tiles<kKeys>(work) - 1;
     wait(&shared.k_full[k.stage], k.parity);
     fence_products();
-    multiply_keys<T>(shared.q[slot][group], shared.k[k.stage], s);
+    multiply_keys<T, kKeys>(shared.q[slot][group], shared.k[k.stage], s);
     commit_products();
     wait_products<0>();
     hold(s);
@@ -312,16 +358,19 @@ struct PromptWorker {
     k.advance();
     weigh<true>(work, tile);
     pack_weights<T>(s, p);
-    // From here on down no key needs a mask.
-    const int clean =
-        kGeneral ? 0 : (min(seen_end(args.score, work, position), work.keys) - first) / kHopperKeys;
-    for (--tile; tile >= clean; --tile) step<true>(work, slot, tile);
-    for (; tile >= 0; --tile) step<kGeneral>(work, slot, tile);
+    wait(&shared.v_full[v.stage], v.parity);
+    // Between these tiles no key needs a mask.
+    const int clean_end = (min(seen_end(args.score, work, position), work.keys) - first) / kKeys;
+    const int clean = (seen_begin(args.score, position + 63) - first + kKeys - 1) / kKeys;
+    for (--tile; tile >= clean_end; --tile) step<true>(work, slot, tile);
+    for (; tile >= clean; --tile) step<false>(work, slot, tile);
+    for (; tile >= 0; --tile) step<true>(work, slot, tile);
     start_values(work, 0);
-    end_values();
+    end_values(v.stage);
+    v.advance();
     float inverse[2];
     invert_sums(rows, inverse);
-    rescale(inverse, o);
+    for (auto& part : o) rescale(inverse, part);
     meet(3 + group, 128);  // no product reads the queries any more
     write_rows(args, work, row, o, shared.q[slot][group]);
     fence_shared();
@@ -330,18 +379,22 @@ struct PromptWorker {
 
   __device__ __forceinline__ void work_all() {
     if (group == 1) come(1, 256);  // group 0 goes first
-    for (Ring<2> slot;; slot.advance()) {
+    for (Ring<Shape::kSlots> slot;; slot.advance()) {
       wait(&shared.q_full[slot.stage], slot.parity);
       const PromptWork work = shared.work[slot.stage];
       if (work.sequence < 0) return;
-      do_tile(work, slot.stage);
+      if (group * 64 < work.rows) {
+        do_tile(work, slot.stage);
+      } else {
+        skip_tile(work, slot.stage);
+      }
     }
   }
 };
 
 #endif
 
-template <class T, int kDim, bool kGeneral>
+template <class T, class Shape, bool kTerms>
 __global__ __launch_bounds__(kHopperThreads,
                              1) void prompt_hopper(const __grid_constant__ PromptMaps maps,
                                                    const __grid_constant__ AttentionArgs args,
@@ -349,18 +402,23 @@ __global__ __launch_bounds__(kHopperThreads,
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   release_next();
   extern __shared__ __align__(1024) unsigned char memory[];
-  auto& shared = *reinterpret_cast<PromptShared<kDim>*>(memory);
+  auto& shared = *reinterpret_cast<PromptShared<Shape>*>(memory);
+  if (threadIdx.x == 0) {
+    prefetch_map(&maps.q);
+    prefetch_map(&maps.k);
+    prefetch_map(&maps.v);
+  }
   init_shared(shared);
   wait_for_previous();
-  const int group = static_cast<int>(threadIdx.x / 128) - 1;
+  const int group = __shfl_sync(~0u, static_cast<int>(threadIdx.x / 128), 0) - 1;
   if (group < 0) {
-    give_registers<24>();
+    give_registers<40>();
     if (threadIdx.x < 32) bring_all(maps, args, counters, shared);
     return;
   }
-  take_registers<240>();
-  const float scale = kGeneral ? kLog2E : args.score.scale * kLog2E;
-  PromptWorker<T, kDim, kGeneral> worker{shared, args, group, {}, {}, {}, 0, 0, 0.0f, scale};
+  take_registers<232>();
+  const float scale = kTerms ? kLog2E : args.score.scale * kLog2E;
+  PromptWorker<T, Shape, kTerms> worker{shared, args, group, {}, {}, {}, 0, 0, 0.0f, scale};
   worker.work_all();
 #endif
 }

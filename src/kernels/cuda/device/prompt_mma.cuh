@@ -167,7 +167,7 @@ __device__ __forceinline__ void write_rows(const AttentionArgs& args, const Prom
   }
 }
 
-template <class T, int kDim, bool kGeneral>
+template <class T, int kDim, bool kTerms>
 __global__ __launch_bounds__(kMmaThreads) void prompt_mma(
     const __grid_constant__ AttentionArgs args) {
   release_next();
@@ -194,9 +194,9 @@ __global__ __launch_bounds__(kMmaThreads) void prompt_mma(
   load_queries<kDim>(args, work, row, q);
   PromptRows rows;
   set_rows(args.score, work, work.position + row, rows);
-  const float scale = kGeneral ? kLog2E : args.score.scale * kLog2E;
+  const float scale = kTerms ? kLog2E : args.score.scale * kLog2E;
   float slope = 0, keep[2], o[kDim / 2] = {};
-  if (kGeneral && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
+  if (kTerms && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
   for (; tile >= 0; --tile) {
     wait_pieces();
     __syncthreads();  // the tile is there, and nobody reads the one before any more
@@ -205,9 +205,9 @@ __global__ __launch_bounds__(kMmaThreads) void prompt_mma(
     uint32_t p[kKeys / 4];
     multiply_keys<T, kDim>(q, shared.k[tile % 2], s);
     const int32_t key = first + tile * kKeys, position = work.position + warp_row;
-    if constexpr (kGeneral) add_terms(args.score, rows, slope, key + column, s);
+    if constexpr (kTerms) add_terms(args.score, rows, slope, key + column, s);
     if (!all_seen(args.score, work, position, position + 15, key, key + kKeys)) {
-      mask_unseen<!kGeneral>(rows, work.prefix, key + column, s);
+      mask_unseen(args.score, rows, work.prefix, key + column, s);
     }
     soften<true>(rows, scale, s, keep);
     rescale(keep, o);

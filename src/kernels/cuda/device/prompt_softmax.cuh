@@ -64,21 +64,28 @@ __device__ __forceinline__ void add_terms(const Score& score, const PromptRows& 
                                           int32_t key, float (&s)[N]) {
   const float inverse = 2.0f * kLog2E / score.softcap;
   const float rounded_slope = rounded_to_bf16(slope);
+  const auto rounded_term = [&](float place) {
+    return rounded_to_bf16(rounded_slope * rounded_to_bf16(place));
+  };
+  float distance[2], of_query[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    distance[i] = static_cast<float>(key - rows.position[i]);
+    of_query[i] = rounded_term(static_cast<float>(rows.position[i]));
+  }
+  const float first = static_cast<float>(key), steep = slope * score.bias_scale;
 #pragma unroll
   for (int e = 0; e < N; ++e) {
     const int i = e / 2 % 2;
-    const int32_t place = key + e / 4 * 8 + e % 2;
+    const float step = static_cast<float>(e / 4 * 8 + e % 2);
     float x = s[e] * score.scale;
     if (score.softcap > 0) {  // tanh(x) = 1 - 2 / (exp(2x) + 1)
       x = score.softcap * (1.0f - __fdividef(2.0f, exp2_fast(fminf(x * inverse, 120.0f)) + 1.0f));
     }
-    if (score.slopes != nullptr && !score.bias_bf16) {
-      x += slope * score.bias_scale * static_cast<float>(place - rows.position[i]);
+    if (score.slopes != nullptr && score.bias_bf16) {
+      x += score.bias_scale * (rounded_term(first + step) - of_query[i]);
     } else if (score.slopes != nullptr) {
-      const float of_key = rounded_to_bf16(static_cast<float>(place));
-      const float of_query = rounded_to_bf16(static_cast<float>(rows.position[i]));
-      x += score.bias_scale *
-           (rounded_to_bf16(rounded_slope * of_key) - rounded_to_bf16(rounded_slope * of_query));
+      x = fmaf(steep, distance[i] + step, x);
     }
     s[e] = x;
   }
@@ -94,6 +101,16 @@ __device__ __forceinline__ void mask_unseen(const PromptRows& rows, int32_t pref
     bool seen = step < rows.end[i] - key;
     if constexpr (!kEnds) seen = seen && (step >= rows.begin[i] - key || step < prefix - key);
     if (!seen) s[e] = -INFINITY;
+  }
+}
+
+template <int N>
+__device__ __forceinline__ void mask_unseen(const Score& score, const PromptRows& rows,
+                                            int32_t prefix, int32_t key, float (&s)[N]) {
+  if (score.window == 0) {
+    mask_unseen<true>(rows, prefix, key, s);
+  } else {
+    mask_unseen<false>(rows, prefix, key, s);
   }
 }
 

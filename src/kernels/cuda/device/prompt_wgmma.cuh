@@ -102,6 +102,11 @@ __device__ __forceinline__ uint64_t matrix_at(const void* pointer, uint32_t acro
          (shared_address(pointer) & 0x3ffff) >> 4;
 }
 
+// The same so many bytes on.
+__device__ __forceinline__ uint64_t matrix_on(uint64_t matrix, uint32_t bytes) {
+  return matrix + (bytes >> 4);
+}
+
 __device__ __forceinline__ void fence_products() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }
@@ -156,6 +161,26 @@ __device__ __forceinline__ void multiply(uint64_t a, uint64_t b, bool add, float
         "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),
         "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]),
         "+f"(d[63])
+      : "l"(a), "l"(b), "r"(static_cast<int>(add)), "C"(WgmmaType<T>::kName));
+}
+
+// d (64 x 64) = a (64 x 16) b^T (64 x 16), added to d where `add` is set.
+template <class T>
+__device__ __forceinline__ void multiply(uint64_t a, uint64_t b, bool add, float (&d)[32]) {
+  asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %34, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32%35%35 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, "
+      "%32, %33, p, 1, 1, 0, 0;\n"
+      "}\n"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]),
+        "+f"(d[7]), "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]),
+        "+f"(d[14]), "+f"(d[15]), "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]),
+        "+f"(d[21]), "+f"(d[22]), "+f"(d[23]), "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]),
+        "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31])
       : "l"(a), "l"(b), "r"(static_cast<int>(add)), "C"(WgmmaType<T>::kName));
 }
 
