@@ -55,7 +55,7 @@ class Gpu : public CudaDevice {
     for (cudaEvent_t& event : marks_) {
       check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
     }
-    products_ = std::make_unique<LibraryProducts>(context_);
+    products_ = std::make_unique<LibraryProducts>(properties.name);
     context_.products = products_.get();
     staging_ = std::make_unique<StagingRing>();
     context_.staging = staging_.get();
