@@ -177,6 +177,7 @@ struct PromptSource {
     start(work);
     while (work.sequence >= 0) {
       const int last = key_tiles<kKeys>(work) - 1;
+#pragma unroll 1
       for (int tile = last; tile >= 0; --tile) {
         if (tile == min(last, 1) && lane == 0) {
           index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
@@ -377,14 +378,18 @@ struct PromptWorker {
     // Between these tiles no key needs a mask.
     const int clean_end = (min(seen_end(args.score, work, position), work.keys) - first) / kKeys;
     const int clean = (seen_begin(args.score, position + 63) - first + kKeys - 1) / kKeys;
-    int tile = key_tiles<kKeys>(work) - 2;
-    for (; tile >= clean_end; --tile) step<true>(work, slot, tile);
-    for (; tile >= clean; --tile) step<false>(work, slot, tile);
-    for (; tile >= 0; --tile) step<true>(work, slot, tile);
+    for (int tile = key_tiles<kKeys>(work) - 2; tile >= 0; --tile) {
+      if (tile >= clean && tile < clean_end) {
+        step<false>(work, slot, tile);
+      } else {
+        step<true>(work, slot, tile);
+      }
+    }
   }
 
   // A group without rows takes its turns all the same.
   __device__ __forceinline__ void skip_steps(const PromptWork& work) {
+#pragma unroll 1
     for (int tile = key_tiles<kKeys>(work) - 1; tile >= 0; --tile) {
       wait(&shared.k_full[k.stage], k.parity);
       release(&shared.k_empty[k.stage]);
@@ -428,10 +433,11 @@ struct PromptWorker {
 
   // The end of one work and the beginning of the next.
   __device__ __forceinline__ void cross(const PromptWork& work, int slot,
-                                        const PromptWork& following, int next) {
+                                        const PromptWork& following,
+                                        const Ring<Shape::kSlots>& next) {
     wait(&shared.k_full[k.stage], k.parity);
     meet(1 + group, 256);
-    start_scores(next);
+    start_scores(next.stage);
     start_values(work, 0);
     come(2 - group, 256);
     float inverse[2];
@@ -439,6 +445,7 @@ struct PromptWorker {
     prepare(following);
     end_scores<1>();
     weigh<true>(following, key_tiles<kKeys>(following) - 1);
+    wait(&shared.q_full[next.stage], next.parity);  // long over: for the compiler, as in step()
     end_values(v.stage);
     v.advance();
     pack_weights<T>(s, p);
@@ -470,7 +477,7 @@ struct PromptWorker {
       wait(&shared.q_full[next.stage], next.parity);
       const PromptWork following = shared.work[next.stage];
       if (Shape::kSlots > 1 && busy && has_rows(following)) {
-        cross(work, slot.stage, following, next.stage);
+        cross(work, slot.stage, following, next);
       } else {
         if (following.sequence >= 0) take_turn();
         if (Shape::kSlots > 1 && busy) end(work, slot.stage);
