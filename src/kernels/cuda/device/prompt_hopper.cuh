@@ -131,47 +131,73 @@ __device__ __forceinline__ void bring_queries(const TensorMap& map, const Prompt
 // The warp that brings everything. counters: of items taken beyond each block's first, and of
 // blocks that found no more; the last of those leaves both zero.
 template <class Shape>
-__device__ __forceinline__ void bring_all(const PromptMaps& maps, const AttentionArgs& args,
-                                          int32_t* counters, PromptShared<Shape>& shared) {
-  constexpr int kKeys = Shape::kKeys;
-  const int lane = static_cast<int>(threadIdx.x % 32);
+struct PromptSource {
+  static constexpr int kKeys = Shape::kKeys;
+  const PromptMaps& maps;
+  const AttentionArgs& args;
+  PromptShared<Shape>& shared;
+  int lane;
   Ring<Shape::kStages> k, v;
   Ring<Shape::kSlots> slot;
   WorkCursor cursor;
-  int32_t index = static_cast<int32_t>(blockIdx.x);
-  for (;; slot.advance()) {
-    PromptWork work;
-    const bool found = find_work<kHopperRows>(args, cursor, index, work);
-    if (!found) work.sequence = -1;
+
+  __device__ __forceinline__ void bring_keys(const PromptWork& work, int tile) {
+    bring<kKeys, Shape::kQueryColumns>(maps.k, work, tile, shared.k[k.stage],
+                                       &shared.k_full[k.stage], &shared.k_empty[k.stage], k.parity);
+    k.advance();
+  }
+
+  __device__ __forceinline__ void bring_values(const PromptWork& work, int tile) {
+    bring<kKeys, Shape::kValueColumns>(maps.v, work, tile, shared.v[v.stage],
+                                       &shared.v_full[v.stage], &shared.v_empty[v.stage], v.parity);
+    v.advance();
+  }
+
+  __device__ __forceinline__ void find(int32_t index, PromptWork& work) {
+    if (!find_work<kHopperRows>(args, cursor, index, work)) work.sequence = -1;
+  }
+
+  // Tells what the work is, and brings what its first product takes.
+  __device__ __forceinline__ void start(const PromptWork& work) {
     wait(&shared.q_empty[slot.stage], slot.parity ^ 1);
     if (lane == 0) shared.work[slot.stage] = work;
-    if (!found) break;
-    bring_queries(maps.q, work, shared, slot.stage);
-    const auto bring_keys = [&](int tile) {
-      bring<kKeys, Shape::kQueryColumns>(maps.k, work, tile, shared.k[k.stage],
-                                         &shared.k_full[k.stage], &shared.k_empty[k.stage],
-                                         k.parity);
-      k.advance();
-    };
-    int tile = key_tiles<kKeys>(work) - 1;
-    bring_keys(tile);
-    for (; tile >= 0; --tile) {
-      if (tile > 0) bring_keys(tile - 1);
-      if (tile == 0 && lane == 0) index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
-      bring<kKeys, Shape::kValueColumns>(maps.v, work, tile, shared.v[v.stage],
-                                         &shared.v_full[v.stage], &shared.v_empty[v.stage],
-                                         v.parity);
-      v.advance();
+    if (work.sequence < 0) {
+      if (lane == 0) arrive(&shared.q_full[slot.stage]);
+      return;
     }
-    index = __shfl_sync(~0u, index, 0);
+    bring_queries(maps.q, work, shared, slot.stage);
+    bring_keys(work, key_tiles<kKeys>(work) - 1);
+    slot.advance();
   }
-  if (lane != 0) return;
-  arrive(&shared.q_full[slot.stage]);
-  if (atomicAdd(counters + 1, 1) == static_cast<int32_t>(gridDim.x) - 1) {
-    counters[0] = 0;
-    counters[1] = 0;
+
+  __device__ __forceinline__ void bring_all(int32_t* counters) {
+    int32_t index = static_cast<int32_t>(blockIdx.x);
+    PromptWork work, following;
+    find(index, work);
+    start(work);
+    while (work.sequence >= 0) {
+      const int last = key_tiles<kKeys>(work) - 1;
+#pragma unroll 1
+      for (int tile = last; tile >= 0; --tile) {
+        if (tile == min(last, 1) && lane == 0) {
+          index = static_cast<int32_t>(gridDim.x) + atomicAdd(counters, 1);
+        }
+        if (tile > 0) bring_keys(work, tile - 1);
+        if (tile == 0) {
+          find(__shfl_sync(~0u, index, 0), following);
+          if constexpr (Shape::kSlots > 1) start(following);
+        }
+        bring_values(work, tile);
+      }
+      if constexpr (Shape::kSlots == 1) start(following);
+      work = following;
+    }
+    if (lane == 0 && atomicAdd(counters + 1, 1) == static_cast<int32_t>(gridDim.x) - 1) {
+      counters[0] = 0;
+      counters[1] = 0;
+    }
   }
-}
+};
 
 // Unused places of the cache may hold anything, and 0 * NaN is NaN: their values become zeros.
 template <int kKeys, int kColumns>
@@ -256,10 +282,9 @@ __device__ __forceinline__ void write_rows(const AttentionArgs& args, const Prom
 template <class T, class Shape, bool kTerms>
 struct PromptWorker {
   static constexpr int kKeys = Shape::kKeys;
-  using Shared = PromptShared<Shape>;
-  Shared& shared;
+  PromptShared<Shape>& shared;
   const AttentionArgs& args;
-  int group;  // 0 or 1
+  int group, row;  // 0 or 1; first row of the warp in the tile
   Ring<Shape::kStages> k, v;
   PromptRows rows;
   int32_t first;     // key of the first tile
@@ -273,12 +298,35 @@ struct PromptWorker {
     if (threadIdx.x % 32 == 0) arrive(barrier);
   }
 
+  __device__ __forceinline__ void prepare(const PromptWork& work) {
+    first = first_key(work);
+    position = work.position + group * 64;
+    set_rows(args.score, work, work.position + row + static_cast<int>(threadIdx.x % 32 / 4), rows);
+    if (kTerms && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
+  }
+
+  __device__ __forceinline__ void start_scores(int slot) {
+    fence_products();
+    multiply_keys<T, kKeys>(shared.q[slot][group], shared.k[k.stage], s);
+    commit_products();
+  }
+
+  // kLater: products that were started after the scores'.
+  template <int kLater>
+  __device__ __forceinline__ void end_scores() {
+    wait_products<kLater>();
+    hold(s);
+    release(&shared.k_empty[k.stage]);
+    k.advance();
+  }
+
   template <bool kMasked>
   __device__ __forceinline__ void weigh(const PromptWork& work, int tile) {
     const int32_t key = first + tile * kKeys + static_cast<int32_t>(threadIdx.x % 4) * 2;
     if constexpr (kTerms) add_terms(args.score, rows, slope, key, s);
     if constexpr (kMasked) mask_unseen(args.score, rows, work.prefix, key, s);
     soften<kMasked>(rows, scale, s, keep);
+    hold(s);
   }
 
   __device__ __forceinline__ void start_values(const PromptWork& work, int tile) {
@@ -294,22 +342,28 @@ struct PromptWorker {
     release(&shared.v_empty[stage]);
   }
 
+  // The weights of a work's first tile, without anything else to do.
+  __device__ __forceinline__ void begin(const PromptWork& work, int slot) {
+    prepare(work);
+    wait(&shared.k_full[k.stage], k.parity);
+    start_scores(slot);
+    end_scores<0>();
+    weigh<true>(work, key_tiles<kKeys>(work) - 1);
+    pack_weights<T>(s, p);
+    clear_result();
+    wait(&shared.v_full[v.stage], v.parity);
+  }
+
   // The scores of one tile while the values of the one before are added.
   template <bool kMasked>
   __device__ __forceinline__ void step(const PromptWork& work, int slot, int tile) {
     wait(&shared.k_full[k.stage], k.parity);
     meet(1 + group, 256);
-    fence_products();
-    multiply_keys<T, kKeys>(shared.q[slot][group], shared.k[k.stage], s);
-    commit_products();
+    start_scores(slot);
     start_values(work, tile + 1);
     come(2 - group, 256);
-    wait_products<1>();
-    hold(s);
-    release(&shared.k_empty[k.stage]);
-    k.advance();
+    end_scores<1>();
     weigh<kMasked>(work, tile);
-    hold(s);
     // Waiting for the next values here keeps the compiler from ending the product before the
     // weights are made.
     const int stage = v.stage;
@@ -320,8 +374,22 @@ struct PromptWorker {
     for (auto& part : o) rescale(keep, part);
   }
 
+  __device__ __forceinline__ void do_steps(const PromptWork& work, int slot) {
+    // Between these tiles no key needs a mask.
+    const int clean_end = (min(seen_end(args.score, work, position), work.keys) - first) / kKeys;
+    const int clean = (seen_begin(args.score, position + 63) - first + kKeys - 1) / kKeys;
+    for (int tile = key_tiles<kKeys>(work) - 2; tile >= 0; --tile) {
+      if (tile >= clean && tile < clean_end) {
+        step<false>(work, slot, tile);
+      } else {
+        step<true>(work, slot, tile);
+      }
+    }
+  }
+
   // A group without rows takes its turns all the same.
-  __device__ __forceinline__ void skip_tile(const PromptWork& work, int slot) {
+  __device__ __forceinline__ void skip_steps(const PromptWork& work) {
+#pragma unroll 1
     for (int tile = key_tiles<kKeys>(work) - 1; tile >= 0; --tile) {
       wait(&shared.k_full[k.stage], k.parity);
       release(&shared.k_empty[k.stage]);
@@ -329,47 +397,24 @@ struct PromptWorker {
       wait(&shared.v_full[v.stage], v.parity);
       release(&shared.v_empty[v.stage]);
       v.advance();
-      if (tile == 0) break;
-      meet(1 + group, 256);
-      come(2 - group, 256);
+      if (tile > 0) take_turn();
     }
-    release(&shared.q_empty[slot]);
   }
 
-  __device__ __forceinline__ void do_tile(const PromptWork& work, int slot) {
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    const int row = group * 64 + static_cast<int>(threadIdx.x % 128) / 32 * 16;
-    first = first_key(work);
-    position = work.position + group * 64;
-    set_rows(args.score, work, work.position + row + lane / 4, rows);
-    if (kTerms && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
+  __device__ __forceinline__ void take_turn() {
+    meet(1 + group, 256);
+    come(2 - group, 256);
+  }
+
+  __device__ __forceinline__ void clear_result() {
     for (auto& part : o) {
 #pragma unroll
       for (float& x : part) x = 0;
     }
-    int tile = key_tiles<kKeys>(work) - 1;
-    wait(&shared.k_full[k.stage], k.parity);
-    fence_products();
-    multiply_keys<T, kKeys>(shared.q[slot][group], shared.k[k.stage], s);
-    commit_products();
-    wait_products<0>();
-    hold(s);
-    release(&shared.k_empty[k.stage]);
-    k.advance();
-    weigh<true>(work, tile);
-    pack_weights<T>(s, p);
-    wait(&shared.v_full[v.stage], v.parity);
-    // Between these tiles no key needs a mask.
-    const int clean_end = (min(seen_end(args.score, work, position), work.keys) - first) / kKeys;
-    const int clean = (seen_begin(args.score, position + 63) - first + kKeys - 1) / kKeys;
-    for (--tile; tile >= clean_end; --tile) step<true>(work, slot, tile);
-    for (; tile >= clean; --tile) step<false>(work, slot, tile);
-    for (; tile >= 0; --tile) step<true>(work, slot, tile);
-    start_values(work, 0);
-    end_values(v.stage);
-    v.advance();
-    float inverse[2];
-    invert_sums(rows, inverse);
+  }
+
+  __device__ __forceinline__ void finish(const PromptWork& work, int slot,
+                                         const float (&inverse)[2]) {
     for (auto& part : o) rescale(inverse, part);
     meet(3 + group, 128);  // no product reads the queries any more
     write_rows(args, work, row, o, shared.q[slot][group]);
@@ -377,17 +422,69 @@ struct PromptWorker {
     release(&shared.q_empty[slot]);
   }
 
+  __device__ __forceinline__ void end(const PromptWork& work, int slot) {
+    start_values(work, 0);
+    end_values(v.stage);
+    v.advance();
+    float inverse[2];
+    invert_sums(rows, inverse);
+    finish(work, slot, inverse);
+  }
+
+  // The end of one work and the beginning of the next.
+  __device__ __forceinline__ void cross(const PromptWork& work, int slot,
+                                        const PromptWork& following,
+                                        const Ring<Shape::kSlots>& next) {
+    wait(&shared.k_full[k.stage], k.parity);
+    meet(1 + group, 256);
+    start_scores(next.stage);
+    start_values(work, 0);
+    come(2 - group, 256);
+    float inverse[2];
+    invert_sums(rows, inverse);
+    prepare(following);
+    end_scores<1>();
+    weigh<true>(following, key_tiles<kKeys>(following) - 1);
+    wait(&shared.q_full[next.stage], next.parity);  // long over: for the compiler, as in step()
+    end_values(v.stage);
+    v.advance();
+    pack_weights<T>(s, p);
+    finish(work, slot, inverse);
+    clear_result();
+    wait(&shared.v_full[v.stage], v.parity);
+  }
+
+  __device__ __forceinline__ bool has_rows(const PromptWork& work) const {
+    return work.sequence >= 0 && group * 64 < work.rows;
+  }
+
   __device__ __forceinline__ void work_all() {
     if (group == 1) come(1, 256);  // group 0 goes first
-    for (Ring<Shape::kSlots> slot;; slot.advance()) {
-      wait(&shared.q_full[slot.stage], slot.parity);
-      const PromptWork work = shared.work[slot.stage];
-      if (work.sequence < 0) return;
-      if (group * 64 < work.rows) {
-        do_tile(work, slot.stage);
+    Ring<Shape::kSlots> slot, next;
+    wait(&shared.q_full[0], 0);
+    PromptWork work = shared.work[0];
+    if (has_rows(work)) begin(work, 0);
+    while (work.sequence >= 0) {
+      const bool busy = has_rows(work);
+      if (busy) {
+        do_steps(work, slot.stage);
       } else {
-        skip_tile(work, slot.stage);
+        skip_steps(work);
+        release(&shared.q_empty[slot.stage]);
       }
+      if (Shape::kSlots == 1 && busy) end(work, slot.stage);
+      next.advance();
+      wait(&shared.q_full[next.stage], next.parity);
+      const PromptWork following = shared.work[next.stage];
+      if (Shape::kSlots > 1 && busy && has_rows(following)) {
+        cross(work, slot.stage, following, next);
+      } else {
+        if (following.sequence >= 0) take_turn();
+        if (Shape::kSlots > 1 && busy) end(work, slot.stage);
+        if (has_rows(following)) begin(following, next.stage);
+      }
+      work = following;
+      slot = next;
     }
   }
 };
@@ -413,12 +510,15 @@ __global__ __launch_bounds__(kHopperThreads,
   const int group = __shfl_sync(~0u, static_cast<int>(threadIdx.x / 128), 0) - 1;
   if (group < 0) {
     give_registers<40>();
-    if (threadIdx.x < 32) bring_all(maps, args, counters, shared);
+    if (threadIdx.x >= 32) return;
+    PromptSource<Shape> source{maps, args, shared, static_cast<int>(threadIdx.x)};
+    source.bring_all(counters);
     return;
   }
   take_registers<232>();
   const float scale = kTerms ? kLog2E : args.score.scale * kLog2E;
-  PromptWorker<T, Shape, kTerms> worker{shared, args, group, {}, {}, {}, 0, 0, 0.0f, scale};
+  const int row = static_cast<int>(threadIdx.x - 128) / 32 * 16;
+  PromptWorker<T, Shape, kTerms> worker{shared, args, group, row, {}, {}, {}, 0, 0, 0.0f, scale};
   worker.work_all();
 #endif
 }

@@ -19,6 +19,12 @@ __device__ __forceinline__ float exp2_fast(float x) {
   return y;
 }
 
+__device__ __forceinline__ float reciprocal_fast(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 // Two values as the type's pair, the first in the low half.
 template <class T>
 __device__ __forceinline__ uint32_t pack_pair(float low, float high);
@@ -58,36 +64,63 @@ __device__ __forceinline__ void set_rows(const Score& score, const PromptWork& w
   }
 }
 
-// Turns products q . k into scores: scale, cap and ALiBi. `key` is the thread's first.
+// ALiBi's terms. `key` is the thread's first.
+template <int N>
+__device__ __forceinline__ void add_slopes(const PromptRows& rows, float steep, int32_t key,
+                                           float (&s)[N]) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const float distance = static_cast<float>(key - rows.position[i]);
+#pragma unroll
+    for (int e = 2 * i; e < N; e += 4) {
+      const float step = static_cast<float>(e / 4 * 8);
+      s[e] = fmaf(steep, distance + step, s[e]);
+      s[e + 1] = fmaf(steep, distance + (step + 1), s[e + 1]);
+    }
+  }
+}
+
+// The same with Score's bias_bf16.
+template <int N>
+__device__ __forceinline__ void add_rounded_slopes(const Score& score, const PromptRows& rows,
+                                                   float slope, int32_t key, float (&s)[N]) {
+  const float rounded_slope = rounded_to_bf16(slope), first = static_cast<float>(key);
+  const auto term = [&](float place) {
+    return rounded_to_bf16(rounded_slope * rounded_to_bf16(place));
+  };
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const float own = term(static_cast<float>(rows.position[i]));
+#pragma unroll
+    for (int e = 2 * i; e < N; e += 4) {
+      const float step = static_cast<float>(e / 4 * 8);
+      s[e] += score.bias_scale * (term(first + step) - own);
+      s[e + 1] += score.bias_scale * (term(first + (step + 1)) - own);
+    }
+  }
+}
+
+// Turns products q . k into scores: scale, cap and ALiBi.
 template <int N>
 __device__ __forceinline__ void add_terms(const Score& score, const PromptRows& rows, float slope,
                                           int32_t key, float (&s)[N]) {
-  const float inverse = 2.0f * kLog2E / score.softcap;
-  const float rounded_slope = rounded_to_bf16(slope);
-  const auto rounded_term = [&](float place) {
-    return rounded_to_bf16(rounded_slope * rounded_to_bf16(place));
-  };
-  float distance[2], of_query[2];
+  if (score.softcap > 0) {  // tanh(x) = 1 - 2 / (exp(2x) + 1)
+    const float scale = 2.0f * kLog2E * score.scale / score.softcap;
+    const float twice = -2.0f * score.softcap;
 #pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    distance[i] = static_cast<float>(key - rows.position[i]);
-    of_query[i] = rounded_term(static_cast<float>(rows.position[i]));
+    for (int e = 0; e < N; ++e) {
+      const float grown = exp2_fast(fminf(s[e] * scale, 120.0f)) + 1.0f;
+      s[e] = fmaf(twice, reciprocal_fast(grown), score.softcap);
+    }
+  } else {
+#pragma unroll
+    for (int e = 0; e < N; ++e) s[e] *= score.scale;
   }
-  const float first = static_cast<float>(key), steep = slope * score.bias_scale;
-#pragma unroll
-  for (int e = 0; e < N; ++e) {
-    const int i = e / 2 % 2;
-    const float step = static_cast<float>(e / 4 * 8 + e % 2);
-    float x = s[e] * score.scale;
-    if (score.softcap > 0) {  // tanh(x) = 1 - 2 / (exp(2x) + 1)
-      x = score.softcap * (1.0f - __fdividef(2.0f, exp2_fast(fminf(x * inverse, 120.0f)) + 1.0f));
-    }
-    if (score.slopes != nullptr && score.bias_bf16) {
-      x += score.bias_scale * (rounded_term(first + step) - of_query[i]);
-    } else if (score.slopes != nullptr) {
-      x = fmaf(steep, distance[i] + step, x);
-    }
-    s[e] = x;
+  if (score.slopes == nullptr) return;
+  if (score.bias_bf16) {
+    add_rounded_slopes(score, rows, slope, key, s);
+  } else {
+    add_slopes(rows, slope * score.bias_scale, key, s);
   }
 }
 
