@@ -9,8 +9,8 @@
 namespace tensormill {
 namespace {
 
-constexpr int kMaxThreads = 512;
-constexpr int kPlainThreads = 1024;
+constexpr int kMaxThreads = 1024;
+constexpr int kHeld = 2;  // pieces of a row that a thread holds
 
 __device__ __forceinline__ float inverse_root(float square, int width, float eps) {
   return 1.0f / sqrtf(square / static_cast<float>(width) + eps);
@@ -69,8 +69,8 @@ struct HeldNorm {
 };
 
 // All loads are issued before any result is needed; rows that aren't live are computed in vain, so
-// that no load waits for the count.
-template <int kPieces>
+// that no load waits for the count. kOut: with the norm `out`.
+template <int kPieces, bool kOut>
 __global__ void __launch_bounds__(kMaxThreads)
     residual_held(const __grid_constant__ ResidualArgs args) {
   release_next();
@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kMaxThreads)
   Held<kPieces> bias;
   HeldNorm<kPieces> out, in;
   bias.load(args.partials > 0 ? args.bias : nullptr, width);
-  out.load(args.partials > 0 ? args.out : Norm{}, width);
+  if constexpr (kOut) out.load(args.out, width);
   in.load(args.in, width);
   wait_for_previous();
   const bool live = row < *args.live.count;
@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(kMaxThreads)
       s.each([&](float& value, int p, int i) { value += next.piece[p].x[i]; });
     }
     s.each([&](float& value, int p, int i) { value += bias.piece[p].x[i]; });
-    if (args.out.kind != NormKind::kNone) out.apply(args.out, width, sums, s);
+    if constexpr (kOut) out.apply(args.out, width, sums, s);
     r.each([&](float& value, int p, int i) {
       value = args.carry * value + args.branch * s.piece[p].x[i];
     });
@@ -142,7 +142,7 @@ __device__ __forceinline__ float normed(const Norm& norm, float2 moment, float x
 }
 
 // Any width and alignment. A thread reads what it wrote itself.
-__global__ void __launch_bounds__(kPlainThreads)
+__global__ void __launch_bounds__(kMaxThreads)
     residual_plain(const __grid_constant__ ResidualArgs args) {
   release_next();
   wait_for_previous();
@@ -190,21 +190,15 @@ bool in_fours(const ResidualArgs& args) {
 
 void cuda_residual(const ResidualArgs& args, CudaContext& context) {
   const int pieces = args.width / 4;
-  const auto threads = [&](int count) { return (pieces + 32 * count - 1) / (32 * count) * 32; };
-  const auto held = [&](auto* kernel, int count) {
-    launch(context, kernel, args.live.bound, threads(count), 0, args);
-  };
-  if (!in_fours(args) || pieces > 4 * kMaxThreads) {
-    const int whole = (args.width + 31) / 32 * 32;
-    launch(context, residual_plain, args.live.bound, whole < kPlainThreads ? whole : kPlainThreads,
-           0, args);
-  } else if (pieces <= kMaxThreads) {
-    held(residual_held<1>, 1);
-  } else if (pieces <= 2 * kMaxThreads) {
-    held(residual_held<2>, 2);
-  } else {
-    held(residual_held<4>, 4);
+  const bool out = args.partials > 0 && args.out.kind != NormKind::kNone;
+  auto* kernel = residual_plain;
+  int threads = args.width;
+  if (in_fours(args) && pieces <= kHeld * kMaxThreads) {
+    kernel = out ? residual_held<kHeld, true> : residual_held<kHeld, false>;
+    threads = (pieces + kHeld - 1) / kHeld;
   }
+  threads = threads < kMaxThreads ? (threads + 31) / 32 * 32 : kMaxThreads;
+  launch(context, kernel, args.live.bound, threads, 0, args);
 }
 
 }  // namespace tensormill

@@ -3,6 +3,8 @@
 // shared memory, in ascending order of ids over the ranks. No sorting: thresholds are found digit
 // by digit (RowGroup::choose). Masses are whole numbers, so that their order does not matter.
 
+#include <cuda_pipeline_primitives.h>
+
 #include "kernels/cuda/device/row_group.cuh"
 #include "kernels/cuda/device/sample_math.cuh"
 #include "kernels/cuda/device/sample_row.cuh"
@@ -13,7 +15,6 @@
 namespace tensormill {
 namespace {
 
-constexpr int kBlocks = 8;           // of a group, where the GPU has clusters
 constexpr float kMassOne = 0x1p44f;  // the mass of the best token; 2^19 of them fit in 64 bits
 constexpr double kMassUnit = 0x1p-44;
 
@@ -37,9 +38,14 @@ class RowDraw {
         first_(min(args.vocabulary, group_.rank() * length)),
         count_(min(length, args.vocabulary - first_)) {}
 
-  __device__ void run() {
-    bool bad = load();
-    punish();
+  __device__ void run(bool in_shared) {
+    load(in_shared);
+    bool bad = false;
+    if (punishes()) {
+      each([&](int i) { bad |= is_bad(x_[i]); });  // a ban could hide it
+      __syncthreads();
+      punish();
+    }
     uint32_t best = kAbsent;
     each([&](int i) {
       bad |= is_bad(x_[i]);
@@ -69,28 +75,52 @@ class RowDraw {
  private:
   template <class F>
   __device__ void each(F&& f) {
+#pragma unroll 4
     for (int i = threadIdx.x; i < count_; i += kGroupThreads) f(i);
   }
-  __device__ bool leads() const { return group_.rank() == 0 && threadIdx.x == 0; }
-  __device__ static float nothing() { return __int_as_float(0xff800000); }
+  __device__ bool leads() const {
+    return group_.rank() == 0 && threadIdx.x == 0;
+  }
+  __device__ static float nothing() {
+    return __int_as_float(0xff800000);
+  }
 
   // Values are at most 0, or -infinity for tokens that are out. Keys ascend from the best.
   __device__ uint32_t key(int i) const {
     return x_[i] == nothing() ? kAbsent : __float_as_uint(x_[i]) & 0x7fffffff;
   }
-  __device__ float weight(int i) const { return exp_negative(x_[i] - peak_); }
-  __device__ static Mass mass_of(float weight) { return __float2ull_rn(weight * kMassOne); }
+  __device__ float weight(int i) const {
+    return exp_negative(x_[i] - peak_);
+  }
+  __device__ static Mass mass_of(float weight) {
+    return __float2ull_rn(weight * kMassOne);
+  }
 
-  // Whether a raw logit is NaN or +infinity: a ban could hide it.
-  __device__ bool load() {
+  // Reads the slice; kCount values at a time into shared memory.
+  template <int kCount>
+  __device__ void fetch(const float* logits) {
+    for (int i = threadIdx.x * kCount; i < count_; i += kGroupThreads * kCount) {
+      __pipeline_memcpy_async(x_ + i, logits + i, kCount * sizeof(float));
+    }
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+  }
+
+  __device__ void load(bool in_shared) {
     const float* logits = args_.logits + at_ * args_.vocabulary + first_;
-    bool bad = false;
-    each([&](int i) {
-      x_[i] = logits[i];
-      bad |= is_bad(x_[i]);
-    });
+    if (!in_shared) {
+      each([&](int i) { x_[i] = logits[i]; });
+    } else if (reinterpret_cast<uintptr_t>(logits) % 16 == 0 && count_ % 4 == 0) {
+      fetch<4>(logits);
+    } else {
+      fetch<1>(logits);
+    }
     __syncthreads();
-    return bad;
+  }
+
+  __device__ bool punishes() const {
+    return row_.repetition_penalty != 1 || row_.presence_penalty != 0 ||
+           row_.frequency_penalty != 0 || row_.no_repeat_ngram > 0 || row_.banned > 0;
   }
 
   // Calls f(slice's place, token) for the tokens begin .. end of the row that lie in the slice.
@@ -125,7 +155,7 @@ class RowDraw {
   // Counts of as many ids as there is room for at a time.
   __device__ void punish_output() {
     for (int begin = 0; begin < count_; begin += kBins) {
-      uint32_t* counts = memory_.low[0];
+      uint32_t* counts = memory_.low;
       for (int i = threadIdx.x; i < kBins; i += kGroupThreads) counts[i] = 0;
       __syncthreads();
       tokens(row_.prompt, row_.length, [&](int place, int) {
@@ -326,18 +356,18 @@ class RowDraw {
 };
 
 // spill: [rows, vocabulary] where slices don't fit in shared memory, or null.
-__global__ void __launch_bounds__(kGroupThreads, 1)
+__global__ void __launch_bounds__(kGroupThreads, 2)
     draw_rows(const __grid_constant__ SampleArgs args, float* spill, int length) {
   release_next();
   wait_for_previous();
-  extern __shared__ float slices[];
+  extern __shared__ float4 slices[];
   __shared__ GroupMemory memory;
   __shared__ TopList list;
   const int64_t row = blockIdx.y;
   if (row >= *args.live.count || is_plain(args.rows[row])) return;
-  float* slice = slices;
+  auto* slice = reinterpret_cast<float*>(slices);
   if (spill != nullptr) slice = spill + row * args.vocabulary + blockIdx.x * length;
-  RowDraw(args, row, slice, length, memory, list).run();
+  RowDraw(args, row, slice, length, memory, list).run(spill == nullptr);
   RowGroup(memory).sync();  // nobody leaves while others read here
 }
 
@@ -348,8 +378,8 @@ struct Spread {
 };
 
 Spread spread_of(int32_t vocabulary, int major, size_t max_shared) {
-  const int blocks = major >= 9 ? kBlocks : 1;
-  const int length = (vocabulary + blocks - 1) / blocks;
+  const int blocks = major >= 9 ? kGroupBlocks : 1;
+  const int length = (vocabulary + 4 * blocks - 1) / (4 * blocks) * 4;
   const size_t bytes = sizeof(float) * static_cast<size_t>(length);
   const size_t room = max_shared - sizeof(GroupMemory) - sizeof(TopList) - 1024;
   return {blocks, length, bytes <= room ? bytes : 0};

@@ -1,5 +1,7 @@
 // Takes a packed query, key and value product apart. A warp works on one head of one row.
 
+#include <cuda_pipeline_primitives.h>
+
 #include "kernels/cuda/device/rows.cuh"
 #include "kernels/cuda/entries.h"
 #include "kernels/cuda/launch.cuh"
@@ -37,6 +39,16 @@ __device__ __forceinline__ Piece<kCount> load_clipped(const ToCacheArgs& args, c
   return piece;
 }
 
+// Copies to shared memory without waiting for it; the group's threads take i = first, first + step,
+// ... below count.
+template <int kCount>
+__device__ __forceinline__ void fetch(float* to, const float* from, int count, int first,
+                                      int step) {
+  for (int i = first; i < count; i += step) {
+    __pipeline_memcpy_async(to + i, from + i, kCount * sizeof(float));
+  }
+}
+
 // What a norm subtracts from and multiplies onto its values.
 struct Moments {
   float mean, inverse;
@@ -62,14 +74,14 @@ __device__ __forceinline__ Moments moments(const Norm& norm, int width, int firs
   return {mean, 1.0f / sqrtf(sum(own, 1) / static_cast<float>(width) + norm.eps)};
 }
 
-// Elements i .. i + kCount of a head after its rope.
+// Elements i .. i + kCount of a head after its rope. angles: the row's.
 template <int kCount>
-__device__ __forceinline__ Piece<kCount> turned(const ToCacheArgs& args, int64_t row,
+__device__ __forceinline__ Piece<kCount> turned(const ToCacheArgs& args, const float* angles,
                                                 const float* head, int i) {
   Piece<kCount> x = load_piece<kCount>(head + i);
   if (args.cos_sin == nullptr || i >= args.rope_dim * args.rope_axes) return x;
   const int axis = i / args.rope_dim, at = i - axis * args.rope_dim, half = args.rope_dim / 2;
-  const float* cosine = args.cos_sin + (row * args.rope_axes + axis) * args.rope_dim;
+  const float* cosine = angles + axis * args.rope_dim;
   if (args.neighbours) {
     for (int j = 0; j < kCount; ++j) {
       const int angle = (at + j) / 2;
@@ -119,22 +131,66 @@ __device__ __forceinline__ Goal goal_of(const ToCacheArgs& args, int64_t row, in
   return {which == 1 ? kv.k : kv.v, kv.type, at, 1};
 }
 
-// The grid: rows, then blocks of queries, of keys and of values.
+// Clips and norms a head in shared memory. weight: of the norm, [part.dim].
 template <int kCount>
-__global__ void __launch_bounds__(kThreads)
-    take_apart(const __grid_constant__ ToCacheArgs args, int query_blocks, int key_blocks) {
+__device__ __forceinline__ void norm_head(const ToCacheArgs& args, const Part& part,
+                                          const float* weight, const float* shift,
+                                          const Moments& of_all, float* head) {
+  const int first = threadIdx.x % 32 * kCount, step = 32 * kCount;
+  const auto get = [&](int i) { return load_clipped<kCount>(args, head + i); };
+  if (part.norm == nullptr) {
+    for (int i = first; i < part.dim && args.clip > 0; i += step) store_piece(head + i, get(i));
+    return;
+  }
+  const Moments moment = args.norm_span == HeadNorm::kAllHeads
+                             ? of_all
+                             : moments<kCount>(*part.norm, part.dim, first, step, get,
+                                               [](float x, int) { return warp_sum(x); });
+  for (int i = first; i < part.dim; i += step) {
+    Piece<kCount> x = get(i);
+    const Piece<kCount> scale = load_piece<kCount>(weight + i);
+    for (int j = 0; j < kCount; ++j) {
+      x.x[j] = (x.x[j] - moment.mean) * moment.inverse * scale.x[j];
+      if (shift != nullptr) x.x[j] += shift[i + j];
+    }
+    store_piece(head + i, x);
+  }
+}
+
+// The grid: rows, then blocks of queries, of keys and of values. room: values for a head in shared
+// memory. Everything is fetched at once; rows that aren't live are computed in vain.
+template <int kCount>
+__global__ void __launch_bounds__(kThreads) take_apart(const __grid_constant__ ToCacheArgs args,
+                                                       int query_blocks, int key_blocks, int room) {
   release_next();
-  wait_for_previous();
-  __shared__ alignas(16) float buffer[kHeads][kMaxHeadDim];
+  extern __shared__ float4 memory[];
   __shared__ float sums[2][32];
   const int64_t row = blockIdx.x;
-  if (row >= *args.live.count) return;
   int index = blockIdx.y;
   const int which = index < query_blocks ? 0 : index < query_blocks + key_blocks ? 1 : 2;
   if (which > 0) index -= query_blocks + (which == 2 ? key_blocks : 0);
   const Part part = part_of(args, row, which);
   const int warp = threadIdx.x / 32, first = threadIdx.x % 32 * kCount;
+  const int head = index * kHeads + warp;
+  const bool inside = head < part.heads;
+  const int64_t begin = static_cast<int64_t>(head) * part.dim;
+  float* own = reinterpret_cast<float*>(memory) + warp * room;
+  float* weight = own + kHeads * room;
+  float* angles = reinterpret_cast<float*>(memory) + 2 * kHeads * room;
 
+  const int64_t at = args.norm_span == HeadNorm::kHead ? 0 : begin;
+  if (inside && part.norm != nullptr) {
+    fetch<kCount>(weight, part.norm->weight + at, part.dim, first, 32 * kCount);
+  }
+  wait_for_previous();
+  if (inside) fetch<kCount>(own, part.from + begin, part.dim, first, 32 * kCount);
+  if (which < 2 && args.cos_sin != nullptr) {
+    const int turning = args.rope_axes * args.rope_dim;
+    fetch<kCount>(angles, args.cos_sin + row * turning, turning, threadIdx.x * kCount,
+                  kThreads * kCount);
+  }
+  __pipeline_commit();
+  const bool live = row < *args.live.count;
   Moments moment{0, 1};
   if (part.norm != nullptr && args.norm_span == HeadNorm::kAllHeads) {
     moment = moments<kCount>(
@@ -142,35 +198,17 @@ __global__ void __launch_bounds__(kThreads)
         [&](int i) { return load_clipped<kCount>(args, part.from + i); },
         [&](float x, int which_sum) { return block_sum(x, sums[which_sum]); });
   }
-  const int head = index * kHeads + warp;
-  if (head >= part.heads) return;
-  const Goal goal = goal_of(args, row, which, head);
-  float* own = buffer[warp];
-  const int64_t begin = static_cast<int64_t>(head) * part.dim;
-  for (int i = first; i < part.dim; i += 32 * kCount) {
-    store_piece(own + i, load_clipped<kCount>(args, part.from + begin + i));
-  }
-  if (part.norm != nullptr) {
-    if (args.norm_span != HeadNorm::kAllHeads) {
-      moment = moments<kCount>(
-          *part.norm, part.dim, first, 32 * kCount,
-          [&](int i) { return load_piece<kCount>(own + i); },
-          [](float x, int) { return warp_sum(x); });
-    }
-    const int64_t at = args.norm_span == HeadNorm::kHead ? 0 : begin;
-    for (int i = first; i < part.dim; i += 32 * kCount) {
-      Piece<kCount> x = load_piece<kCount>(own + i);
-      const Piece<kCount> weight = load_piece<kCount>(part.norm->weight + at + i);
-      for (int j = 0; j < kCount; ++j) {
-        x.x[j] = (x.x[j] - moment.mean) * moment.inverse * weight.x[j];
-        if (part.norm->shift != nullptr) x.x[j] += part.norm->shift[at + i + j];
-      }
-      store_piece(own + i, x);
-    }
-  }
+  const Goal goal = live && inside ? goal_of(args, row, which, head) : Goal{};
+  __pipeline_wait_prior(0);
+  __syncthreads();
+  if (!live || !inside) return;
+  const float* shift =
+      part.norm == nullptr || part.norm->shift == nullptr ? nullptr : part.norm->shift + at;
+  norm_head<kCount>(args, part, weight, shift, moment, own);
   __syncwarp();
   for (int i = first; i < part.dim; i += 32 * kCount) {
-    Piece<kCount> x = which == 2 ? load_piece<kCount>(own + i) : turned<kCount>(args, row, own, i);
+    Piece<kCount> x =
+        which == 2 ? load_piece<kCount>(own + i) : turned<kCount>(args, angles, own, i);
     for (float& value : x.x) value *= goal.scale;
     store_piece_as(goal.to, goal.type, goal.at + i, x);
   }
@@ -195,8 +233,11 @@ void cuda_to_cache(const ToCacheArgs& args, CudaContext& context) {
   const int query_blocks = (args.heads + kHeads - 1) / kHeads;
   const int key_blocks = (args.kv_heads + kHeads - 1) / kHeads;
   const dim3 grid(args.live.bound, query_blocks + 2 * key_blocks);
-  launch(context, in_fours(args) ? take_apart<4> : take_apart<1>, grid, kThreads, 0, args,
-         query_blocks, key_blocks);
+  const int dim = args.dim > args.value_dim ? args.dim : args.value_dim;
+  const int room = (dim + 3) / 4 * 4, turning = args.rope_axes * args.rope_dim;
+  const int values = 2 * kHeads * room + (args.cos_sin == nullptr ? 0 : turning);
+  launch(context, in_fours(args) ? take_apart<4> : take_apart<1>, grid, kThreads,
+         static_cast<size_t>(values) * sizeof(float), args, query_blocks, key_blocks, room);
 }
 
 }  // namespace tensormill

@@ -10,24 +10,30 @@ namespace tensormill {
 
 using Mass = unsigned long long;
 
+constexpr int kGroupBlocks = 8;  // at most
 constexpr int kGroupThreads = 512;
 constexpr int kGroupWarps = kGroupThreads / 32;
 constexpr int kBins = 2048;
 constexpr uint32_t kAbsent = 0xffffffff;
 
-// One block's part of what the group exchanges. Everything that others read is kept twice, used in
-// turn: a block that writes the second has seen the others arrive there, done with the first.
+union GroupValue {
+  Mass mass;
+  double number;
+};
+
+struct FoundBin {
+  Mass before, own;
+  int32_t bin;
+};
+
+// One block's part of what the group exchanges. What is exchanged in one step is kept twice, used
+// in turn: a block that writes the second has seen the others arrive there, done with the first.
 struct GroupMemory {
-  uint32_t low[2][kBins], high[2][kBins];
-  Mass mass[2];
-  double sums[2][2];
-  Mass found_before, found_own;
-  int32_t found_bin;
+  uint32_t low[kBins], high[kBins];
+  GroupValue given[2][2][kGroupBlocks];  // one from each rank, for up to two sums
+  GroupValue warps[2][2][kGroupWarps];
+  FoundBin found;
   int32_t place[2];
-  union {
-    Mass mass[kGroupWarps];
-    double sums[2][kGroupWarps];
-  } warps[2];
 };
 
 __device__ __forceinline__ Mass warp_scan(Mass x) {
@@ -77,17 +83,17 @@ class RowGroup {
   // The smallest value of the group's threads.
   __device__ uint32_t least(uint32_t x) {
     x = __reduce_min_sync(0xffffffff, x);
-    const int turn = next_turn();
-    auto& warps = memory_.warps[turn].mass;
-    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = x;
+    const int turn = next_turn(), lane = threadIdx.x % 32;
+    auto& warps = memory_.warps[turn][0];
+    if (lane == 0) warps[threadIdx.x / 32].mass = x;
     __syncthreads();
-    if (threadIdx.x == 0) {
-      for (const Mass other : warps) x = min(x, static_cast<uint32_t>(other));
-      memory_.mass[turn] = x;
+    if (threadIdx.x < 32) {
+      x = lane < kGroupWarps ? static_cast<uint32_t>(warps[lane].mass) : kAbsent;
+      give(turn, 0, GroupValue{__reduce_min_sync(0xffffffff, x)});
     }
     sync();
     for (int r = 0; r < size_; ++r) {
-      x = min(x, static_cast<uint32_t>(*at(&memory_.mass[turn], r)));
+      x = min(x, static_cast<uint32_t>(memory_.given[turn][0][r].mass));
     }
     return x;
   }
@@ -99,27 +105,34 @@ class RowGroup {
       y += __shfl_xor_sync(0xffffffff, y, step);
     }
     const int turn = next_turn();
-    auto& warps = memory_.warps[turn].sums;
+    auto& warps = memory_.warps[turn];
     if (threadIdx.x % 32 == 0) {
-      warps[0][threadIdx.x / 32] = x;
-      warps[1][threadIdx.x / 32] = y;
+      warps[0][threadIdx.x / 32].number = x;
+      warps[1][threadIdx.x / 32].number = y;
     }
     __syncthreads();
-    if (threadIdx.x < 2) {
-      double own = 0;
-      for (const double other : warps[threadIdx.x]) own += other;
-      memory_.sums[turn][threadIdx.x] = own;
+    if (threadIdx.x < kGroupBlocks) {
+      double own[2] = {0, 0};
+      for (int w = 0; w < kGroupWarps; ++w) {
+        own[0] += warps[0][w].number;
+        own[1] += warps[1][w].number;
+      }
+      for (int which = 0; which < 2; ++which) {
+        GroupValue value;
+        value.number = own[which];
+        give(turn, which, value);
+      }
     }
     sync();
     double2 all{0, 0};
     for (int r = 0; r < size_; ++r) {
-      all.x += at(memory_.sums[turn], r)[0];
-      all.y += at(memory_.sums[turn], r)[1];
+      all.x += memory_.given[turn][0][r].number;
+      all.y += memory_.given[turn][1][r].number;
     }
     return all;
   }
 
-  // The least key whose masses, with those of all keys below, reach a target.
+  // The least key whose mass, with those of all keys below, reaches a target.
   struct Chosen {
     uint32_t key;
     Mass below, own;  // mass of the keys below, and of the key itself
@@ -132,25 +145,25 @@ class RowGroup {
     Chosen chosen{0, 0, 0};
     Mass goal = 0;
     for (int shift = 20; shift >= 0; shift -= 10) {
-      const int turn = next_turn();
       for (int bin = threadIdx.x; bin < kBins; bin += kGroupThreads) {
-        memory_.low[turn][bin] = memory_.high[turn][bin] = 0;
+        memory_.low[bin] = memory_.high[bin] = 0;
       }
       __syncthreads();
       const uint32_t mask = shift == 20 ? 0x7ff : 0x3ff;
+#pragma unroll 4
       for (int i = threadIdx.x; i < count; i += kGroupThreads) {
         const uint32_t k = key(i);
         if (k == kAbsent || (shift < 20 && k >> (shift + 10) != chosen.key)) continue;
-        add(turn, k >> shift & mask, mass(i));
+        add(k >> shift & mask, mass(i));
       }
       sync();
-      const Mass whole = find_bin(turn, [&](Mass all) {
-        if (shift == 20) goal = target(all);
+      const FoundBin found = find_bin([&](Mass whole) {
+        if (shift == 20) goal = target(whole);
         return goal - chosen.below;
       });
-      chosen.below += memory_.found_before;
-      chosen.key = shift == 20 ? memory_.found_bin : chosen.key << 10 | memory_.found_bin;
-      chosen.own = whole;
+      chosen.below += found.before;
+      chosen.key = chosen.key << 10 | static_cast<uint32_t>(found.bin);
+      chosen.own = found.own;
     }
     return chosen;
   }
@@ -168,23 +181,24 @@ class RowGroup {
     const int length = (count + kGroupThreads - 1) / kGroupThreads * 32;
     const int begin = min(count, warp * length), end = min(count, begin + length);
     Mass own = 0;
+#pragma unroll 4
     for (int i = begin + lane; i < end; i += 32) own += mass(i);
     own = __shfl_sync(0xffffffff, warp_scan(own), 31);
     const int turn = next_turn();
-    auto& warps = memory_.warps[turn].mass;
-    if (lane == 0) warps[warp] = own;
+    auto& warps = memory_.warps[turn][0];
+    if (lane == 0) warps[warp].mass = own;
     __syncthreads();
     Mass before = 0, block = 0;
     for (int w = 0; w < kGroupWarps; ++w) {
       if (w == warp) before = block;
-      block += warps[w];
+      block += warps[w].mass;
     }
-    if (threadIdx.x == 0) memory_.mass[turn] = block;
+    give(turn, 0, GroupValue{block});
     sync();
     Mass whole = 0;
     for (int r = 0; r < size_; ++r) {
       if (r == rank_) before += whole;
-      whole += *at(&memory_.mass[turn], r);
+      whole += memory_.given[turn][0][r].mass;
     }
     const Mass goal = target(whole);
     if (before <= goal && goal < before + own) {
@@ -201,65 +215,102 @@ class RowGroup {
     return turn_;
   }
 
-  // Exact whatever the order: a carry is added by whoever causes it.
-  __device__ void add(int turn, uint32_t bin, Mass mass) {
-    const auto low = static_cast<uint32_t>(mass);
-    auto high = static_cast<uint32_t>(mass >> 32);
-    if (low != 0 && atomicAdd(&memory_.low[turn][bin], low) + low < low) ++high;
-    if (high != 0) atomicAdd(&memory_.high[turn][bin], high);
+  // Hands the block's value to all ranks; called by the first threads at least, with one value.
+  __device__ void give(int turn, int which, GroupValue value) {
+    if (threadIdx.x < size_) *at(&memory_.given[turn][which][rank_], threadIdx.x) = value;
   }
 
-  // Sets found_bin to the first bin at which the running sum reaches the goal, found_before to the
-  // sum before it. Returns that bin's sum.
+  // Exact whatever the order: a carry is added by whoever causes it.
+  __device__ void add(uint32_t bin, Mass mass) {
+    const auto low = static_cast<uint32_t>(mass);
+    auto high = static_cast<uint32_t>(mass >> 32);
+    if (low != 0 && atomicAdd(&memory_.low[bin], low) + low < low) ++high;
+    if (high != 0) atomicAdd(&memory_.high[bin], high);
+  }
+
+  // The first bin at which the running sum of the group's bins reaches a goal, which follows from
+  // the sum of all. Each block adds up the group's values for a share of the bins.
   template <class Goal>
-  __device__ Mass find_bin(int turn, Goal&& goal_of) {
-    constexpr int kOwn = kBins / kGroupThreads;
-    Mass own[kOwn] = {};
-    for (int r = 0; r < size_; ++r) {
-      const uint32_t *low = at(memory_.low[turn], r), *high = at(memory_.high[turn], r);
+  __device__ FoundBin find_bin(Goal&& goal_of) {
+    constexpr int kMost = kBins / kGroupThreads;
+    const int share = kBins / size_, each = (share + kGroupThreads - 1) / kGroupThreads;
+    const int own_begin = threadIdx.x * each;
+    Mass own[kMost] = {}, sum = 0;
 #pragma unroll
-      for (int i = 0; i < kOwn; ++i) {
-        const int bin = threadIdx.x * kOwn + i;
-        own[i] += static_cast<Mass>(high[bin]) << 32 | low[bin];
-      }
+    for (int i = 0; i < kMost; ++i) {
+      if (i >= each || own_begin + i >= share) continue;
+      own[i] = group_bin(rank_ * share + own_begin + i);
+      sum += own[i];
     }
-    Mass sum = 0;
-    for (const Mass one : own) sum += one;
+    const int turn = next_turn();
     const Mass scanned = warp_scan(sum);
-    auto& warps = memory_.warps[turn].mass;
-    if (threadIdx.x % 32 == 31) warps[threadIdx.x / 32] = scanned;
+    auto& warps = memory_.warps[turn][0];
+    if (threadIdx.x % 32 == 31) warps[threadIdx.x / 32].mass = scanned;
     __syncthreads();
-    Mass before = scanned - sum, whole = 0;
+    Mass before = scanned - sum, block = 0;
     for (int w = 0; w < kGroupWarps; ++w) {
-      if (w == threadIdx.x / 32) before += whole;
-      whole += warps[w];
+      if (w == static_cast<int>(threadIdx.x / 32)) before += block;
+      block += warps[w].mass;
+    }
+    give(turn, 0, GroupValue{block});
+    sync();
+    Mass whole = 0;
+    for (int r = 0; r < size_; ++r) {
+      if (r == rank_) before += whole;
+      whole += memory_.given[turn][0][r].mass;
     }
     const Mass goal = goal_of(whole);
     if (before < goal && goal <= before + sum) {
 #pragma unroll
-      for (int i = 0; i < kOwn; ++i) {
+      for (int i = 0; i < kMost; ++i) {
         if (before < goal && goal <= before + own[i]) {
-          memory_.found_bin = threadIdx.x * kOwn + i;
-          memory_.found_before = before;
-          memory_.found_own = own[i];
+          const FoundBin found{before, own[i], rank_ * share + own_begin + i};
+          for (int r = 0; r < size_; ++r) *at(&memory_.found, r) = found;
         }
         before += own[i];
       }
     }
-    __syncthreads();
-    return memory_.found_own;
+    sync();
+    return memory_.found;
+  }
+
+  // One bin's sum over the ranks.
+  __device__ Mass group_bin(int bin) const {
+    Mass sum = 0;
+#pragma unroll
+    for (int r = 0; r < kGroupBlocks; ++r) {
+      if (r >= size_) continue;
+      sum += static_cast<Mass>(at(memory_.high, r)[bin]) << 32 | at(memory_.low, r)[bin];
+    }
+    return sum;
   }
 
   // The first place of begin .. end at which the running sum is above the goal; one warp.
   template <class Weigh>
   __device__ int walk(int begin, int end, Mass goal, Weigh&& mass) {
+    constexpr int kSteps = 4;  // places of a lane at a time
+    const int lane = threadIdx.x % 32;
     Mass before = 0;
-    for (int i = begin; i < end; i += 32) {
-      const int lane = threadIdx.x % 32;
-      const Mass running = before + warp_scan(i + lane < end ? mass(i + lane) : 0);
+    for (int i = begin; i < end; i += 32 * kSteps) {
+      const int own_begin = i + lane * kSteps;
+      Mass own[kSteps], sum = 0;
+#pragma unroll
+      for (int j = 0; j < kSteps; ++j) {
+        own[j] = own_begin + j < end ? mass(own_begin + j) : 0;
+        sum += own[j];
+      }
+      const Mass running = before + warp_scan(sum);
       const unsigned above = __ballot_sync(0xffffffff, running > goal);
-      if (above != 0) return i + __ffs(static_cast<int>(above)) - 1;
       before = __shfl_sync(0xffffffff, running, 31);
+      if (above == 0) continue;
+      int place = own_begin;
+      Mass reached = running - sum;
+#pragma unroll
+      for (int j = 0; j < kSteps - 1; ++j) {
+        reached += own[j];
+        if (reached <= goal && place == own_begin + j) ++place;
+      }
+      return __shfl_sync(0xffffffff, place, __ffs(static_cast<int>(above)) - 1);
     }
     return end - 1;
   }
