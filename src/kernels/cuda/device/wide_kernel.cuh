@@ -173,7 +173,8 @@ __device__ __forceinline__ void skip_tile(const Places& places, Ring& ring, int3
 }
 
 __device__ __forceinline__ float bend(const Work& work, float x) {
-  return work.curved ? x / (1.0f + __expf(-x * (work.slope + work.cube * x * x))) : x;
+  const float curve = __fdividef(x, 1.0f + __expf(-x * (work.slope + work.cube * x * x)));
+  return work.curved ? curve : x;
 }
 
 template <class T>
