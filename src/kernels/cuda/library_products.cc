@@ -19,8 +19,8 @@ namespace tensormill {
 namespace {
 
 constexpr int kCandidates = 8;
-constexpr int kTries = 3, kRuns = 4;
-constexpr float kClearly = 0.98F;
+constexpr int kTurns = 4, kRuns = 4;
+constexpr float kClearly = 0.97F;
 
 // Where programs keep what they can do without; empty where the user has no such place.
 std::filesystem::path cache_folder() {
@@ -56,41 +56,38 @@ bool read_numbers(const Json& from, Values& to) {
   return true;
 }
 
-// Milliseconds of some runs in a row, the best of a few tries; below 0 where it doesn't run.
-float time_candidate(const LibraryCall& call, const cublasLtMatmulAlgo_t& algorithm,
-                     const CudaContext& context, std::array<cudaEvent_t, 2> events) {
-  if (!call.run(algorithm, context)) return -1;
-  float best = std::numeric_limits<float>::max();
-  for (int i = 0; i < kTries; ++i) {
-    check_cuda(cudaEventRecord(events[0], context.stream), "timing a product");
-    for (int run = 0; run < kRuns; ++run) {
-      if (!call.run(algorithm, context)) return -1;
-    }
-    check_cuda(cudaEventRecord(events[1], context.stream), "timing a product");
-    check_cuda(cudaEventSynchronize(events[1]), "timing a product");
-    float time = 0;
-    check_cuda(cudaEventElapsedTime(&time, events[0], events[1]), "timing a product");
-    best = std::min(best, time);
+// Milliseconds of some runs in a row; the largest number where it doesn't run.
+float time_runs(const LibraryCall& call, const cublasLtMatmulAlgo_t& algorithm,
+                const CudaContext& context, std::array<cudaEvent_t, 2> events) {
+  check_cuda(cudaEventRecord(events[0], context.stream), "timing a product");
+  for (int run = 0; run < kRuns; ++run) {
+    if (!call.run(algorithm, context)) return std::numeric_limits<float>::max();
   }
-  return best;
+  check_cuda(cudaEventRecord(events[1], context.stream), "timing a product");
+  check_cuda(cudaEventSynchronize(events[1]), "timing a product");
+  float time = 0;
+  check_cuda(cudaEventElapsedTime(&time, events[0], events[1]), "timing a product");
+  return time;
 }
 
-// The library's first guess, unless another is clearly faster.
+// The library's first guess, unless another is clearly faster. Candidates take turns, since the
+// GPU's clock changes meanwhile; the first turn only warms up.
 const cublasLtMatmulAlgo_t& fastest(const LibraryCall& call,
                                     const std::vector<cublasLtMatmulAlgo_t>& candidates,
                                     const CudaContext& context) {
   std::array<cudaEvent_t, 2> events{};
   for (cudaEvent_t& event : events) check_cuda(cudaEventCreate(&event), "cudaEventCreate");
-  size_t best = 0;
-  float least = std::numeric_limits<float>::max();
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    const float time = time_candidate(call, candidates[i], context, events);
-    if (time < 0 || time >= least) continue;
-    least = i == 0 ? time * kClearly : time;
-    best = i;
+  std::vector<float> least(candidates.size(), std::numeric_limits<float>::max());
+  for (int turn = 0; turn <= kTurns; ++turn) {
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const float time = time_runs(call, candidates[i], context, events);
+      if (turn > 0) least[i] = std::min(least[i], time);
+    }
   }
   for (cudaEvent_t event : events) cudaEventDestroy(event);
-  return candidates[best];
+  least[0] *= kClearly;
+  return candidates[static_cast<size_t>(std::min_element(least.begin(), least.end()) -
+                                        least.begin())];
 }
 
 bool capturing(const CudaContext& context) {

@@ -264,10 +264,18 @@ bool run_finished(const LinearArgs& args, const CudaContext& context, size_t scr
   return true;
 }
 
+// Whether the wide kernel's tiles of 256 by 256, a pair of multiprocessors each, keep most busy.
+bool fills(const LinearArgs& args, const CudaContext& context) {
+  const int32_t tiles = ((args.live.bound + 255) / 256) * ((args.weight->outputs + 255) / 256);
+  const int32_t pairs = std::max(1, context.multiprocessors / 2);
+  const int32_t rounds = (tiles + pairs - 1) / pairs;
+  return 10 * tiles >= 6 * rounds * pairs;
+}
+
 // Products that end as cuBLASLt can't, in one kernel. False where that doesn't run.
 bool try_wide(const LinearArgs& args, const CudaContext& context) {
   if (args.live.bound < kWideRows || args.addend != nullptr || args.scale != 0 ||
-      args.softcap != 0) {
+      args.softcap != 0 || !fills(args, context)) {
     return false;
   }
   const WideProduct product{*args.weight, 1,        nullptr,    args.in,  args.out,

@@ -45,26 +45,41 @@ CUtensorMap map_of(const void* data, WeightFormat format, int64_t width, int64_t
   return map;
 }
 
-struct Curve {
-  float slope, cube;
-};
-
-// As in wide::Work. The form of GELU that has a tanh is one too: (1 + tanh(y)) / 2 is 1 / (1 +
-// exp(-2 y)).
-Curve curve_of(Activation act) {
-  if (act == Activation::kQuickGelu) return {1.702F, 0};
-  if (act == Activation::kGeluTanh) return {1.5957691F, 0.071354816F};
-  return {1, 0};
+// False for a curve that the kernel doesn't know. The form of GELU that has a tanh is smooth too:
+// (1 + tanh(y)) / 2 is 1 / (1 + exp(-2 y)).
+bool set_curve(Activation act, wide::Work& work) {
+  work.slope = 1;
+  work.cube = 0;
+  work.curve = wide::Curve::kSmooth;
+  switch (act) {
+    case Activation::kNone:
+      work.curve = wide::Curve::kNone;
+      return true;
+    case Activation::kRelu:
+      work.curve = wide::Curve::kRelu;
+      return true;
+    case Activation::kGelu:
+      work.curve = wide::Curve::kGelu;
+      return true;
+    case Activation::kGeluTanh:
+      work.slope = 1.5957691F;
+      work.cube = 0.071354816F;
+      return true;
+    case Activation::kQuickGelu:
+      work.slope = 1.702F;
+      return true;
+    case Activation::kSilu:
+      return true;
+    case Activation::kTanh:
+      return false;
+  }
+  return false;
 }
 
 template <class T, int kCluster>
 void launch_wide(const WideProduct& p, const wide::Work& work, const CudaContext& context) {
   const auto kernel = wide::wide_kernel<T, kCluster>;
-  static const bool allowed = [&] {
-    allow_shared(kernel, wide::kShared);
-    return true;
-  }();
-  static_cast<void>(allowed);
+  allow_shared(kernel, wide::kShared);
   const int64_t packed = packed_row(p.weight.format, p.weight.inner);
   const wide::Maps maps{
       map_of(p.in.x, p.weight.format, p.weight.inner, p.live.bound, p.in.stride, kRows),
@@ -73,8 +88,19 @@ void launch_wide(const WideProduct& p, const wide::Work& work, const CudaContext
   const int32_t tiles = most_tiles(p.live.bound, p.experts, kCluster * kRows) *
                         ((p.weight.outputs + kOutputs - 1) / kOutputs);
   const int32_t clusters = std::min(tiles, context.multiprocessors / kCluster);
-  launch(context, kernel, static_cast<uint32_t>(clusters * kCluster), wide::kThreads, wide::kShared,
-         maps, work);
+  cudaLaunchConfig_t config{};
+  config.gridDim = static_cast<uint32_t>(clusters * kCluster);
+  config.blockDim = wide::kThreads;
+  config.dynamicSmemBytes = wide::kShared;
+  config.stream = context.stream;
+  cudaLaunchAttribute attributes[2]{};
+  attributes[0].id = cudaLaunchAttributeClusterDimension;
+  attributes[0].val.clusterDim = {kCluster, 1, 1};
+  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[1].val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = attributes;
+  config.numAttrs = context.dependent_launch ? 2 : 1;
+  check_cuda(cudaLaunchKernelEx(&config, kernel, maps, work), "cudaLaunchKernelEx");
 }
 
 template <class T>
@@ -97,28 +123,25 @@ bool divides(const void* pointer, int64_t stride, size_t bytes, size_t size) {
 bool runs_wide(const WideProduct& p, const CudaContext& context) {
   const DType type = p.weight.format == WeightFormat::kF16 ? DType::kF16 : DType::kBF16;
   const bool f32_out = p.out.type == DType::kF32;
+  wide::Work work{};
   return context.major == 9 && p.weight.format != WeightFormat::kF32 && p.in.type == type &&
          (f32_out ? !p.gated : p.out.type == type) && p.weight.outputs % 8 == 0 &&
-         (p.act == Activation::kSilu || p.act == Activation::kQuickGelu ||
-          p.act == Activation::kGeluTanh || p.act == Activation::kNone) &&
-         divides(p.in.x, p.in.stride, 16, 2) && divides(p.weight.data, 0, 16, 2) &&
-         divides(p.out.x, p.out.stride, 8, f32_out ? 4 : 2) && divides(p.bias, 0, 8, 4);
+         set_curve(p.act, work) && divides(p.in.x, p.in.stride, 16, 2) &&
+         divides(p.weight.data, 0, 16, 2) && divides(p.out.x, p.out.stride, 8, f32_out ? 4 : 2) &&
+         divides(p.bias, 0, 8, 4);
 }
 
 void run_wide(const WideProduct& p, const CudaContext& context) {
-  const Curve curve = curve_of(p.act);
   wide::Work work{};
+  set_curve(p.act, work);
   work.begin = p.begin;
   work.count = p.live.count;
   work.experts = p.experts;
   work.outputs = p.weight.outputs;
   work.chunks = (p.weight.inner + kDepth - 1) / kDepth;
   work.bias = p.bias;
-  work.curved = p.act != Activation::kNone;
   work.gated = p.gated;
   work.f32_out = p.out.type == DType::kF32;
-  work.slope = curve.slope;
-  work.cube = curve.cube;
   work.out = p.out.x;
   work.out_stride = p.out.stride;
   if (p.weight.format == WeightFormat::kF16) {

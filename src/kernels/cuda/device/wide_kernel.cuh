@@ -22,12 +22,16 @@ struct Maps {
   CUtensorMap in, weight;
 };
 
-// out = act(sum + bias), act(x) = x / (1 + exp(-x (slope + cube x^2))) where `curved` is set.
+// kSmooth: x / (1 + exp(-x (slope + cube x^2))); kGelu: the form with erf.
+enum class Curve : uint8_t { kNone, kRelu, kSmooth, kGelu };
+
+// out = curve(sum + bias), times the next output where it is gated.
 struct Work {
   const int32_t *begin, *count;
   int32_t experts, outputs, chunks;
   const float* bias;
-  bool curved, gated, f32_out;
+  Curve curve;
+  bool gated, f32_out;
   float slope, cube;
   void* out;
   int64_t out_stride;
@@ -173,7 +177,16 @@ __device__ __forceinline__ void skip_tile(const Places& places, Ring& ring, int3
 }
 
 __device__ __forceinline__ float bend(const Work& work, float x) {
-  return work.curved ? x / (1.0f + __expf(-x * (work.slope + work.cube * x * x))) : x;
+  switch (work.curve) {
+    case Curve::kRelu:
+      return fmaxf(x, 0.0f);
+    case Curve::kSmooth:
+      return __fdividef(x, 1.0f + __expf(-x * (work.slope + work.cube * x * x)));
+    case Curve::kGelu:
+      return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    default:
+      return x;
+  }
 }
 
 template <class T>
@@ -202,11 +215,30 @@ __device__ __forceinline__ void exchange(uint32_t (&v)[4]) {
 
 // The bias of a lane's two outputs of eight.
 __device__ __forceinline__ float2 bias_at(const Work& work, int32_t output) {
-  if (work.bias == nullptr || output >= work.outputs) return {0.0f, 0.0f};
+  if (output >= work.outputs) return {0.0f, 0.0f};
   return *reinterpret_cast<const float2*>(work.bias + output);
 }
 
 // A lane's two rows lie 8 apart; sum[4 j ..] are outputs 8 j + 2 * (lane % 4) and the next of both.
+__device__ __forceinline__ void bend_all(const Work& work, const Tile& tile, float (&sum)[128]) {
+  if (work.bias != nullptr) {
+#pragma unroll
+    for (int32_t j = 0; j < 32; ++j) {
+      const float2 bias = bias_at(work, tile.output + 8 * j + 2 * (threadIdx.x % 4));
+      sum[4 * j] += bias.x;
+      sum[4 * j + 1] += bias.y;
+      sum[4 * j + 2] += bias.x;
+      sum[4 * j + 3] += bias.y;
+    }
+  }
+  if (work.curve == Curve::kNone) return;
+#pragma unroll
+  for (int32_t i = 0; i < 128; i += 2) {
+    sum[i] = bend(work, sum[i]);
+    if (!work.gated) sum[i + 1] = bend(work, sum[i + 1]);
+  }
+}
+
 template <class T>
 __device__ __forceinline__ void write_gated(const Work& work, const float (&sum)[128],
                                             const Tile& tile, int32_t local) {
@@ -217,10 +249,8 @@ __device__ __forceinline__ void write_gated(const Work& work, const float (&sum)
     uint32_t v[4];  // of both rows
 #pragma unroll
     for (int32_t i = 0; i < 4; ++i) {
-      const float2 bias = bias_at(work, tile.output + 8 * (j + i) + 2 * lane);
       const float* s = sum + 4 * (j + i);
-      v[i] = pack_pair<T>(bend(work, s[0] + bias.x) * (s[1] + bias.y),
-                          bend(work, s[2] + bias.x) * (s[3] + bias.y));
+      v[i] = pack_pair<T>(s[0] * s[1], s[2] * s[3]);
     }
     exchange(v);
     const int32_t at = tile.output / 2 + 4 * (j + lane);
@@ -240,13 +270,11 @@ __device__ __forceinline__ void write_plain(const Work& work, const float (&sum)
   for (int32_t j = 0; j < 32; ++j) {
     const int32_t at = tile.output + 8 * j + 2 * static_cast<int32_t>(threadIdx.x % 4);
     if (at >= work.outputs) continue;
-    const float2 bias = bias_at(work, at);
 #pragma unroll
     for (int32_t i = 0; i < 2; ++i) {
       if (local + 8 * i >= tile.rows) continue;
       const int64_t to = row + 8 * i * work.out_stride + at;
-      const float x = bend(work, sum[4 * j + 2 * i] + bias.x);
-      const float y = bend(work, sum[4 * j + 2 * i + 1] + bias.y);
+      const float x = sum[4 * j + 2 * i], y = sum[4 * j + 2 * i + 1];
       if (work.f32_out) {
         *reinterpret_cast<float2*>(static_cast<float*>(work.out) + to) = {x, y};
       } else {
@@ -272,6 +300,7 @@ __device__ void multiply_all(const Schedule<kCluster>& schedule, const Places& p
       continue;
     }
     multiply_tile<T, kCluster>(sum, places, ring, work.chunks, group);
+    bend_all(work, tile, sum);
     if (work.gated) {
       write_gated<T>(work, sum, tile, local);
     } else {
@@ -282,7 +311,7 @@ __device__ void multiply_all(const Schedule<kCluster>& schedule, const Places& p
 #endif
 
 template <class T, int kCluster>
-__global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
+__global__ void __launch_bounds__(kThreads, 1)
     wide_kernel(const __grid_constant__ Maps maps, const __grid_constant__ Work work) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ uint8_t memory[];
