@@ -80,32 +80,31 @@ __global__ void __launch_bounds__(kTakeThreads) take_rows(const ExpertsArgs args
   }
 }
 
-template <class T, int32_t tiles>
-void run_few(const ExpertProduct& p, const int32_t* only, bool pieces, int32_t places,
-             const CudaContext& context) {
-  const int32_t most = only != nullptr ? places : most_tiles(places, p.experts, 8 * tiles);
-  const dim3 grid(static_cast<uint32_t>((p.outputs + kExpertOutputs - 1) / kExpertOutputs),
-                  static_cast<uint32_t>(most));
-  launch(context, multiply_few<T, tiles>, grid, 32 * kExpertWarps, 0, p, only, pieces);
-}
-
 bool in_pieces(const ExpertProduct& p) {
   return reinterpret_cast<uintptr_t>(p.in.x) % 16 == 0 && p.in.stride % 8 == 0 && p.inner % 8 == 0;
 }
 
+template <class T, int32_t tiles>
+void run_few(const ExpertProduct& p, const ExpertsArgs& args, const CudaContext& context) {
+  const int32_t places = args.live.bound * args.active;
+  const dim3 grid(static_cast<uint32_t>((p.outputs + kExpertOutputs - 1) / kExpertOutputs),
+                  static_cast<uint32_t>(most_tiles(places, p.experts, 8 * tiles)));
+  launch(context, multiply_few<T, tiles>, grid, 32 * kExpertWarps, 0, p, in_pieces(p));
+}
+
 template <class T>
 void run_product(const ExpertProduct& p, const ExpertsArgs& args, const CudaContext& context) {
-  const int32_t rows = args.live.bound, places = rows * args.active;
+  const int32_t rows = args.live.bound;
   if constexpr (sizeof(T) == 4) {
     const dim3 grid(static_cast<uint32_t>((p.outputs + kPlainTile - 1) / kPlainTile),
-                    static_cast<uint32_t>(most_tiles(places, p.experts, kPlainTile)));
+                    static_cast<uint32_t>(most_tiles(rows * args.active, p.experts, kPlainTile)));
     launch(context, multiply_plain<T>, grid, kPlainTile * kPlainTile, 0, p);
   } else if (rows <= 8) {
-    run_few<T, 1>(p, rows == 1 ? args.routes.expert : nullptr, in_pieces(p), places, context);
+    run_few<T, 1>(p, args, context);
   } else if (rows <= 16) {
-    run_few<T, 2>(p, nullptr, in_pieces(p), places, context);
+    run_few<T, 2>(p, args, context);
   } else {
-    run_few<T, 4>(p, nullptr, in_pieces(p), places, context);
+    run_few<T, 4>(p, args, context);
   }
 }
 
@@ -127,6 +126,19 @@ ExpertProduct product_of(const Packed& weight, const ExpertsArgs& args) {
   return p;
 }
 
+// A single row needs no sorting: its pairs are the places.
+template <class T>
+void run_one_row(const ExpertsArgs& args, const ExpertProduct& first, const ExpertProduct& second,
+                 const CudaContext& context) {
+  constexpr int32_t kBlockOutputs = 4 * kExpertWarps;
+  const dim3 grid(static_cast<uint32_t>((first.outputs + kBlockOutputs - 1) / kBlockOutputs),
+                  static_cast<uint32_t>(args.active));
+  launch(context, multiply_one_row<T>, grid, 32 * kExpertWarps, 0, args, first);
+  const int32_t parts = std::max(1, kOneRowWarps / 2 / args.active);
+  launch(context, finish_one_row<T>, static_cast<uint32_t>((second.outputs + 3) / 4),
+         static_cast<uint32_t>(32 * parts * args.active), 0, args, second, parts);
+}
+
 template <class T>
 void run(const ExpertsArgs& args, const CudaContext& context) {
   ExpertProduct first = product_of(args.first, args);
@@ -135,20 +147,16 @@ void run(const ExpertsArgs& args, const CudaContext& context) {
   first.out = args.inner;
   first.act = args.act;
   first.gated = args.gated;
-  run_product<T>(first, args, context);
   ExpertProduct second = product_of(args.second, args);
   second.in = args.inner;
   second.out = {args.value, DType::kF32, args.second.outputs};
   if constexpr (sizeof(T) == 2) {
-    if (args.live.bound == 1 && args.active <= kOneRowWarps) {
-      const int32_t parts = kOneRowWarps / args.active;
-      const auto blocks =
-          static_cast<uint32_t>((second.outputs + kExpertOutputs - 1) / kExpertOutputs);
-      launch(context, finish_one_row<T>, blocks, static_cast<uint32_t>(32 * parts * args.active), 0,
-             args, second, parts, in_pieces(second));
-      return;
+    if (args.live.bound == 1 && args.active <= kOneRowWarps && in_pieces(first) &&
+        in_pieces(second)) {
+      return run_one_row<T>(args, first, second, context);
     }
   }
+  run_product<T>(first, args, context);
   run_product<T>(second, args, context);
   run_sums(args, context);
 }

@@ -12,7 +12,7 @@ namespace tensormill {
 namespace {
 
 constexpr size_t kLibraryScratch = size_t{32} << 20;  // what cuBLASLt wants on sm_90
-constexpr int32_t kWideRows = 256;  // from so many on a kernel with 256 rows at a time pays
+constexpr int32_t kWideRows = 320;  // from so many on a kernel with 256 rows at a time pays
 constexpr int32_t kFinishThreads = 256;
 constexpr int32_t kWholeTiles = 256;  // rows of a range: cuBLASLt's tiles divide it
 constexpr int32_t kTile = 32;         // of the plain kernel

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int32_t kRowWarps = 4;     // rows of a block that only chooses
 constexpr int32_t kPlaceWarps = 32;  // of a block that places one expert's rows
-constexpr int32_t kFewPairs = 256;   // of rows and experts that one block chooses and places
+constexpr int32_t kFewPairs = 64;    // of rows and experts that one block chooses and places
 constexpr int32_t kAhead = 4;        // loads of a lane in flight
 constexpr int32_t kNobody = 0x7fffffff;
 

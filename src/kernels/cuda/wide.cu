@@ -127,7 +127,8 @@ bool runs_wide(const WideProduct& p, const CudaContext& context) {
   return context.major == 9 && p.weight.format != WeightFormat::kF32 && p.in.type == type &&
          (f32_out ? !p.gated : p.out.type == type) && p.weight.outputs % 8 == 0 &&
          set_curve(p.act, work) && divides(p.in.x, p.in.stride, 16, 2) &&
-         divides(p.weight.data, 0, 16, 2) && divides(p.out.x, p.out.stride, 8, f32_out ? 4 : 2) &&
+         divides(p.weight.data, 0, 16, 2) &&
+         divides(p.out.x, p.out.stride, f32_out || p.gated ? 8 : 16, f32_out ? 4 : 2) &&
          divides(p.bias, 0, 8, 4);
 }
 

@@ -262,24 +262,37 @@ __device__ __forceinline__ void write_gated(const Work& work, const float (&sum)
   }
 }
 
-template <class T>
-__device__ __forceinline__ void write_plain(const Work& work, const float (&sum)[128],
-                                            const Tile& tile, int32_t local) {
-  const int64_t row = int64_t{tile.first + local} * work.out_stride;
+__device__ __forceinline__ void write_floats(const Work& work, const float (&sum)[128],
+                                             const Tile& tile, int32_t local) {
+  float* out = static_cast<float*>(work.out) + int64_t{tile.first + local} * work.out_stride;
 #pragma unroll
   for (int32_t j = 0; j < 32; ++j) {
     const int32_t at = tile.output + 8 * j + 2 * static_cast<int32_t>(threadIdx.x % 4);
     if (at >= work.outputs) continue;
+    const float2 first = {sum[4 * j], sum[4 * j + 1]}, second = {sum[4 * j + 2], sum[4 * j + 3]};
+    if (local < tile.rows) *reinterpret_cast<float2*>(out + at) = first;
+    if (local + 8 < tile.rows) *reinterpret_cast<float2*>(out + 8 * work.out_stride + at) = second;
+  }
+}
+
+template <class T>
+__device__ __forceinline__ void write_halves(const Work& work, const float (&sum)[128],
+                                             const Tile& tile, int32_t local) {
 #pragma unroll
-    for (int32_t i = 0; i < 2; ++i) {
-      if (local + 8 * i >= tile.rows) continue;
-      const int64_t to = row + 8 * i * work.out_stride + at;
-      const float x = sum[4 * j + 2 * i], y = sum[4 * j + 2 * i + 1];
-      if (work.f32_out) {
-        *reinterpret_cast<float2*>(static_cast<float*>(work.out) + to) = {x, y};
-      } else {
-        *reinterpret_cast<uint32_t*>(static_cast<T*>(work.out) + to) = pack_pair<T>(x, y);
+  for (int32_t row = 0; row < 2; ++row) {
+    T* out = static_cast<T*>(work.out) + int64_t{tile.first + local + 8 * row} * work.out_stride;
+#pragma unroll
+    for (int32_t j = 0; j < 32; j += 4) {
+      uint32_t v[4];
+#pragma unroll
+      for (int32_t i = 0; i < 4; ++i) {
+        const float* s = sum + 4 * (j + i) + 2 * row;
+        v[i] = pack_pair<T>(s[0], s[1]);
       }
+      exchange(v);
+      const int32_t at = tile.output + 8 * (j + static_cast<int32_t>(threadIdx.x % 4));
+      if (at >= work.outputs || local + 8 * row >= tile.rows) continue;
+      *reinterpret_cast<uint4*>(out + at) = {v[0], v[1], v[2], v[3]};
     }
   }
 }
@@ -303,8 +316,10 @@ __device__ void multiply_all(const Schedule<kCluster>& schedule, const Places& p
     bend_all(work, tile, sum);
     if (work.gated) {
       write_gated<T>(work, sum, tile, local);
+    } else if (work.f32_out) {
+      write_floats(work, sum, tile, local);
     } else {
-      write_plain<T>(work, sum, tile, local);
+      write_halves<T>(work, sum, tile, local);
     }
   }
 }
