@@ -22,7 +22,7 @@ constexpr int kHeads = 8;         // query heads of a block, the columns of a te
 constexpr int kTile = 16;         // keys of a tile, its rows
 constexpr int kLeastTiles = 16;   // of a share, where there are several
 constexpr int kMaxShares = 64;    // of a sequence
-constexpr int kMaxCluster = 16;   // shares of a sequence that meet in a cluster
+constexpr int kEarlyIds = 256;    // of a sequence, loaded before its keys are known
 constexpr int kMaxBlocks = 1024;  // of a launch with several shares
 constexpr unsigned kAllLanes = 0xffffffffu;
 
@@ -45,19 +45,32 @@ struct Shape {
                 value_run * value_chunks == value_pieces);
 };
 
+// n / d as a product, for n * d below 2^32.
+struct Divisor {
+  uint64_t factor;
+
+  explicit Divisor(int d) : factor(((uint64_t{1} << 32) + d - 1) / d) {}
+  __device__ __forceinline__ int divide(int n) const {
+    return static_cast<int>((n * factor) >> 32);
+  }
+};
+
 struct DecodeArgs {
   AttentionArgs attention;
-  float* scratch;       // partial results of blocks, unless they meet in clusters
-  int32_t* counters;    // [sequences, head groups]
-  int32_t part, stats;  // floats of a partial result, and before its maxima and sums
-  bool cluster;         // the shares of a sequence are one
+  float* scratch;     // a partial result for each block
+  int32_t* counters;  // [sequences, head groups]
+  int32_t part;       // floats of a partial result
+  int32_t group;      // query heads of a kv head
+  Divisor groups;     // blocks that share a kv head
+  Divisor splits;     // shares of a sequence at most
 };
 
 // What a block works on.
 struct Work {
   int32_t sequence, row, kv_head, head, heads;  // first query head, how many
-  int32_t position, begin, end, shares;         // tiles of this share by number in `tiles`
-  int32_t early;                                // of each lane: an id at the table's beginning
+  int32_t position, begin, end;                 // tiles of this share by number in `tiles`
+  int32_t share;                                // tiles of each
+  const int32_t *table, *early;  // block ids; the first kEarlyIds of them in shared memory
   SeenKeys seen;
   SeenBlocks tiles;
 };
@@ -82,46 +95,71 @@ struct Result {
 };
 
 // What the launch alone says of a block's work.
-__device__ __forceinline__ void find_heads(const AttentionArgs& args, Work& work) {
-  const int group = args.heads / args.kv_heads, groups = (group + kHeads - 1) / kHeads;
+__device__ __forceinline__ void find_heads(const DecodeArgs& decode, Work& work) {
   work.sequence = blockIdx.z;
-  work.kv_head = blockIdx.y / groups;
-  const int first = blockIdx.y % groups * kHeads;
-  work.head = work.kv_head * group + first;
-  work.heads = min(group - first, kHeads);
+  work.kv_head = decode.groups.divide(blockIdx.y);
+  work.head = work.kv_head * decode.group +
+              (blockIdx.y - work.kv_head * ((decode.group + kHeads - 1) / kHeads)) * kHeads;
+  work.heads = min((work.kv_head + 1) * decode.group - work.head, kHeads);
+}
+
+// Copies block ids to shared memory; they are there after finish_copies() and a barrier.
+__device__ __forceinline__ void copy_ids(const int32_t* from, int count, int32_t* to) {
+  for (int i = threadIdx.x; i < count; i += blockDim.x) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(
+                     static_cast<uint32_t>(__cvta_generic_to_shared(to + i))),
+                 "l"(from + i)
+                 : "memory");
+  }
+}
+__device__ __forceinline__ void finish_copies() {
+  asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
 // The rest; false where the block has nothing to do.
-__device__ __forceinline__ bool find_share(const AttentionArgs& args, Work& work) {
-  // All at once: none of these loads waits for another.
-  const int32_t* table = args.kv.table + static_cast<int64_t>(work.sequence) * args.kv.table_stride;
+__device__ __forceinline__ bool find_share(const DecodeArgs& decode, int32_t* early, Work& work) {
+  const AttentionArgs& args = decode.attention;
+  // The loads from here on don't wait for each other.
+  work.table = args.kv.table + static_cast<int64_t>(work.sequence) * args.kv.table_stride;
+  copy_ids(work.table, min(args.kv.table_stride, kEarlyIds), early);
+  work.early = early;
   const int32_t sequences = load_now(args.sequences.count);
   const int32_t keys = load_now(args.keys + work.sequence);
   const int32_t next = load_now(args.row_begin + work.sequence + 1);
   work.row = load_now(args.row_begin + work.sequence);
-  work.early = load_now(table + min(static_cast<int>(threadIdx.x) % 32, args.kv.table_stride - 1));
-  if (work.sequence >= sequences || next - work.row != 1) return false;
+  if ((work.sequence >= sequences) | (next - work.row != 1) | (keys < 1)) return false;
   work.position = keys - 1;
   work.seen = seen_keys(args.score, work.sequence, work.position, keys);
   work.tiles = seen_blocks(work.seen, kTile);
-  const int count = work.tiles.count, splits = gridDim.x;
-  const int share = max((count + splits - 1) / splits, kLeastTiles);
-  work.shares = max((count + share - 1) / share, 1);
-  work.begin = blockIdx.x * share;
-  work.end = min(work.begin + share, count);
-  return static_cast<int>(blockIdx.x) < work.shares;
+  const int count = work.tiles.count, first = blockIdx.x;
+  work.share = max(decode.splits.divide(count + gridDim.x - 1), kLeastTiles);
+  work.begin = first * work.share;
+  work.end = min(work.begin + work.share, count);
+  return first == 0 || work.begin < count;
+}
+
+// This lane's first elements of a kv head's block 0.
+template <class T>
+struct Lane {
+  const T *k, *v;
+};
+
+template <class T>
+__device__ __forceinline__ Lane<T> find_lane(const AttentionArgs& args, const Work& work,
+                                             int lane) {
+  const int g = lane / 4, t = lane % 4;
+  const KvView& kv = args.kv;
+  return {static_cast<const T*>(kv.k) + work.kv_head * kv.k_stride.head + g * args.dim + 8 * t,
+          static_cast<const T*>(kv.v) + work.kv_head * kv.v_stride.head + 2 * t * args.value_dim +
+              8 * g};
 }
 
 template <class T>
-__device__ __forceinline__ Tile<T> find_tile(const AttentionArgs& args, const Work& work, int i,
-                                             int32_t id, int lane) {
+__device__ __forceinline__ Tile<T> find_tile(const AttentionArgs& args, const Work& work,
+                                             const Lane<T>& lane, int i, int32_t id) {
   const int32_t first = work.tiles.block(i) * kTile, token = first % kBlockTokens;
-  const int g = lane / 4, t = lane % 4;
-  const KvView& kv = args.kv;
-  return {static_cast<const T*>(kv.k) + id * kv.k_stride.block + work.kv_head * kv.k_stride.head +
-              (token + g) * args.dim + 8 * t,
-          static_cast<const T*>(kv.v) + id * kv.v_stride.block + work.kv_head * kv.v_stride.head +
-              (token + 2 * t) * args.value_dim + 8 * g,
+  return {lane.k + id * args.kv.k_stride.block + token * args.dim,
+          lane.v + id * args.kv.v_stride.block + token * args.value_dim,
           i < work.end ? min(work.seen.end - first, kTile) : 0};
 }
 
@@ -193,12 +231,19 @@ __device__ __forceinline__ void soften(const AttentionArgs& args, const Work& wo
                                        Result<S>& result) {
   float x[4], keep[2];
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const int key = tile * kTile + lane / 4 + i / 2 * 8;
-    x[i] = work.seen.holds(key)
-               ? score_of(args.score, bias[i % 2], sum[0][i] + sum[1][i], key, work.position)
-               : -INFINITY;
+  for (int i = 0; i < 4; ++i) x[i] = sum[0][i] + sum[1][i];
+  const int key = tile * kTile + lane / 4;
+  if (args.score.softcap == 0 && args.score.slopes == nullptr) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) x[i] *= args.score.scale;
+  } else {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      x[i] = score_of(args.score, bias[i % 2], x[i], key + i / 2 * 8, work.position);
+    }
   }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) x[i] = work.seen.holds(key + i / 2 * 8) ? x[i] : -INFINITY;
   bool grows = false;
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
@@ -275,19 +320,20 @@ struct Step {
 
 // A warp's tiles of the share.
 template <class S>
-__device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work, uint4* queries,
+__device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work,
+                                     const Lane<typename S::Type>& place, uint4* queries,
                                      Result<S>& result) {
   using T = typename S::Type;
   const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
-  const int32_t* table = args.kv.table + static_cast<int64_t>(work.sequence) * args.kv.table_stride;
   const auto id_of = [&](int i) {
-    if (i >= work.end) return 0;
-    const int block = work.tiles.block(i) / (kBlockTokens / kTile);
-    return block < 32 ? __shfl_sync(kAllLanes, work.early, block) : table[block];
+    const int block = work.tiles.block(min(i, work.end - 1)) / (kBlockTokens / kTile);
+    return (block < kEarlyIds ? work.early : work.table)[block];
   };
+  finish_copies();
+  __syncthreads();
   int i = work.begin + static_cast<int>(threadIdx.x) / 32;
   int32_t next_id = id_of(i + warps);
-  Tile<T> tile = find_tile<T>(args, work, i, id_of(i), lane);
+  Tile<T> tile = find_tile(args, work, place, i, id_of(i));
   Buffers<S> buffers;
   load_chunk<S, 0>(args, tile, lane, buffers.chunk[0]);
   load_chunk<S, 1>(args, tile, lane, buffers.chunk[1]);
@@ -300,7 +346,7 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
   }
   __syncthreads();
   for (; i < work.end; i += warps) {
-    const Tile<T> next = find_tile<T>(args, work, i + warps, next_id, lane);
+    const Tile<T> next = find_tile(args, work, place, i + warps, next_id);
     next_id = id_of(i + 2 * warps);
     float sum[2][4] = {};
     uint32_t weight[2];
@@ -310,55 +356,62 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
   }
 }
 
-// A warp's, a block's or several blocks' result for four elements of a head.
-struct Merged {
+// Four elements of a head, not yet divided by the sum, and the head's maximum and sum: of a warp, a
+// block or several.
+struct Part {
   float4 value;
-  float maximum, sum;
+  float2 stat;
 };
 
-// Merges `count` parts in order; from(i) is where part i begins. kTogether of them are loaded at
-// once.
-template <int kTogether, class From>
-__device__ __forceinline__ Merged merge_parts(int count, int column, int head, int stats,
-                                              From&& from) {
-  Merged merged{{0, 0, 0, 0}, -INFINITY, 0};
+// Merges parts in order; load(i) is part i. kTogether of them are loaded at once.
+template <int kTogether, class Load>
+__device__ __forceinline__ Part merge_parts(int count, Load&& load) {
+  Part all{{0, 0, 0, 0}, {-INFINITY, 0}};
   for (int begin = 0; begin < count; begin += kTogether) {
-    float4 value[kTogether];
-    float2 stat[kTogether];
-    float top = merged.maximum;
+    Part part[kTogether];
+    float top = all.stat.x;
 #pragma unroll
-    for (int i = 0; i < kTogether; ++i) {
-      const float* part = from(min(begin + i, count - 1));
-      value[i] = reinterpret_cast<const float4*>(part)[column];
-      stat[i] = reinterpret_cast<const float2*>(part + stats)[head];
-    }
+    for (int i = 0; i < kTogether; ++i) part[i] = load(min(begin + i, count - 1));
 #pragma unroll
-    for (int i = 0; i < kTogether; ++i) top = fmaxf(top, stat[i].x);
-    const float base = top == -INFINITY ? 0.0f : top, keep = __expf(merged.maximum - base);
-    float4& sum = merged.value;
+    for (int i = 0; i < kTogether; ++i) top = fmaxf(top, part[i].stat.x);
+    const float base = top == -INFINITY ? 0.0f : top, keep = __expf(all.stat.x - base);
+    float4& sum = all.value;
     sum = {sum.x * keep, sum.y * keep, sum.z * keep, sum.w * keep};
-    merged.sum *= keep;
-    merged.maximum = top;
+    all.stat = {top, all.stat.y * keep};
 #pragma unroll
     for (int i = 0; i < kTogether; ++i) {
-      const float scale = begin + i < count ? __expf(stat[i].x - base) : 0.0f;
-      const float4& x = value[i];
+      const float scale = begin + i < count ? __expf(part[i].stat.x - base) : 0.0f;
+      const float4& x = part[i].value;
       sum = {fmaf(x.x, scale, sum.x), fmaf(x.y, scale, sum.y), fmaf(x.z, scale, sum.z),
              fmaf(x.w, scale, sum.w)};
-      merged.sum = fmaf(stat[i].y, scale, merged.sum);
+      all.stat.y = fmaf(part[i].stat.y, scale, all.stat.y);
     }
   }
-  return merged;
+  return all;
 }
 
-// Leaves a warp's result in its part of shared memory: values [heads, value_dim], then maximum and
+// A block's result lies as values [columns] of four, then a maximum and sum for each.
+__device__ __forceinline__ Part load_part(const float* from, int columns, int i) {
+  return {reinterpret_cast<const float4*>(from)[i],
+          reinterpret_cast<const float2*>(from + 4 * columns)[i]};
+}
+__device__ __forceinline__ void store_part(float* to, int columns, int i, const Part& part) {
+  reinterpret_cast<float4*>(to)[i] = part.value;
+  reinterpret_cast<float2*>(to + 4 * columns)[i] = part.stat;
+}
+
+__device__ __forceinline__ int warp_floats(const Work& work, int value_dim) {
+  return work.heads * value_dim + 2 * kHeads;
+}
+
+// Leaves a warp's result in its place of shared memory: values [heads, value_dim], then maximum and
 // sum of each head.
 template <class S>
-__device__ __forceinline__ void leave(const DecodeArgs& decode, const Work& work,
+__device__ __forceinline__ void leave(const AttentionArgs& args, const Work& work,
                                       const Result<S>& result, float* parts) {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  const int value_dim = decode.attention.value_dim;
-  float* part = parts + static_cast<int>(threadIdx.x) / 32 * decode.part;
+  const int value_dim = args.value_dim;
+  float* part = parts + static_cast<int>(threadIdx.x) / 32 * warp_floats(work, value_dim);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     float sum = result.sum[h];
@@ -367,7 +420,7 @@ __device__ __forceinline__ void leave(const DecodeArgs& decode, const Work& work
     const int head = 2 * t + h;
     if (head >= work.heads) continue;
     if (g == 0) {
-      reinterpret_cast<float2*>(part + decode.stats)[head] = {result.maximum[h], sum};
+      reinterpret_cast<float2*>(part + work.heads * value_dim)[head] = {result.maximum[h], sum};
     }
 #pragma unroll
     for (int i = 0; i < S::value_pieces * 4; i += 2) {
@@ -394,66 +447,46 @@ __device__ __forceinline__ bool arrive_last(int32_t* counter, int shares) {
   return arrived == shares - 1;
 }
 
-__device__ __forceinline__ void meet_cluster() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
-#endif
-}
-
-// The same place of shared memory in another block of the cluster.
-__device__ __forceinline__ const float* in_block(const float* place, int block) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm("mapa.u64 %0, %0, %1;" : "+l"(place) : "r"(block));
-#endif
-  return place;
-}
-
 __device__ __forceinline__ void write(const AttentionArgs& args, const Work& work, int column,
-                                      const Merged& merged) {
+                                      const Part& part) {
   const int64_t at =
       work.row * args.out.stride + static_cast<int64_t>(work.head) * args.value_dim + 4 * column;
-  const float scale = merged.sum > 0 ? 1.0f / merged.sum : 0.0f;
-  const float x[4] = {merged.value.x, merged.value.y, merged.value.z, merged.value.w};
+  const float scale = part.stat.y > 0 ? 1.0f / part.stat.y : 0.0f;
+  const float x[4] = {part.value.x, part.value.y, part.value.z, part.value.w};
 #pragma unroll
   for (int i = 0; i < 4; ++i) store_as(args.out.x, args.out.type, at + i, x[i] * scale);
 }
 
-// Adds up the warps' results, then the shares'.
-__device__ __forceinline__ void merge(const DecodeArgs& decode, const Work& work, float* parts) {
+// Adds up the warps' results, then the blocks'.
+__device__ __forceinline__ void merge(const DecodeArgs& decode, const Work& work,
+                                      const float* parts) {
   const AttentionArgs& args = decode.attention;
-  const int warps = blockDim.x / 32, columns = work.heads * args.value_dim / 4;
+  const int columns = work.heads * args.value_dim / 4, floats = warp_floats(work, args.value_dim);
   const int item = blockIdx.z * gridDim.y + blockIdx.y;
   float* scratch = decode.scratch + static_cast<int64_t>(item) * gridDim.x * decode.part;
-  float* own = decode.cluster ? parts + warps * decode.part : scratch + blockIdx.x * decode.part;
+  const int warps = min(static_cast<int>(blockDim.x) / 32, work.end - work.begin);
+  const bool lone = work.tiles.count <= work.share;
   for (int i = threadIdx.x; i < columns; i += blockDim.x) {
     const int head = 4 * i / args.value_dim;
-    const Merged merged = merge_parts<4>(min(warps, work.end - work.begin), i, head, decode.stats,
-                                         [&](int w) { return parts + w * decode.part; });
-    if (work.shares == 1) {
-      write(args, work, i, merged);
-      continue;
-    }
-    reinterpret_cast<float4*>(own)[i] = merged.value;
-    if (4 * i == head * args.value_dim) {
-      reinterpret_cast<float2*>(own + decode.stats)[head] = {merged.maximum, merged.sum};
+    const Part part = merge_parts<4>(warps, [&](int w) -> Part {
+      const float* from = parts + w * floats;
+      return {reinterpret_cast<const float4*>(from)[i],
+              reinterpret_cast<const float2*>(from + 4 * columns)[head]};
+    });
+    if (lone) {
+      write(args, work, i, part);
+    } else {
+      store_part(scratch + blockIdx.x * decode.part, columns, i, part);
     }
   }
-  if (work.shares == 1) return;
-  int begin = 0, end = columns;
-  if (decode.cluster) {  // each block merges some of the elements
-    begin = columns * blockIdx.x / work.shares;
-    end = columns * (blockIdx.x + 1) / work.shares;
-    meet_cluster();
-  } else if (!arrive_last(decode.counters + item, work.shares)) {
-    return;
-  }
-  for (int i = begin + threadIdx.x; i < end; i += blockDim.x) {
-    write(args, work, i,
-          merge_parts<16>(work.shares, i, 4 * i / args.value_dim, decode.stats, [&](int s) {
-            return decode.cluster ? in_block(own, s) : scratch + s * decode.part;
+  if (lone) return;
+  const int shares = (work.tiles.count + work.share - 1) / work.share;
+  if (!arrive_last(decode.counters + item, shares)) return;
+  for (int i = threadIdx.x; i < columns; i += blockDim.x) {
+    write(args, work, i, merge_parts<16>(shares, [&](int s) {
+            return load_part(scratch + s * decode.part, columns, i);
           }));
   }
-  if (decode.cluster) meet_cluster();  // nobody leaves while others read its memory
 }
 
 template <class S>
@@ -463,59 +496,58 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
   release_next();
   const AttentionArgs& args = decode.attention;
   Work work;
-  find_heads(args, work);
+  find_heads(decode, work);
+  const auto place = find_lane<typename S::Type>(args, work, threadIdx.x % 32);
   wait_for_previous();
-  if (!find_share(args, work)) return;
+  __shared__ int32_t early[kEarlyIds];
+  if (!find_share(decode, early, work)) return;
   Result<S> result{{-INFINITY, -INFINITY}, {}, {}};
-  walk<S>(args, work, memory, result);
+  walk<S>(args, work, place, memory, result);
   auto* parts = reinterpret_cast<float*>(memory + S::key_pieces * 32);
-  leave<S>(decode, work, result, parts);
+  leave<S>(args, work, result, parts);
   __syncthreads();
   merge(decode, work, parts);
 }
 
 struct Plan {
   int warps, splits;
-  bool cluster;
 };
 
 // Few pieces of work: one large block for each multiprocessor. More: small blocks that share one,
 // in numbers that give all multiprocessors about as much.
-Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items, int max_warps) {
+Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items) {
+  constexpr int kLargeWarps = 8, kSmallWarps = 4, kSmallBlocks = 2;
   const int chips = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);
-  const int splits = std::min(chips / items, most);
-  const bool cluster = context.major >= 9 && splits > 1 && splits <= kMaxCluster;
-  if (items * (chips / items) * 8 >= chips * 7) return {max_warps, splits, cluster};
-  constexpr int kSmallWarps = 4, kSmallBlocks = 2;
+  const int splits = chips / items;
+  if (items * splits * 8 >= chips * 7) return {kLargeWarps, std::min(splits, most)};
   for (int s = 1; s <= most && items * s <= kMaxBlocks; ++s) {
     const int blocks = items * s, rounds = (blocks + chips - 1) / chips;
-    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * chips * 7) return {kSmallWarps, s, false};
+    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * chips * 7) return {kSmallWarps, s};
   }
-  return {items <= chips ? max_warps : kSmallWarps, 1, false};
+  return {items <= chips ? kLargeWarps : kSmallWarps, 1};
 }
 
 template <class S>
 void launch_decode(const AttentionArgs& args, CudaContext& context) {
   const int group = args.heads / args.kv_heads, groups = (group + kHeads - 1) / kHeads;
   const int rows = args.kv_heads * groups, items = args.sequences.bound * rows;
-  const Plan plan = make_plan(args, context, items, S::warps);
-  const int stats = std::min(group, kHeads) * args.value_dim, part = stats + kHeads * 2;
+  const Plan plan = make_plan(args, context, items);
+  const int values = std::min(group, kHeads) * args.value_dim;
   const size_t shared =
-      S::key_pieces * 32 * sizeof(uint4) + sizeof(float) * (plan.warps + plan.cluster) * part;
+      S::key_pieces * 32 * sizeof(uint4) + sizeof(float) * plan.warps * (values + 2 * kHeads);
   constexpr size_t kFreeShared = 48 << 10;
   if (shared > kFreeShared) allow_shared(decode_kernel<S>, shared);
-  if (plan.cluster && plan.splits > 8) {
-    check_cuda(
-        cudaFuncSetAttribute(decode_kernel<S>, cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
-        "cudaFuncSetAttribute");
-  }
-  const DecodeArgs decode{
-      args, static_cast<float*>(args.scratch), context.counters, part, stats, plan.cluster};
-  launch_clusters(context, plan.cluster ? plan.splits : 1, decode_kernel<S>,
-                  dim3(plan.splits, rows, args.sequences.bound), dim3(plan.warps * 32), shared,
-                  decode);
+  const DecodeArgs decode{args,
+                          static_cast<float*>(args.scratch),
+                          context.counters,
+                          values / 2 * 3,
+                          group,
+                          Divisor(groups),
+                          Divisor(plan.splits)};
+  launch(context, decode_kernel<S>, dim3(plan.splits, rows, args.sequences.bound),
+         dim3(plan.warps * 32), shared, decode);
 }
 
 // Calls f with the smallest shape that holds the arguments; false where there is none.
@@ -555,7 +587,7 @@ void cuda_attention_decode(const AttentionArgs& args, CudaContext& context) {
 
 size_t decode_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t) {
   const int64_t items = std::min<int64_t>(kMaxBlocks, int64_t{rows} * heads * kMaxShares);
-  return sizeof(float) * static_cast<size_t>(items) * kHeads * (value_dim + 2);
+  return sizeof(float) * static_cast<size_t>(items) * kHeads * value_dim / 2 * 3;
 }
 
 }  // namespace tensormill

@@ -10,7 +10,7 @@
 namespace tensormill {
 namespace {
 
-constexpr int kWarps = 4;
+constexpr int kWarps = 8;
 constexpr int kTogether = 4;  // keys whose products are summed at once
 constexpr unsigned kAllLanes = 0xffffffffu;
 
