@@ -59,7 +59,7 @@ struct Weights {
 };
 
 Weights make_weights(WeightFormat format, int outputs, int inner) {
-  const size_t bytes = packed_bytes(format, outputs, inner);
+  const size_t bytes = panel_bytes(format, outputs, inner);
   Weights all;
   std::mt19937 random(1);
   for (size_t i = 0; i < std::max<size_t>(2, (size_t{256} << 20) / bytes); ++i) {
@@ -77,7 +77,7 @@ Weights make_weights(WeightFormat format, int outputs, int inner) {
 void bench_linear(const KernelTable& kernels, ThreadTeam& team, WeightFormat format, int outputs,
                   int inner, const char* name) {
   const Weights weights = make_weights(format, outputs, inner);
-  const size_t bytes = packed_bytes(format, outputs, inner);
+  const size_t bytes = panel_bytes(format, outputs, inner);
   const DType type = format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32;
   for (const int rows : {1, 4, 16, 128, 512}) {
     Buffer in(static_cast<size_t>(rows) * inner * dtype_size(type), "in");
@@ -142,8 +142,7 @@ void bench_attention(const KernelTable& kernels, ThreadTeam& team, int heads, in
   std::iota(table.begin(), table.end(), 0);
   const int32_t begin[] = {0, rows}, one = 1;
   AttentionArgs args{};
-  args.q = q.as<float>();
-  args.q_stride = heads * dim;
+  args.q = {q.data(), DType::kF32, heads * dim};
   args.row_begin = begin;
   args.keys = &keys;
   args.heads = heads;

@@ -35,9 +35,9 @@ ALLOWED = {
     "server": {"tasks", "engine", "models", "artifacts", "config", "tokenizer", "sampling"},
     "cli": None,
 }
-# Headers that others than ops may see: the contract structs and what a stream is on a CPU, never a
-# kernel.
-KERNEL_HEADERS = {"kernels/table.h", "kernels/cpu_stream.h"}
+# Headers that others than ops may see: the contract structs, what a stream is on a CPU, and how a
+# GPU is opened; never a kernel.
+KERNEL_HEADERS = {"kernels/table.h", "kernels/cpu_stream.h", "kernels/cuda.h"}
 # The pause instruction of spin loops: a hint to the processor, not a choice of device.
 ARCHITECTURE_HEADERS = {"base/spin.h"}
 MAX_LINES, MAX_COLUMNS = 600, 100

@@ -186,12 +186,12 @@ int run_bench(const BenchOptions& options) {
   const Clock::time_point begin = Clock::now();
   const ModelChoices choices =
       choose_model(options.common, options.random_weights, {"option.kv_cache_mb"});
-  choose_kernels(choices.common);
   LoadTextOptions load;
   load.folder = options.model;
   load.format = choose_format(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
+  load.device = choices.common.device;
   load.cpu_level = choices.common.cpu_level;
   load.engine.max_sequences =
       *std::max_element(options.concurrency.begin(), options.concurrency.end());

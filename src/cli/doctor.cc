@@ -18,6 +18,7 @@
 #include "base/thread_team.h"
 #include "cli/command.h"
 #include "kernels/cpu_features.h"
+#include "kernels/cuda.h"
 #include "kernels/table.h"
 
 namespace tensormill {
@@ -76,6 +77,27 @@ void print_libraries() {
   library("zlib", zlibVersion());
 }
 
+void print_gpus() {
+  if (!built_with_cuda()) {
+    row("GPUs", "not used: this program was built without CUDA");
+    return;
+  }
+  const std::vector<CudaInfo> gpus = cuda_devices();
+  row("CUDA", cuda_versions());
+  if (gpus.empty()) row("GPUs", "none that this process may use");
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    const CudaInfo& gpu = gpus[i];
+    constexpr double kGiB = 1024.0 * 1024 * 1024;
+    row(i == 0 ? "GPUs" : "",
+        fmt::format("cuda:{} {}, compute capability {}.{}, {} multiprocessors, {:.1f} GiB, {:.1f} "
+                    "available{}",
+                    i, gpu.name, gpu.major, gpu.minor, gpu.multiprocessors,
+                    static_cast<double>(gpu.total) / kGiB,
+                    static_cast<double>(gpu.available) / kGiB,
+                    gpu.runs ? "" : "; not used: this program has no kernels for it"));
+  }
+}
+
 int doctor(const CommonOptions& options) {
   const CpuFeatures& cpu = cpu_features();
   const KernelTable* kernels = cpu_kernels(options.cpu_level.c_str());
@@ -94,7 +116,7 @@ int doctor(const CommonOptions& options) {
   row("memory",
       fmt::format("{:.1f} GiB, {:.1f} available", memory("MemTotal"), memory("MemAvailable")));
   row("huge pages", huge_pages());
-  row("GPUs", "not used: this build serves on CPUs");
+  print_gpus();
   print_libraries();
   return 0;
 }

@@ -151,12 +151,12 @@ int run_generate(const GenerateOptions& options) {
       options.common, options.random_weights,
       {"option.kv_cache_mb", "option.max_rolling_batch_prefill_tokens", "option.max_tokens"});
   const Settings& settings = choices.settings;
-  choose_kernels(choices.common);
   LoadTextOptions load;
   load.folder = options.model;
   load.format = choose_format(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
+  load.device = choices.common.device;
   load.cpu_level = choices.common.cpu_level;
   const std::unique_ptr<LoadedText> loaded = load_text_parts(load);
   TextRequest request = text_request(options, *loaded);

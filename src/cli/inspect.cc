@@ -16,6 +16,7 @@
 #include "models/properties.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
+#include "tasks/place.h"
 
 namespace tensormill {
 namespace {
@@ -70,7 +71,8 @@ std::string experts_text(const TransformerSpec& spec) {
 
 // What the folder's weights are in, once they have been checked against config.json.
 std::string stored_text(const Description& description, const std::filesystem::path& folder,
-                        const ModelWeights& shapes, WeightFormat* format) {
+                        const ModelWeights& shapes, const KernelTable& kernels,
+                        WeightFormat* format) {
   std::unique_ptr<TensorIndex> checkpoint;
   try {
     checkpoint = open_headers(folder);
@@ -88,7 +90,7 @@ std::string stored_text(const Description& description, const std::filesystem::p
   return fmt::format("{} tensors, all accounted for; {} as {} ({})", checkpoint->tensors().size(),
                      whole ? "loads" : "their data is not there, it would load",
                      dtype_name(plain_type(*format)),
-                     size_text(weight_bytes(shapes, description.model.spec, *format)));
+                     size_text(weight_bytes(shapes, description.model.spec, *format, kernels)));
 }
 
 void print_memory(const Description& description, const ModelWeights& shapes,
@@ -100,7 +102,7 @@ void print_memory(const Description& description, const ModelWeights& shapes,
   for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16}) {
     const DType type = plain_type(format);
     fmt::print("{:<16} {:>12} {:>14} {:>22}\n", dtype_name(type),
-               size_text(weight_bytes(shapes, spec, format)),
+               size_text(weight_bytes(shapes, spec, format, kernels)),
                size_text(cache_bytes_per_token(cache_layers(spec), type)),
                size_text(static_cast<int64_t>(
                    workspace_bytes(workspace_sizes(spec, format, kernels, kStep)))));
@@ -130,8 +132,7 @@ void print_limits(const TransformerSpec& spec, const ModelInfo& info) {
     limits.emplace_back("prefixes shared at any length",
                         "keys depend on the prompt's length beyond the trained one");
   }
-  limits.emplace_back("devices other than cpu", "this build has none");
-  limits.emplace_back("tensor_parallel_degree over 1", "a CPU runs one rank");
+  limits.emplace_back("tensor_parallel_degree over 1", "a model runs on one device");
   limits.emplace_back("weights below 16 bits", "this build stores f32, f16 and bf16");
   fmt::print("\nnot supported\n");
   for (const auto& [what, why] : limits) fmt::print("  {}: {}\n", what, why);
@@ -140,11 +141,13 @@ void print_limits(const TransformerSpec& spec, const ModelInfo& info) {
 int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   const Description description = describe_model(folder);
   const CommonOptions common = choose_model(options, false).common;
-  const KernelTable& kernels = choose_kernels(common);
+  ThreadTeam team(1);
+  const Place place = open_place(common.device, common.cpu_level, team);
+  const KernelTable& kernels = *place.kernels;
   const ModelInfo& info = description.info;
   const ModelWeights shapes = lay_out(description.model.spec);
   WeightFormat format = description.usual_format;
-  const std::string stored = stored_text(description, folder, shapes, &format);
+  const std::string stored = stored_text(description, folder, shapes, kernels, &format);
   line("family", info.model_type);
   line("task", "text generation");
   line("mode", fmt::format("fused kernels ({}), one rank{}", kernels.name,

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "kernels/cpu_stream.h"
 #include "models/weight_format.h"
 
 namespace tensormill {
@@ -45,20 +44,6 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
   return choices;
 }
 
-const KernelTable& choose_kernels(const CommonOptions& options) {
-  if (options.device != "auto" && options.device != "cpu") {
-    throw_error(ErrorKind::kUnsupported, "--device {}: this build runs on cpu", options.device);
-  }
-  const KernelTable* kernels = cpu_kernels(options.cpu_level.c_str());
-  if (kernels == nullptr) {
-    throw_error(ErrorKind::kUnsupported,
-                "--cpu-level {}: unknown, or this machine doesn't run it; `tensormill doctor` "
-                "lists the levels",
-                options.cpu_level);
-  }
-  return *kernels;
-}
-
 std::optional<WeightFormat> choose_format(const CommonOptions& options) {
   const std::string& name = options.dtype;
   if (name.empty() || name == "auto") return std::nullopt;
@@ -74,16 +59,18 @@ LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions&
   const ModelChoices choices = choose_model(given, random_weights);
   const CommonOptions& options = choices.common;
   LoadedModel loaded;
-  LoadOptions load;
-  load.kernels = &choose_kernels(options);
-  load.format = choose_format(options);
-  load.random_weights = choices.random_weights;
   const int threads = options.threads > 0 ? options.threads : usable_cores();
   loaded.team = std::make_unique<ThreadTeam>(threads);
-  load.stream = cpu_stream(loaded.team.get());
+  loaded.place = open_place(options.device, options.cpu_level, *loaded.team);
+  LoadOptions load;
+  load.kernels = loaded.place.kernels;
+  load.stream = loaded.place.stream;
+  load.device = loaded.place.device;
+  load.format = choose_format(options);
+  load.random_weights = choices.random_weights;
   loaded.model = Model::load(folder, load);
-  spdlog::info("{}: {} on {} threads, {} kernels", folder.string(), loaded.model->info().model_type,
-               threads, load.kernels->name);
+  spdlog::info("{}: {} on {}, {} threads, {} kernels", folder.string(),
+               loaded.model->info().model_type, load.device->name(), threads, load.kernels->name);
   return loaded;
 }
 

@@ -9,12 +9,14 @@
 #include "cli/command.h"
 #include "config/settings.h"
 #include "models/model.h"
+#include "tasks/place.h"
 
 namespace tensormill {
 
 // A model for one command, with the threads that run it.
 struct LoadedModel {
   std::unique_ptr<ThreadTeam> team;
+  Place place;
   std::unique_ptr<Model> model;
 };
 
@@ -31,9 +33,6 @@ struct ModelChoices {
 // this build refuses.
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also = {});
-
-// Where the model runs: --device, --cpu-level, --threads. Errors: kUnsupported, kBadRequest.
-const KernelTable& choose_kernels(const CommonOptions& options);
 
 // The weight format of --dtype; none: as stored. Errors: kBadRequest.
 std::optional<WeightFormat> choose_format(const CommonOptions& options);

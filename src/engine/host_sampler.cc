@@ -35,7 +35,7 @@ void HostSampler::sample(std::span<ActiveRequest* const> requests, const float* 
 void HostSampler::sample_range(size_t begin, size_t end, Sampler& sampler) {
   for (size_t i = begin; i < end; ++i) {
     ActiveRequest& request = *rows_[i].request;
-    LogitsRow row;
+    SamplerRow row;
     row.params = &request.request.sampling;
     row.logits = {rows_[i].logits, vocabulary_};
     row.tokens = request.tokens;

@@ -23,8 +23,9 @@
 namespace tensormill {
 
 // What the engine's thread owns and does: mail, plan, launch, collect, append, deliver. Where the
-// runner chooses tokens, the next step is launched before the last one's results are collected: what
-// that one tells (a stop, an end of text) shows one step late, and the surplus token is dropped.
+// runner chooses tokens, the next step is launched before the last one's results are collected:
+// what that one tells (a stop, an end of text) shows one step late, and the surplus token is
+// dropped.
 class EngineLoop {
  public:
   // options: checked, with cache_bytes filled in for `blocks`. The runner is ready to run.

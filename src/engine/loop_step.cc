@@ -42,8 +42,8 @@ bool EngineLoop::launch() {
   try {
     write(flight);
     runner_->launch(flight.host_rows);
-    flight.open = runner_->chooses() && flight.host_rows.empty() &&
-                  !runner_->info().rules.recomputes;
+    flight.open =
+        runner_->chooses() && flight.host_rows.empty() && !runner_->info().rules.recomputes;
   } catch (const std::exception& error) {  // its requests fail when its turn to be collected comes
     flight.error = error.what();
   }

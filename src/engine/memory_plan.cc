@@ -88,9 +88,9 @@ int64_t room_for_cache(const EngineOptions& options, const CacheMemory& memory) 
 
 std::string too_little(const EngineOptions& options, int64_t needed, int64_t room,
                        const CacheMemory& memory) {
-  const std::string needs = fmt::format(
-      "max_tokens: one sequence of {} tokens needs {} bytes of KV cache", options.max_tokens,
-      needed);
+  const std::string needs =
+      fmt::format("max_tokens: one sequence of {} tokens needs {} bytes of KV cache",
+                  options.max_tokens, needed);
   if (memory.total == 0) {
     return fmt::format("{}, but only {} bytes of memory are available; lower max_tokens", needs,
                        memory.available);

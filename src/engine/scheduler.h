@@ -21,8 +21,8 @@ struct Sequence {
   TokenPlaces places;                                   // of its tokens
 
   // The scheduler's own:
-  int32_t ahead = 0;    // tokens that steps under way choose: they follow `tokens`
-  int32_t seat = -1;    // of max_sequences, while it runs
+  int32_t ahead = 0;     // tokens that steps under way choose: they follow `tokens`
+  int32_t seat = -1;     // of max_sequences, while it runs
   int32_t computed = 0;  // tokens whose keys are in the cache, or will be after the steps under way
   std::vector<int32_t> blocks;                    // room for all of them reserved
   int32_t published = 0;                          // how many of the blocks can be found by others

@@ -26,7 +26,8 @@ StepShape shape_of(std::span<const StepItem> items, bool chooses) {
 }
 
 StepLayout::StepLayout(const StepShape& shape) : shape_(shape) {
-  const auto rows = static_cast<size_t>(shape.rows), sequences = static_cast<size_t>(shape.sequences);
+  const auto rows = static_cast<size_t>(shape.rows),
+             sequences = static_cast<size_t>(shape.sequences);
   const auto logit_rows = static_cast<size_t>(shape.logit_rows);
   size_t next = kCounts;
   const auto section = [&next](size_t size) {

@@ -36,7 +36,7 @@ void take_rows(const ExpertsArgs& args, int64_t begin, int64_t end) {
 // a time, so that few rows keep all threads as busy as many do.
 void multiply(const CpuLevel& level, const ExpertsArgs& args, const Busy& busy,
               const Packed& weights, const LinearArgs& shape, Stream stream) {
-  const size_t bytes = packed_bytes(weights.format, weights.outputs, weights.inner);
+  const size_t bytes = panel_bytes(weights.format, weights.outputs, weights.inner);
   const int32_t units = (weights.outputs + kOutputUnit - 1) / kOutputUnit;
   const int32_t panels = (units + kPanelUnits - 1) / kPanelUnits;
   take_turns(stream, busy.count * panels, [&](int32_t task) {

@@ -16,7 +16,7 @@ constexpr int32_t kPanelUnits = kPanel / kOutputUnit;
 // A thread takes one panel of one weight at a time.
 void linear_copies(const CpuLevel& level, const LinearArgs& args, Stream stream) {
   const Packed& first = *args.weight;
-  const size_t bytes = packed_bytes(first.format, first.outputs, first.inner);
+  const size_t bytes = panel_bytes(first.format, first.outputs, first.inner);
   const int32_t units = (first.outputs + kOutputUnit - 1) / kOutputUnit;
   const int32_t panels = (units + kPanelUnits - 1) / kPanelUnits;
   const auto moved = [](const Rows& rows, int64_t elements) {

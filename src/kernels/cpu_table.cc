@@ -13,12 +13,18 @@ constexpr int64_t kPackGrain = 1;
 
 bool runs(const AttentionArgs& args) {
   return args.dim > 0 && args.dim <= kMaxHeadDim && args.value_dim > 0 &&
-         args.value_dim <= kMaxHeadDim && args.kv_heads > 0 && args.heads % args.kv_heads == 0;
+         args.value_dim <= kMaxHeadDim && args.kv_heads > 0 && args.heads % args.kv_heads == 0 &&
+         args.q.type == DType::kF32;
 }
 
 bool stores(WeightFormat format) {
   return format == WeightFormat::kF32 || format == WeightFormat::kF16 ||
          format == WeightFormat::kBF16;
+}
+
+// f16 weights are widened inside of the kernels.
+ActivationTypes types(WeightFormat format) {
+  return {format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32, DType::kF32};
 }
 
 void gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
@@ -76,9 +82,28 @@ struct Entries {
 template <const CpuLevel& (*level)()>
 constexpr KernelTable table_of(const char* name) {
   using E = Entries<level>;
-  return {name,     E::embed,    E::residual,  E::linear, E::norm_linear,
-          cpu_rope, E::to_cache, E::attention, cpu_route, E::experts,
-          gather,   E::pack,     runs,         stores,    cpu_attention_scratch};
+  KernelTable table{};
+  table.name = name;
+  table.keys_by_dim = true;
+  table.embed = E::embed;
+  table.residual = E::residual;
+  table.linear = E::linear;
+  table.norm_linear = E::norm_linear;
+  table.rope = cpu_rope;
+  table.to_cache = E::to_cache;
+  table.attention = E::attention;
+  table.route = cpu_route;
+  table.experts = E::experts;
+  table.gather = gather;
+  table.pack = E::pack;
+  table.runs = runs;
+  table.stores = stores;
+  table.types = types;
+  table.packed_bytes = [](WeightFormat format, int64_t outputs, int64_t inner) {
+    return panel_bytes(format, outputs, inner);
+  };
+  table.attention_scratch = cpu_attention_scratch;
+  return table;
 }
 
 // Best last.

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "models/device_batch.h"
 #include "models/workspace.h"
 #include "nn/kv_cache.h"
 
@@ -65,6 +66,12 @@ const RaggedBatch& HostBatch::batch() {
 
 namespace {
 
+void append(Device& device, const float* values, int64_t count, std::vector<float>& to) {
+  const size_t before = to.size();
+  to.resize(before + static_cast<size_t>(count));
+  device.download(&to[before], values, static_cast<size_t>(count) * sizeof(float));
+}
+
 void check_sequence(const ModelInfo& info, const std::vector<int32_t>& sequence, size_t number) {
   if (sequence.empty()) {
     throw_error(ErrorKind::kBadRequest, "sequence {} is empty, expected token ids", number);
@@ -101,6 +108,7 @@ AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>
       model.make_workspace({rows, 1, rows, static_cast<int32_t>(longest)});
   AllRows all;
   HostBatch batch;
+  DeviceBatch brought(model.device());
   for (const std::vector<int32_t>& sequence : sequences) {
     const auto length = static_cast<int32_t>(sequence.size());
     const TokenPlaces places = find_places(info.blanks, sequence);
@@ -109,11 +117,10 @@ AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>
       batch.clear();
       batch.add(std::span(sequence).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
                 begin, length, blocks, HostBatch::Logits::kAll, places);
-      const StepOutput out = forward(model, batch.batch(), *cache, *workspace);
-      all.logits.insert(all.logits.end(), out.logits,
-                        out.logits + int64_t{count} * info.vocabulary);
-      all.hidden.insert(all.hidden.end(), out.hidden,
-                        out.hidden + int64_t{count} * info.head_width);
+      const StepOutput out = forward(model, brought.bring(batch.batch()), *cache, *workspace);
+      append(model.device(), out.logits, int64_t{count} * info.vocabulary, all.logits);
+      append(model.device(), out.hidden, int64_t{count} * info.head_width, all.hidden);
+      model.device().wait();
       all.rows += count;
     }
   }

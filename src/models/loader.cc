@@ -73,7 +73,7 @@ class Filler {
   void table(const PlannedTensor& tensor, const void* data) const {
     const DType type = tensor.stored->view.type, to_type = plain_type(format_);
     const int64_t values = tensor.stored->view.elements();
-    auto* to = tensor.buffer->as<std::byte>();
+    auto* to = static_cast<std::byte*>(tensor.buffer->host());
     if (tensor.row_width == 0) return convert(data, type, to, to_type, values);
     const auto* from = static_cast<const std::byte*>(data);
     const int64_t width = tensor.shape.back();
@@ -86,7 +86,7 @@ class Filler {
   }
 
   static void norm(const PlannedTensor& tensor, const void* data) {
-    float* to = tensor.buffer->as<float>() + tensor.first_row;
+    float* to = static_cast<float*>(tensor.buffer->host()) + tensor.first_row;
     const int64_t count = tensor.stored->view.elements();
     convert(data, tensor.stored->view.type, to, DType::kF32, count);
     for (int64_t i = 0; i < count; ++i) to[i] += tensor.plus;
@@ -144,7 +144,7 @@ class Filler {
     std::vector<float> values(static_cast<size_t>(rows));
     convert(data, tensor.stored->view.type, values.data(), DType::kF32, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
-    float* to = tensor.linear->bias() + tensor.first_row;
+    float* to = tensor.linear->host_bias() + tensor.first_row;
     if (tensor.count > 0) {
       std::copy_n(&values[static_cast<size_t>(tensor.from)], tensor.count, to);
       return;
@@ -187,6 +187,7 @@ void fill_computed(ModelWeights& weights, const TransformerSpec& spec) {
   const double last = half > 1 ? static_cast<double>(half - 1) : 1;
   const auto step = static_cast<float>(-std::log(kBase) / last);
   std::vector<float> row(width), frequencies(half);
+  auto* to = static_cast<std::byte*>(weights.positions[0].host());
   for (size_t i = 0; i < half; ++i) {
     frequencies[i] = static_cast<float>(std::exp(double{static_cast<float>(i) * step}));
   }
@@ -196,8 +197,8 @@ void fill_computed(ModelWeights& weights, const TransformerSpec& spec) {
       row[i] = std::sin(angle);
       row[half + i] = std::cos(angle);
     }
-    convert(row.data(), DType::kF32, weights.positions[0].as<std::byte>() + r * width * size,
-            weights.table_type, static_cast<int64_t>(width));
+    convert(row.data(), DType::kF32, to + r * width * size, weights.table_type,
+            static_cast<int64_t>(width));
   }
 }
 

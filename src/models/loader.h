@@ -11,6 +11,7 @@ namespace tensormill {
 struct LoadContext {
   const KernelTable& kernels;
   Stream stream;
+  Device& device;
   const std::function<void(const char* stage, int64_t done, int64_t total)>& progress;
 };
 

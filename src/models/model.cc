@@ -14,10 +14,28 @@
 namespace tensormill {
 namespace {
 
+Buffer floats_on(Device& device, const std::vector<float>& values) {
+  Buffer buffer(values.size() * sizeof(float), "frequencies and slopes", device);
+  if (!values.empty()) device.upload(buffer.data(), values.data(), buffer.size());
+  return buffer;
+}
+
+void lay_out_slopes(Model::Impl& model) {
+  for (const std::vector<BranchSpec>& kind : model.stack().kinds) {
+    std::vector<Buffer>& slopes = model.slopes.emplace_back();
+    for (const BranchSpec& branch : kind) {
+      const auto* attention = std::get_if<AttentionSpec>(&branch.body);
+      slopes.push_back(attention == nullptr ? Buffer()
+                                            : floats_on(*model.device, attention->bias.slopes));
+    }
+  }
+}
+
 void lay_out_ropes(Model::Impl& model) {
   const std::vector<RopeSpec> ropes = distinct_ropes(model.spec);
   for (const RopeSpec& rope : ropes) {
-    model.ropes.push_back({rope, inverse_frequencies(rope), long_frequencies(rope)});
+    model.ropes.push_back({rope, floats_on(*model.device, inverse_frequencies(rope)),
+                           floats_on(*model.device, long_frequencies(rope))});
   }
   for (const std::vector<BranchSpec>& kind : model.stack().kinds) {
     std::vector<int32_t>& indices = model.rope_of.emplace_back();
@@ -51,7 +69,7 @@ void check_device(const Model::Impl& model, WeightFormat format, const std::stri
   }
   for_each_attention(model.spec, [&](const AttentionSpec& spec) {
     if (spec.core != Core::kDense) return;
-    if (model.kernels->runs(attention_shape(spec, format))) return;
+    if (model.kernels->runs(attention_shape(spec, format, *model.kernels))) return;
     throw_error(ErrorKind::kUnsupported,
                 "{}: {} kernels can't run attention of {} heads on {} of {} values each", file,
                 model.kernels->name, spec.heads, spec.kv_heads, spec.dim);
@@ -76,10 +94,12 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   impl->info = std::move(description.info);
   impl->kernels = options.kernels;
   impl->stream = options.stream;
+  impl->device = options.device == nullptr ? &host_device() : options.device;
   lay_out_ropes(*impl);
+  lay_out_slopes(*impl);
   impl->cache_layers = cache_layers(impl->spec);
 
-  const LoadContext context{*options.kernels, options.stream, options.progress};
+  const LoadContext context{*impl->kernels, impl->stream, *impl->device, options.progress};
   std::unique_ptr<TensorIndex> checkpoint;
   ModelWeights weights = lay_out(impl->spec);
   std::vector<PlannedTensor> plan;
@@ -92,27 +112,41 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   }
   check_device(*impl, format, description.file);
   draw_hashes(*impl);
-  allocate(weights, impl->spec, format);
+  allocate(weights, impl->spec, format, *impl->kernels, *impl->device);
   if (options.random_weights) {
     fill_random(weights, impl->spec, context);
   } else {
     fill_weights(weights, impl->spec, plan, *checkpoint, context);
   }
   fill_computed(weights, impl->spec);
+  commit(weights);
   impl->weights = std::move(weights);
   impl->info.format = format;
-  impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format);
+  impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format, *impl->kernels);
   impl->info.cache_bytes_per_token = cache_bytes_per_token(impl->cache_layers, plain_type(format));
   return std::make_unique<Model>(std::move(impl));
 }
 
+Device& Model::device() const {
+  return *impl_->device;
+}
+
+const KernelTable& Model::kernels() const {
+  return *impl_->kernels;
+}
+
+Stream Model::stream() const {
+  return impl_->stream;
+}
+
 std::unique_ptr<KvCache> Model::make_cache(int32_t blocks) const {
-  return std::make_unique<KvCache>(impl_->cache_layers, plain_type(impl_->weights.format), blocks);
+  return std::make_unique<KvCache>(impl_->cache_layers, plain_type(impl_->weights.format), blocks,
+                                   *impl_->device);
 }
 
 std::unique_ptr<Workspace> Model::make_workspace(const StepLimits& limits) const {
   return std::make_unique<Workspace>(
-      workspace_sizes(impl_->spec, impl_->weights.format, *impl_->kernels, limits));
+      workspace_sizes(impl_->spec, impl_->weights.format, *impl_->kernels, limits), *impl_->device);
 }
 
 }  // namespace tensormill

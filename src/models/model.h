@@ -20,6 +20,7 @@ struct LoadOptions {
   bool random_weights = false;         // needs config.json alone; normal(0, 0.02) from a fixed seed
   const KernelTable* kernels = nullptr;
   Stream stream = nullptr;
+  Device* device = nullptr;  // where the weights go; must outlive the model; null: the host
   // stage, done and total bytes; called often, from the loading thread
   std::function<void(const char* stage, int64_t done, int64_t total)> progress;
 };
@@ -69,6 +70,9 @@ class Model {
   ~Model();
 
   const ModelInfo& info() const;
+  Device& device() const;
+  const KernelTable& kernels() const;
+  Stream stream() const;
   std::unique_ptr<KvCache> make_cache(int32_t blocks) const;
   std::unique_ptr<Workspace> make_workspace(const StepLimits& limits) const;
 
@@ -80,7 +84,7 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-// Results of a step, in the workspace, valid until the next step.
+// Results of a step, in the workspace on the device, valid until the next step.
 struct StepOutput {
   const float* logits;  // [logit_rows, vocabulary]
   const float* hidden;  // [rows, head_width]: what the head reads

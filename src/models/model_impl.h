@@ -12,8 +12,8 @@ namespace tensormill {
 // A rope that some layers share: its angles are made once a step.
 struct RopeTable {
   RopeSpec spec;
-  std::vector<float> inv_freq;       // [dim / 2]
-  std::vector<float> long_inv_freq;  // [dim / 2] or empty
+  Buffer inv_freq;       // [dim / 2]
+  Buffer long_inv_freq;  // [dim / 2] or null
 };
 
 struct Model::Impl {
@@ -22,16 +22,19 @@ struct Model::Impl {
   ModelInfo info;
   std::vector<RopeTable> ropes;
   std::vector<std::vector<int32_t>> rope_of;  // [kind][branch]: index into ropes, or -1
+  std::vector<std::vector<Buffer>> slopes;    // [kind][branch]: [heads] or null
   std::vector<CacheLayer> cache_layers;       // one for each dense attention, in order of layers
   std::vector<HashTable> hashes;              // one for each hashed attention
   const KernelTable* kernels = nullptr;
   Stream stream = nullptr;
+  Device* device = nullptr;
 
   const StackSpec& stack() const { return spec.stacks.front(); }
 };
 
 // The arguments of one attention with everything but addresses: what a device is asked about at
 // load and what a step completes.
-AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format);
+AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format,
+                              const KernelTable& kernels);
 
 }  // namespace tensormill

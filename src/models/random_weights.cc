@@ -3,10 +3,12 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <random>
 
 #include "kernels/cpu_stream.h"
 #include "models/loader.h"
+#include "ops/pack.h"
 #include "tensor/convert.h"
 
 namespace tensormill {
@@ -60,55 +62,77 @@ class Draws {
   std::vector<std::byte> bytes_;
 };
 
-// Packed outputs and inputs beyond the weight's own must stay zero.
-void clear_padding(const Packed& packed, WeightFormat format) {
-  const size_t size = dtype_size(plain_type(format));
-  const size_t group = format == WeightFormat::kBF16 ? 2 : 1;  // inputs side by side
-  const size_t outputs = static_cast<size_t>(packed.outputs);
-  const size_t inner = static_cast<size_t>(packed.inner);
-  const size_t steps = (inner + group - 1) / group, panels = (outputs + kPanel - 1) / kPanel;
-  auto* bytes = static_cast<std::byte*>(const_cast<void*>(packed.data));
-  const size_t step_bytes = kPanel * group * size;
-  const size_t used = outputs - (panels - 1) * kPanel;
-  std::byte* last_panel = bytes + (panels - 1) * steps * step_bytes;
-  for (size_t s = 0; s < steps; ++s) {
-    std::byte* step = last_panel + s * step_bytes;
-    std::fill(step + used * group * size, step + step_bytes, std::byte{0});
-  }
-  if (inner % group == 0) return;
-  for (size_t p = 0; p < panels; ++p) {
-    std::byte* step = bytes + (p * steps + steps - 1) * step_bytes;
-    for (size_t o = 0; o < kPanel; ++o) {
-      std::fill_n(step + (o * group + 1) * size, size, std::byte{0});
+// Makes a Linear's weights some rows at a time and packs them, so that every device gets the same.
+class RandomLinear {
+ public:
+  RandomLinear(const Draws& draws, WeightFormat format, DType type, ThreadTeam* team,
+               const LoadContext& context)
+      : draws_(draws), format_(format), type_(type), team_(team), context_(context) {}
+
+  void fill(const Linear& linear, uint64_t seed) {
+    constexpr int64_t kValues = int64_t{1} << 24;
+    const LinearSpec& shape = linear.spec();
+    if (shape.outputs == 0) return;
+    const auto most = static_cast<int32_t>(std::max<int64_t>(1, kValues / shape.inner / kPanel) *
+                                           int64_t{kPanel});
+    const int32_t rows = std::min(most, shape.outputs);
+    values_.resize(static_cast<size_t>(rows) * static_cast<size_t>(shape.inner) *
+                   dtype_size(type_));
+    for (int32_t copy = 0; copy < shape.copies; ++copy) {
+      for (int32_t first = 0; first < shape.outputs; first += rows, ++seed) {
+        const int32_t count = std::min(rows, shape.outputs - first);
+        draws_.fill(values_.data(), int64_t{count} * shape.inner, seed << 40, team_);
+        pack(context_.kernels,
+             {{values_.data(), type_, false, count, shape.inner, nullptr, first, count},
+              linear.weight(copy),
+              format_,
+              shape.outputs,
+              shape.inner},
+             context_.stream);
+      }
     }
   }
-}
+
+ private:
+  const Draws& draws_;
+  WeightFormat format_;
+  DType type_;
+  ThreadTeam* team_;
+  const LoadContext& context_;
+  std::vector<std::byte> values_;
+};
 
 }  // namespace
 
 void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadContext& context) {
   const Draws draws(weights.table_type);
-  ThreadTeam* team = team_of(context.stream);
-  const int64_t total = weight_bytes(weights, spec, weights.format);
+  std::unique_ptr<ThreadTeam> own;  // where the stream isn't the host's
+  if (!context.device.on_host()) own = std::make_unique<ThreadTeam>(usable_cores());
+  ThreadTeam* team = own ? own.get() : team_of(context.stream);
+  RandomLinear random(draws, weights.format, weights.table_type, team, context);
+  const int64_t total = weight_bytes(weights, spec, weights.format, context.kernels);
   int64_t done = 0;
   uint64_t seed = 0;
-  const auto fill = [&](void* to, size_t bytes) {
-    const auto count = static_cast<int64_t>(bytes / dtype_size(weights.table_type));
-    draws.fill(to, count, ++seed << 40, team);
-    done += static_cast<int64_t>(bytes);
+  const auto tell = [&](int64_t bytes) {
+    done += bytes;
     if (context.progress) context.progress("making random weights", done, total);
   };
+  const auto fill_table = [&](Buffer& table) {
+    const auto count = static_cast<int64_t>(table.size() / dtype_size(weights.table_type));
+    draws.fill(table.host(), count, ++seed << 40, team);
+    table.commit();
+    tell(static_cast<int64_t>(table.size()));
+  };
   const auto fill_linear = [&](const Linear& linear) {
-    const LinearSpec& shape = linear.spec();
-    fill(linear.weight(), static_cast<size_t>(shape.copies) *
-                              packed_bytes(weights.format, shape.outputs, shape.inner));
-    for (int32_t c = 0; c < shape.copies; ++c) clear_padding(linear.packed(c), weights.format);
+    seed += 1 << 16;  // more than one Linear takes
+    random.fill(linear, seed);
+    tell(linear.bytes(weights.format, context.kernels));
   };
-  const auto fill_norm = [](const NormWeights& norm) {
-    std::fill_n(norm.weight.as<float>(), norm.weight.size() / sizeof(float), 1.0F);
+  const auto fill_norm = [](NormWeights& norm) {
+    std::fill_n(static_cast<float*>(norm.weight.host()), norm.weight.size() / sizeof(float), 1.0F);
   };
-  fill(weights.embedding.data(), weights.embedding.size());
-  for (const Buffer& positions : weights.positions) fill(positions.data(), positions.size());
+  fill_table(weights.embedding);
+  for (Buffer& positions : weights.positions) fill_table(positions);
   for_each_weight(weights, fill_linear, fill_norm);
 }
 

@@ -15,6 +15,7 @@
 #include "ops/residual.h"
 #include "ops/rope.h"
 #include "ops/to_cache.h"
+#include "tensor/host_values.h"
 
 namespace tensormill {
 namespace {
@@ -40,7 +41,7 @@ class Step {
         limit_rows_(workspace.limits().rows),
         width_(model.stack().width),
         residual_(ws_.residual),
-        input_(linear_input(model.weights.format)) {}
+        input_(model.kernels->types(model.weights.format).input) {}
 
   StepOutput run() {
     embed_tokens();
@@ -56,6 +57,9 @@ class Step {
     const ModelWeights& weights = model_.weights;
     EmbedArgs args{};
     args.tokens = batch_.tokens;
+    args.history = batch_.history;
+    args.history_stride = batch_.history_stride;
+    args.slots = batch_.slots;
     args.table = weights.embedding.data();
     args.type = weights.table_type;
     args.scale = embedding_scale(spec, weights.table_type);
@@ -90,12 +94,15 @@ class Step {
 
   // On the host: with such positions goes attention that runs there too.
   void place_axial(EmbedArgs& args) const {
-    const int32_t rows = *batch_.rows.count, bound = batch_.rows.bound;
+    const auto bound = static_cast<size_t>(batch_.rows.bound);
     const int32_t second = model_.stack().embedding.axial[1].rows;
-    for (int32_t row = 0; row < rows; ++row) {
-      ws_.axial[row] = batch_.positions[0][row] / second;
-      ws_.axial[bound + row] = batch_.positions[0][row] % second;
+    const HostValues<int32_t> positions(*model_.device, batch_.positions[0], bound);
+    std::vector<int32_t> rows(2 * bound);
+    for (size_t row = 0; row < bound; ++row) {
+      rows[row] = positions[row] / second;
+      rows[bound + row] = positions[row] % second;
     }
+    model_.device->upload(ws_.axial, rows.data(), rows.size() * sizeof(int32_t));
     for (int table = 0; table < 2; ++table) {
       args.position_table[table] = model_.weights.positions[table].data();
       args.positions[table] = ws_.axial + table * bound;
@@ -148,8 +155,8 @@ class Step {
       args.length = rope_length(table.spec);
       args.slots = batch_.slots;
       args.prompts = batch_.prompts;
-      args.inv_freq = table.inv_freq.data();
-      args.long_inv_freq = table.long_inv_freq.data();
+      args.inv_freq = table.inv_freq.as<float>();
+      args.long_inv_freq = table.long_inv_freq.as<float>();
       args.dim = table.spec.dim;
       args.scale = table.spec.amplitude;
       args.theta = table.spec.theta;
@@ -167,6 +174,7 @@ class Step {
     for (size_t b = 0; b < branches.size(); ++b) {
       const bool joins = b > 0 && branches[b - 1].with_next;
       if (const auto* attention = std::get_if<AttentionSpec>(&branches[b].body)) {
+        slopes_ = model_.slopes[layer.kind][b].as<float>();
         run_attention(*attention, branches[b], weights.branches[b], model_.rope_of[layer.kind][b],
                       joins);
       } else {
@@ -214,13 +222,14 @@ class Step {
     }
     store.row_sequence = batch_.row_sequence;
     store.slots = batch_.slots;
-    store.q = ws_.queries;
+    store.q = {ws_.queries, model_.kernels->types(model_.weights.format).query, spec.query_rows()};
     store.kv = view;
     store.live = batch_.rows;
     to_cache(kernels_, store, stream_);
 
-    AttentionArgs args = attention_shape(spec, model_.weights.format);
-    args.q = ws_.queries;
+    AttentionArgs args = attention_shape(spec, model_.weights.format, kernels_);
+    args.q.x = ws_.queries;
+    args.score.slopes = slopes_;
     args.row_begin = batch_.row_begin;
     args.keys = batch_.keys;
     args.kv = view;
@@ -243,7 +252,7 @@ class Step {
     args.batch = &batch_;
     args.out = {ws_.attended, input_, spec.out_inputs()};
     args.scratch = ws_.attention_scratch;
-    chunked_attention(args, stream_);
+    chunked_attention(args, *model_.device, stream_);
     write_partial(weights.second, args.out, joins);
   }
 
@@ -333,8 +342,9 @@ class Step {
   void join_streams() {
     if (model_.stack().streams == 1) return;
     residual(kernels_, seam({}, {}), stream_);
-    joined_count_ = model_.stack().streams * *batch_.rows.count;
-    const Live live{&joined_count_, model_.stack().streams * batch_.rows.bound};
+    const int32_t count = model_.stack().streams * batch_.rows.bound;
+    model_.device->upload(ws_.joined_count, &count, sizeof count);
+    const Live live{ws_.joined_count, count};
     gather(kernels_, ws_.residual, ws_.joined_rows, ws_.joined, width_, live, stream_);
     residual_ = ws_.joined;
     width_ *= model_.stack().streams;
@@ -379,17 +389,19 @@ class Step {
   float* residual_;           // the stream that is read next
   const DType input_;
   Pending pending_;
-  int32_t current_ = 0;          // which partial buffer holds the last sum
-  int32_t attention_index_ = 0;  // layer of the cache
-  size_t hash_index_ = 0;        // of the next hashed attention
-  int32_t joined_count_ = 0;     // rows of all streams
+  const float* slopes_ = nullptr;  // of the attention that runs
+  int32_t current_ = 0;            // which partial buffer holds the last sum
+  int32_t attention_index_ = 0;    // layer of the cache
+  size_t hash_index_ = 0;          // of the next hashed attention
 };
 
 }  // namespace
 
-AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format) {
+AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format,
+                              const KernelTable& kernels) {
   AttentionArgs args{};
-  args.q_stride = spec.query_rows();
+  const ActivationTypes types = kernels.types(format);
+  args.q = {nullptr, types.query, spec.query_rows()};
   args.heads = spec.heads;
   args.kv_heads = spec.kv_heads;
   args.dim = spec.dim;
@@ -404,7 +416,7 @@ AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format) {
   args.score.bias_bf16 = spec.bias.bf16;
   args.score.causal = spec.mask.causal;
   args.score.window = spec.mask.window;
-  args.out = {nullptr, linear_input(format), spec.attended()};
+  args.out = {nullptr, types.input, spec.attended()};
   return args;
 }
 

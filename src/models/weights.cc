@@ -1,6 +1,6 @@
 #include "models/weights.h"
 
-#include <unistd.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
@@ -115,16 +115,12 @@ int64_t norm_values(const NormWeights& norm) {
 }
 
 // A weight that the checkpoint has not is 1.
-void allocate_norm(NormWeights& norm) {
+void allocate_norm(NormWeights& norm, Device& device) {
   if (norm.spec.kind == NormKind::kNone) return;
   const auto width = static_cast<size_t>(norm.width);
-  norm.weight = Buffer(width * sizeof(float), "norms");
-  if (!norm.spec.weight) std::fill_n(norm.weight.as<float>(), width, 1.0F);
-  if (norm.spec.shift) norm.shift = Buffer(width * sizeof(float), "norms");
-}
-
-int64_t machine_bytes() {
-  return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+  norm.weight = Buffer(width * sizeof(float), "norms", device);
+  if (!norm.spec.weight) std::fill_n(static_cast<float*>(norm.weight.host()), width, 1.0F);
+  if (norm.spec.shift) norm.shift = Buffer(width * sizeof(float), "norms", device);
 }
 
 }  // namespace
@@ -157,36 +153,49 @@ ModelWeights lay_out(const TransformerSpec& spec) {
   return weights;
 }
 
-int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec,
-                     WeightFormat format) {
+int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec, WeightFormat format,
+                     const KernelTable& kernels) {
   const StackSpec& stack = spec.stacks.front();
   int64_t total =
       (embedding_size(stack) + position_table_size(spec, 0) + position_table_size(spec, 1)) *
       static_cast<int64_t>(dtype_size(plain_type(format)));
   for_each_weight(
-      weights, [&](const Linear& linear) { total += linear.bytes(format); },
+      weights, [&](const Linear& linear) { total += linear.bytes(format, kernels); },
       [&](const NormWeights& norm) { total += norm_values(norm) * int64_t{sizeof(float)}; });
   return total;
 }
 
-void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat format) {
-  const int64_t needed = weight_bytes(weights, spec, format);
-  if (needed > machine_bytes()) {
+void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat format,
+              const KernelTable& kernels, Device& device) {
+  const int64_t needed = weight_bytes(weights, spec, format, kernels);
+  const int64_t most = device.on_host() ? device.total() : device.available();
+  if (needed > most) {
     constexpr double kGiB = 1024.0 * 1024 * 1024;
-    throw_error(ErrorKind::kOutOfMemory, "the weights need {:.1f} GiB, this machine has {:.1f} GiB",
-                static_cast<double>(needed) / kGiB, static_cast<double>(machine_bytes()) / kGiB);
+    const auto gib = [](int64_t bytes) { return static_cast<double>(bytes) / kGiB; };
+    throw_error(ErrorKind::kOutOfMemory, "the weights need {:.1f} GiB, {} has {:.1f} GiB{}",
+                gib(needed), device.on_host() ? "this machine" : device.name(), gib(most),
+                device.on_host() ? "" : fmt::format(" left of {:.1f} GiB", gib(device.total())));
   }
   const StackSpec& stack = spec.stacks.front();
   weights.format = format;
   weights.table_type = plain_type(format);
   const size_t size = dtype_size(weights.table_type);
-  weights.embedding = Buffer(static_cast<size_t>(embedding_size(stack)) * size, "embeddings");
+  weights.embedding =
+      Buffer(static_cast<size_t>(embedding_size(stack)) * size, "embeddings", device);
   for (int32_t table = 0; table < 2; ++table) {
     const auto values = static_cast<size_t>(position_table_size(spec, table));
-    if (values > 0) weights.positions[table] = Buffer(values * size, "positions");
+    if (values > 0) weights.positions[table] = Buffer(values * size, "positions", device);
   }
   for_each_weight(
-      weights, [&](Linear& linear) { linear.allocate(format); }, allocate_norm);
+      weights, [&](Linear& linear) { linear.allocate(format, kernels, device); },
+      [&](NormWeights& norm) { allocate_norm(norm, device); });
+}
+
+void commit(ModelWeights& weights) {
+  weights.embedding.commit();
+  for (Buffer& table : weights.positions) table.commit();
+  for_each_weight(
+      weights, [](Linear& linear) { linear.commit(); }, [](NormWeights& norm) { norm.commit(); });
 }
 
 float embedding_scale(const EmbeddingSpec& spec, DType type) {

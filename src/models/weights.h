@@ -14,6 +14,10 @@ struct NormWeights {
   int32_t width = 0;
   Buffer weight, shift;  // [width]; shift null where there is none
 
+  void commit() {
+    weight.commit();
+    shift.commit();
+  }
   Norm norm() const { return {spec.kind, weight.as<float>(), shift.as<float>(), spec.eps}; }
 };
 
@@ -96,11 +100,16 @@ void for_each_weight(Weights& weights, OnLinear&& linear, OnNorm&& norm) {
 ModelWeights lay_out(const TransformerSpec& spec);
 
 // Memory for every weight, zeroed. Errors: kOutOfMemory, before anything is allocated where it is
-// more than this machine has.
-void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat format);
+// more than the device has.
+void allocate(ModelWeights& weights, const TransformerSpec& spec, WeightFormat format,
+              const KernelTable& kernels, Device& device);
+
+// What was written where the host writes goes to the device.
+void commit(ModelWeights& weights);
 
 // Bytes that allocate() takes.
-int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec, WeightFormat format);
+int64_t weight_bytes(const ModelWeights& weights, const TransformerSpec& spec, WeightFormat format,
+                     const KernelTable& kernels);
 
 // What tokens' rows of `type` are multiplied with.
 float embedding_scale(const EmbeddingSpec& spec, DType type);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "nn/chunked_attention.h"
-#include "ops/linear.h"
 
 namespace tensormill {
 namespace {
@@ -14,7 +13,7 @@ class Arena {
   explicit Arena(std::byte* base) : base_(base) {}
 
   void* take(int64_t count, DType type) {
-    constexpr size_t kAlign = 64;
+    constexpr size_t kAlign = 256;
     void* piece = base_ == nullptr ? nullptr : base_ + used_;
     const size_t bytes = static_cast<size_t>(count) * dtype_size(type);
     used_ += (bytes + kAlign - 1) / kAlign * kAlign;
@@ -40,8 +39,8 @@ void lay_out_experts(const WorkspaceSizes& sizes, Arena& arena, Workspace::Array
   a.routes.place = integers(places);
   a.routes.row = integers(places);
   a.routes.begin = integers(int64_t{sizes.experts} + 1);
-  a.taken = arena.take(places * sizes.width, sizes.input);
-  a.expert_inner = arena.take(rows * sizes.expert_inner, sizes.input);
+  a.taken = arena.take(places * sizes.width, sizes.types.input);
+  a.expert_inner = arena.take(rows * sizes.expert_inner, sizes.types.input);
   a.expert_value = arena.floats(places * sizes.width);
 }
 
@@ -52,26 +51,27 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   if (sizes.streams > 1) {
     a.joined = arena.floats(rows * sizes.streams * sizes.width);
     a.joined_rows = arena.ints(rows * sizes.streams);
+    a.joined_count = arena.ints(1);
   }
   a.axial = arena.ints(2 * rows);
-  a.normed = arena.take(rows * std::max(sizes.width, sizes.head_width), sizes.input);
+  a.normed = arena.take(rows * std::max(sizes.width, sizes.head_width), sizes.types.input);
   a.qkv = arena.floats(rows * sizes.qkv);
-  a.queries = arena.floats(rows * sizes.queries);
-  a.attended = arena.take(rows * sizes.attended, sizes.input);
-  a.mlp = arena.take(rows * sizes.mlp, sizes.input);
+  a.queries = arena.take(rows * sizes.queries, sizes.types.query);
+  a.attended = arena.take(rows * sizes.attended, sizes.types.input);
+  a.mlp = arena.take(rows * sizes.mlp, sizes.types.input);
   for (float*& partial : a.partial) partial = arena.floats(rows * sizes.width);
   a.hidden = arena.floats(rows * sizes.head_width);
   a.logit_residual = arena.floats(logit_rows * sizes.streams * sizes.width);
-  a.logit_normed = arena.take(logit_rows * sizes.streams * sizes.width, sizes.input);
-  a.logit_hidden = arena.take(logit_rows * sizes.head_width, sizes.input);
+  a.logit_normed = arena.take(logit_rows * sizes.streams * sizes.width, sizes.types.input);
+  a.logit_hidden = arena.take(logit_rows * sizes.head_width, sizes.types.input);
   a.logits = arena.floats(logit_rows * sizes.vocabulary);
   for (const int32_t dim : sizes.ropes) a.cos_sin.push_back(arena.floats(rows * dim));
   a.attention_scratch = arena.take(static_cast<int64_t>(sizes.attention_scratch), DType::kU8);
   a.latent = arena.floats(rows * sizes.latent);
   a.query_short = arena.floats(rows * sizes.query_short);
-  a.query_normed = arena.take(rows * sizes.query_short, sizes.input);
-  a.plain = arena.take(rows * sizes.plain, sizes.input);
-  a.expanded = arena.take(rows * sizes.expanded, sizes.input);
+  a.query_normed = arena.take(rows * sizes.query_short, sizes.types.input);
+  a.plain = arena.take(rows * sizes.plain, sizes.types.input);
+  a.expanded = arena.take(rows * sizes.expanded, sizes.types.input);
   if (sizes.experts > 0) lay_out_experts(sizes, arena, a);
   return a;
 }
@@ -87,7 +87,7 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   sizes.streams = stack.streams;
   sizes.head_width = spec.head_width();
   sizes.vocabulary = stack.embedding.vocabulary;
-  sizes.input = linear_input(format);
+  sizes.types = kernels.types(format);
   for (const RopeSpec& rope : distinct_ropes(spec)) sizes.ropes.push_back(rope.axes * rope.dim);
   for (const std::vector<BranchSpec>& kind : stack.kinds) {
     for (const BranchSpec& branch : kind) {
@@ -127,14 +127,16 @@ size_t workspace_bytes(const WorkspaceSizes& sizes) {
   return arena.used();
 }
 
-Workspace::Workspace(const WorkspaceSizes& sizes)
-    : limits_(sizes.limits), memory_(workspace_bytes(sizes), "activations") {
+Workspace::Workspace(const WorkspaceSizes& sizes, Device& device)
+    : limits_(sizes.limits), memory_(workspace_bytes(sizes), "activations", device) {
   Arena arena(memory_.as<std::byte>());
   arrays_ = lay_out(sizes, arena);
   if (sizes.streams == 1) return;
+  std::vector<int32_t> rows(static_cast<size_t>(limits_.rows * sizes.streams));
   for (int32_t i = 0; i < limits_.rows * sizes.streams; ++i) {
-    arrays_.joined_rows[i] = i % sizes.streams * limits_.rows + i / sizes.streams;
+    rows[static_cast<size_t>(i)] = i % sizes.streams * limits_.rows + i / sizes.streams;
   }
+  device.upload(arrays_.joined_rows, rows.data(), rows.size() * sizeof(int32_t));
 }
 
 }  // namespace tensormill

@@ -19,7 +19,7 @@ struct WorkspaceSizes {
   int32_t experts = 0, active = 0, expert_inner = 0;
   std::vector<int32_t> ropes;    // cosines and sines of a row, of each rope
   size_t attention_scratch = 0;  // bytes
-  DType input = DType::kF32;     // type of the inputs of products
+  ActivationTypes types{};       // of the inputs of products, and of queries
 };
 
 WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
@@ -31,7 +31,7 @@ size_t workspace_bytes(const WorkspaceSizes& sizes);
 // Activations of one step, all in one piece of memory, sized once for StepLimits.
 class Workspace {
  public:
-  explicit Workspace(const WorkspaceSizes& sizes);
+  explicit Workspace(const WorkspaceSizes& sizes, Device& device = host_device());
 
   const StepLimits& limits() const { return limits_; }
 
@@ -40,10 +40,11 @@ class Workspace {
     float* residual = nullptr;        // [streams, rows, width]
     float* joined = nullptr;          // [rows, streams * width], of two streams
     int32_t* joined_rows = nullptr;   // [rows * streams]: the row of `residual` at each place
+    int32_t* joined_count = nullptr;  // how many of those
     int32_t* axial = nullptr;         // [2, rows]: rows of axial positions
     void* normed = nullptr;           // [rows, width or head_width], input type
     float* qkv = nullptr;             // [rows, qkv]
-    float* queries = nullptr;         // [rows, queries]
+    void* queries = nullptr;          // [rows, queries], query type
     void* attended = nullptr;         // [rows, attended], input type
     void* mlp = nullptr;              // [rows, mlp], input type
     float* partial[2] = {};           // [rows, width]

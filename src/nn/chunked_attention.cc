@@ -11,6 +11,7 @@
 #include "base/thread_team.h"
 #include "kernels/cpu_stream.h"
 #include "tensor/convert.h"
+#include "tensor/host_values.h"
 
 namespace tensormill {
 namespace {
@@ -304,8 +305,34 @@ class ChunkedAttention {
 
 }  // namespace
 
-void chunked_attention(const ChunkedAttentionArgs& args, Stream stream) {
-  ChunkedAttention(args, stream).run();
+void chunked_attention(const ChunkedAttentionArgs& args, Device& device, Stream stream) {
+  if (device.on_host()) return ChunkedAttention(args, stream).run();
+  const RaggedBatch& batch = *args.batch;
+  const auto rows = static_cast<size_t>(batch.rows.bound);
+  const auto sequences = static_cast<size_t>(batch.sequences.bound);
+  const HostValues<int32_t> row_count(device, batch.rows.count, 1);
+  const HostValues<int32_t> sequence_count(device, batch.sequences.count, 1);
+  const HostValues<int32_t> row_begin(device, batch.row_begin, sequences + 1);
+  const HostValues<int32_t> row_sequence(device, batch.row_sequence, rows);
+  const HostValues<int32_t> prompts(device, batch.prompts, rows);
+  const HostValues<float> qkv(device, args.qkv, rows * static_cast<size_t>(args.spec->qkv_rows()));
+  RaggedBatch here = batch;
+  here.rows.count = row_count.data();
+  here.sequences.count = sequence_count.data();
+  here.row_begin = row_begin.data();
+  here.row_sequence = row_sequence.data();
+  here.prompts = prompts.data();
+  ChunkedAttentionArgs on_host = args;
+  on_host.batch = &here;
+  on_host.qkv = qkv.data();
+  std::vector<std::byte> scratch(chunked_attention_scratch(*args.spec, batch.rows.bound) + 64);
+  std::vector<std::byte> out(rows * static_cast<size_t>(args.out.stride) *
+                             dtype_size(args.out.type));
+  const auto base = (reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64;
+  on_host.scratch = reinterpret_cast<void*>(base);
+  on_host.out.x = out.data();
+  ChunkedAttention(on_host, nullptr).run();
+  device.upload(args.out.x, out.data(), out.size());
 }
 
 size_t chunked_attention_scratch(const AttentionSpec& spec, int32_t rows) {

@@ -5,6 +5,7 @@
 #include "nn/hash_table.h"
 #include "nn/ragged_batch.h"
 #include "nn/spec.h"
+#include "tensor/device.h"
 
 namespace tensormill {
 
@@ -19,7 +20,8 @@ struct ChunkedAttentionArgs {
   Rows out;       // [rows, heads * value_dim]
   void* scratch;  // chunked_attention_scratch() bytes
 };
-void chunked_attention(const ChunkedAttentionArgs& args, Stream stream);
+// Where the arguments lie on another device, they are brought to the host, and the result back.
+void chunked_attention(const ChunkedAttentionArgs& args, Device& device, Stream stream);
 
 size_t chunked_attention_scratch(const AttentionSpec& spec, int32_t rows);
 

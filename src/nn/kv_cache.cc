@@ -4,7 +4,7 @@
 
 namespace tensormill {
 
-KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks)
+KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks, Device& device)
     : type_(type), blocks_(blocks) {
   size_t bytes = 0;
   for (const CacheLayer& layer : layers) {
@@ -16,7 +16,7 @@ KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t bloc
     planes_.push_back({bytes, bytes + size(keys), keys, values});
     bytes += size(keys) + size(values);
   }
-  memory_ = Buffer(bytes, "KV cache");
+  memory_ = Buffer(bytes, "KV cache", device);
 }
 
 KvView KvCache::view(int32_t layer, const int32_t* table, int32_t table_stride) const {

@@ -18,7 +18,8 @@ struct CacheLayer {
 class KvCache {
  public:
   // Errors: kOutOfMemory.
-  KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks);
+  KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t blocks,
+          Device& device = host_device());
 
   int32_t blocks() const { return blocks_; }
   DType type() const { return type_; }

@@ -4,36 +4,38 @@
 
 namespace tensormill {
 
-void Linear::allocate(WeightFormat format) {
+void Linear::allocate(WeightFormat format, const KernelTable& kernels, Device& device) {
   format_ = format;
-  const auto copies = static_cast<size_t>(spec_.copies);
-  weight_ = Buffer(copies * packed_bytes(format, spec_.outputs, spec_.inner), "weights");
+  device_ = &device;
+  copy_bytes_ = kernels.packed_bytes(format, spec_.outputs, spec_.inner);
+  weight_ = Buffer(static_cast<size_t>(spec_.copies) * copy_bytes_, "weights", device);
   if (spec_.bias) {
-    bias_ = Buffer(static_cast<size_t>(spec_.outputs) * sizeof(float), "biases");
+    bias_ = Buffer(static_cast<size_t>(spec_.outputs) * sizeof(float), "biases", device);
   }
   packed_ = packed();
 }
 
 void* Linear::weight(int32_t copy) const {
   if (copy == 0) return weight_.data();
-  return weight_.as<std::byte>() +
-         static_cast<size_t>(copy) * packed_bytes(format_, spec_.outputs, spec_.inner);
+  return weight_.as<std::byte>() + static_cast<size_t>(copy) * copy_bytes_;
 }
 
 void Linear::move_bias_to(Linear& other) {
   if (!spec_.bias) return;
   if (!other.spec_.bias) {
-    other.bias_ = Buffer(bias_.size(), "biases");
+    other.bias_ = Buffer(bias_.size(), "biases", *device_);
     other.spec_.bias = true;
   }
-  for (int32_t i = 0; i < spec_.outputs; ++i) other.bias()[i] += bias()[i];
+  float *from = host_bias(), *to = other.host_bias();
+  for (int32_t i = 0; i < spec_.outputs; ++i) to[i] += from[i];
   bias_ = Buffer();
   spec_.bias = false;
 }
 
-int64_t Linear::bytes(WeightFormat format) const {
+int64_t Linear::bytes(WeightFormat format, const KernelTable& kernels) const {
   const int64_t bias = spec_.bias ? int64_t{spec_.outputs} * int64_t{sizeof(float)} : 0;
-  return spec_.copies * static_cast<int64_t>(packed_bytes(format, spec_.outputs, spec_.inner)) +
+  return spec_.copies *
+             static_cast<int64_t>(kernels.packed_bytes(format, spec_.outputs, spec_.inner)) +
          bias;
 }
 

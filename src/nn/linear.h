@@ -30,12 +30,16 @@ class Linear {
   Linear(Linear&&) noexcept = default;
   Linear& operator=(Linear&&) noexcept = default;
 
-  // Memory for weight and bias, zeroed. Errors: kOutOfMemory.
-  void allocate(WeightFormat format);
+  // Memory for weight and bias, zeroed. The kernels must outlive this. Errors: kOutOfMemory.
+  void allocate(WeightFormat format, const KernelTable& kernels, Device& device);
   // Adds this bias to the other's, which has as many outputs and is allocated, and forgets it.
+  // Before commit().
   void move_bias_to(Linear& other);
   // Bytes that allocate() takes.
-  int64_t bytes(WeightFormat format) const;
+  int64_t bytes(WeightFormat format, const KernelTable& kernels) const;
+  // The bias where the host writes it, [outputs] or null; commit() ends that.
+  float* host_bias() { return static_cast<float*>(bias_.host()); }
+  void commit() { bias_.commit(); }
 
   const LinearSpec& spec() const { return spec_; }
   void* weight(int32_t copy = 0) const;
@@ -51,6 +55,8 @@ class Linear {
  private:
   LinearSpec spec_;
   WeightFormat format_ = WeightFormat::kF32;
+  Device* device_ = nullptr;
+  size_t copy_bytes_ = 0;
   Buffer weight_, bias_;
   Packed packed_{};
 };

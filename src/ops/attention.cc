@@ -10,8 +10,7 @@ void attention(const KernelTable& kernels, const AttentionArgs& args, Stream str
   require_live(args.sequences, kOp);
   require_heads(args.heads, args.kv_heads, args.dim, args.value_dim, kOp);
   require_kv(args.kv, args.dim, args.value_dim, kOp);
-  require(args.q != nullptr && args.q_stride >= int64_t{args.heads} * args.dim, kOp,
-          "rows of heads * dim queries");
+  require_rows(args.q, int64_t{args.heads} * args.dim, kOp);
   require(args.row_begin != nullptr && args.keys != nullptr && args.scratch != nullptr, kOp,
           "row_begin, keys and scratch");
   require(args.score.window >= 0 && args.score.softcap >= 0, kOp,

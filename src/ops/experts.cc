@@ -1,7 +1,6 @@
 #include "ops/experts.h"
 
 #include "ops/check.h"
-#include "ops/linear.h"
 
 namespace tensormill {
 
@@ -17,7 +16,7 @@ void experts(const KernelTable& kernels, const ExpertsArgs& args, Stream stream)
           "weights of positive sizes, the second as wide as the first's input");
   require(first.outputs == (args.gated ? 2 : 1) * second.inner, kOp,
           "as many first outputs as the second takes");
-  const DType type = linear_input(first.format);
+  const DType type = kernels.types(first.format).input;
   require(args.in.type == type && args.taken.type == type && args.inner.type == type, kOp,
           "inputs of the weight's type");
   require_rows(args.in, first.inner, kOp);

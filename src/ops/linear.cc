@@ -13,7 +13,7 @@ void require_linear(const KernelTable& kernels, const LinearArgs& args, const ch
   require(weight->outputs > 0 && weight->inner > 0, op, "a weight of positive sizes");
   require(kernels.stores(weight->format), op, "a weight format that this device stores");
   require_rows(args.in, weight->inner, op);
-  require(args.in.type == linear_input(weight->format), op, "an input of the weight's type");
+  require(args.in.type == kernels.types(weight->format).input, op, "an input of the weight's type");
   require(args.copies <= 1 || (args.bias == nullptr && args.addend == nullptr), op,
           "no bias or addend for several weights");
   require(args.in_step >= 0 && args.out_step >= 0, op, "steps of 0 or more");

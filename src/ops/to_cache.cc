@@ -9,9 +9,9 @@ void to_cache(const KernelTable& kernels, const ToCacheArgs& args, Stream stream
   require_live(args.live, kOp);
   require_heads(args.heads, args.kv_heads, args.dim, args.value_dim, kOp);
   require_kv(args.kv, args.dim, args.value_dim, kOp);
-  require(args.qkv != nullptr && args.q != nullptr && args.slots != nullptr &&
-              args.row_sequence != nullptr,
-          kOp, "an input, an output, slots and sequences");
+  require(args.qkv != nullptr && args.slots != nullptr && args.row_sequence != nullptr, kOp,
+          "an input, slots and sequences");
+  require_rows(args.q, int64_t{args.heads} * args.dim, kOp);
   const int64_t width =
       (int64_t{args.heads} + args.kv_heads) * args.dim + int64_t{args.kv_heads} * args.value_dim;
   require(args.qkv_stride >= width, kOp,

@@ -5,7 +5,7 @@
 namespace tensormill {
 
 // Takes qkv [rows, (heads + kv_heads) * dim + kv_heads * value_dim] (all q heads, then k, then v)
-// apart: clip, q/k norm, rope, log-n, then q in f32, keys and values into the paged cache (f32,
+// apart: clip, q/k norm, rope, log-n, then q, keys and values into the paged cache (f32,
 // bf16 or f16). Errors: kInternal for sizes, pointers or types that contradict each other.
 void to_cache(const KernelTable& kernels, const ToCacheArgs& args, Stream stream);
 

@@ -55,7 +55,7 @@ Sampler::Sampler(int32_t vocabulary)
   scratch_.items.reserve(logits_.size());
 }
 
-SampledToken Sampler::sample(const LogitsRow& row, std::vector<TopToken>& top) {
+SampledToken Sampler::sample(const SamplerRow& row, std::vector<TopToken>& top) {
   top.clear();
   // Before anything else: a filter could hide a NaN.
   const RowPeak raw = find_peak(row.logits);
@@ -65,7 +65,7 @@ SampledToken Sampler::sample(const LogitsRow& row, std::vector<TopToken>& top) {
 }
 
 // The logits after penalties and bans: the row itself where none is asked for.
-std::span<const float> Sampler::process(const LogitsRow& row) {
+std::span<const float> Sampler::process(const SamplerRow& row) {
   const SamplingParams& p = *row.params;
   const bool output_penalties = p.presence_penalty != 0 || p.frequency_penalty != 0;
   if (p.repetition_penalty == 1 && !output_penalties && p.no_repeat_ngram_size == 0 &&
@@ -87,7 +87,7 @@ std::span<const float> Sampler::process(const LogitsRow& row) {
   return logits_;
 }
 
-SampledToken Sampler::pick_best(const LogitsRow& row, std::span<const float> logits,
+SampledToken Sampler::pick_best(const SamplerRow& row, std::span<const float> logits,
                                 std::vector<TopToken>& top) const {
   const RowPeak peak = find_peak(logits);
   if (!peak.finite) return {SampleStatus::kNotFinite, -1, 0};
@@ -105,7 +105,7 @@ SampledToken Sampler::pick_best(const LogitsRow& row, std::span<const float> log
   return {SampleStatus::kOk, peak.index, log_prob(peak.value, peak.value, log_sum)};
 }
 
-SampledToken Sampler::draw(const LogitsRow& row, std::span<const float> logits,
+SampledToken Sampler::draw(const SamplerRow& row, std::span<const float> logits,
                            std::vector<TopToken>& top) {
   const SamplingParams& p = *row.params;
   const RowPeak raw = find_peak(logits);

@@ -10,7 +10,7 @@
 namespace tensormill {
 
 // One row of logits and what its request asks of it.
-struct LogitsRow {
+struct SamplerRow {
   const SamplingParams* params = nullptr;  // validated
   std::span<const float> logits;           // [vocabulary]
   std::span<const int32_t> tokens;         // prompt and output, in the vocabulary
@@ -39,13 +39,13 @@ class Sampler {
 
   // top: filled with the row's top_log_probs best tokens of the same distribution, best first
   // (fewer where filters left fewer).
-  SampledToken sample(const LogitsRow& row, std::vector<TopToken>& top);
+  SampledToken sample(const SamplerRow& row, std::vector<TopToken>& top);
 
  private:
-  std::span<const float> process(const LogitsRow& row);
-  SampledToken pick_best(const LogitsRow& row, std::span<const float> logits,
+  std::span<const float> process(const SamplerRow& row);
+  SampledToken pick_best(const SamplerRow& row, std::span<const float> logits,
                          std::vector<TopToken>& top) const;
-  SampledToken draw(const LogitsRow& row, std::span<const float> logits,
+  SampledToken draw(const SamplerRow& row, std::span<const float> logits,
                     std::vector<TopToken>& top);
 
   std::vector<float> logits_;    // [vocabulary]

@@ -70,6 +70,7 @@ LoadTextOptions load_options(const ModelConfig& config) {
   }
   options.random_weights = settings.flag("option.random_weights");
   options.threads = integer("option.threads");
+  options.device = settings.text("option.device");
   options.cpu_level = settings.text("option.cpu_level");
   options.engine.max_sequences = integer("option.max_rolling_batch_size");
   options.engine.max_tokens = integer("option.max_tokens");

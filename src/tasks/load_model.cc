@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/memory_plan.h"
-#include "kernels/cpu_stream.h"
 #include "models/describe.h"
 
 namespace tensormill {
@@ -61,17 +60,13 @@ ThreadTeam& process_team(int threads) {
 
 std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   auto text = std::make_unique<LoadedText>();
+  text->place = open_place(options.device, options.cpu_level, process_team(options.threads));
   LoadOptions load;
-  load.kernels = cpu_kernels(options.cpu_level.c_str());
-  if (load.kernels == nullptr) {
-    throw_error(ErrorKind::kUnsupported,
-                "cpu_level {}: unknown, or this machine doesn't run it; `tensormill doctor` lists "
-                "the levels",
-                options.cpu_level);
-  }
+  load.kernels = text->place.kernels;
+  load.stream = text->place.stream;
+  load.device = text->place.device;
   load.format = options.format;
   load.random_weights = options.random_weights;
-  load.stream = cpu_stream(&process_team(options.threads));
   load.progress = options.progress;
   text->tokenizer = tokenizer_of(options);
   text->chat_template = template_of(options.folder);

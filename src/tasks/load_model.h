@@ -10,6 +10,7 @@
 #include "base/thread_team.h"
 #include "engine/engine.h"
 #include "models/model.h"
+#include "tasks/place.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
@@ -20,6 +21,7 @@ struct LoadTextOptions {
   std::optional<WeightFormat> format;  // none: as stored
   bool random_weights = false;         // needs config.json alone
   int threads = 0;                     // of process_team(), where this load is the first to ask
+  std::string device = "auto";         // see open_place()
   std::string cpu_level = "auto";      // see cpu_kernels()
   EngineOptions engine;                // max_tokens 0: the model's positions, where memory allows
   // stage, done and total bytes; called often, from the loading thread
@@ -28,6 +30,7 @@ struct LoadTextOptions {
 
 // All that serving text from one folder needs. Not to be moved: the engine points at the others.
 struct LoadedText {
+  Place place;
   std::unique_ptr<Model> model;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ChatTemplate> chat_template;  // null where the folder has none
@@ -40,8 +43,7 @@ ThreadTeam& process_team(int threads = 0);
 
 // Model, tokenizer, chat template and a running engine. With random_weights and no tokenizer files
 // a byte tokenizer serves; a chat template that can't be used is logged and left out. Errors: those
-// of Model::load, load_tokenizer and Engine; kUnsupported for a cpu_level that this machine doesn't
-// run.
+// of open_place, Model::load, load_tokenizer and Engine.
 std::unique_ptr<LoadedText> load_text(const LoadTextOptions& options);
 
 // The two halves of load_text, for callers that need the tokenizer to size the engine.

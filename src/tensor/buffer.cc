@@ -1,6 +1,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/error.h"
@@ -33,34 +35,89 @@ void* map_huge(size_t bytes) {
   return wide + head;
 }
 
+// What take() maps for so many bytes.
+size_t mapped_size(size_t bytes) {
+  return round_up(bytes,
+                  bytes >= kHugePage ? kHugePage : static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+}
+
+class HostDevice : public Device {
+ public:
+  const std::string& name() const override { return name_; }
+  bool on_host() const override { return true; }
+  int64_t total() const override {
+    return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+  }
+  int64_t available() const override {
+    return int64_t{sysconf(_SC_AVPHYS_PAGES)} * sysconf(_SC_PAGE_SIZE);
+  }
+  void* take(size_t bytes) override {
+    if (bytes >= SIZE_MAX / 2) return nullptr;
+    const size_t mapped = mapped_size(bytes);
+    return bytes >= kHugePage ? map_huge(mapped) : map_pages(mapped);
+  }
+  void give(void* data, size_t bytes) noexcept override { munmap(data, mapped_size(bytes)); }
+  void* take_staging(size_t bytes) override { return take(bytes); }
+  void give_staging(void* data, size_t bytes) noexcept override { give(data, bytes); }
+  void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void upload_staged(void* to, const void* from, size_t bytes) override { upload(to, from, bytes); }
+  void download(void* to, const void* from, size_t bytes) override { upload(to, from, bytes); }
+  void wait() override {}
+  void mark(int) override {}
+  void wait_for(int) override {}
+  std::unique_ptr<Recording> record(const std::function<void()>&) override { return nullptr; }
+
+ private:
+  std::string name_ = "cpu";
+};
+
 }  // namespace
 
-Buffer::Buffer(size_t bytes, const char* what) : bytes_(bytes) {
+Device& host_device() {
+  static HostDevice device;
+  return device;
+}
+
+Buffer::Buffer(size_t bytes, const char* what, Device& device) : device_(&device), bytes_(bytes) {
   if (bytes == 0) return;
-  if (bytes < SIZE_MAX / 2) {
-    const bool huge = bytes >= kHugePage;
-    mapped_ = round_up(bytes, huge ? kHugePage : static_cast<size_t>(sysconf(_SC_PAGESIZE)));
-    data_ = huge ? map_huge(mapped_) : map_pages(mapped_);
-  }
-  if (data_ == nullptr) {
+  data_ = device.take(bytes);
+  if (data_ != nullptr) return;
+  if (device.on_host()) {
     throw_error(ErrorKind::kOutOfMemory, "{}: {} bytes of memory are not to be had", what, bytes);
   }
+  throw_error(ErrorKind::kOutOfMemory,
+              "{}: {} bytes are not to be had on {}, which has {} left of {}", what, bytes,
+              device.name(), device.available(), device.total());
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
+    : device_(other.device_),
+      data_(std::exchange(other.data_, nullptr)),
       bytes_(std::exchange(other.bytes_, 0)),
-      mapped_(std::exchange(other.mapped_, 0)) {}
+      mirror_(std::move(other.mirror_)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(device_, other.device_);
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);
-  std::swap(mapped_, other.mapped_);
+  std::swap(mirror_, other.mirror_);
   return *this;
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) munmap(data_, mapped_);
+  if (data_ != nullptr) device_->give(data_, bytes_);
+}
+
+void* Buffer::host() {
+  if (data_ == nullptr || device_->on_host()) return data_;
+  if (!mirror_) mirror_ = std::make_unique<Buffer>(bytes_, "a copy on the host");
+  return mirror_->data();
+}
+
+void Buffer::commit() {
+  if (!mirror_) return;
+  device_->upload(data_, mirror_->data(), bytes_);
+  mirror_.reset();
 }
 
 }  // namespace tensormill

@@ -111,8 +111,7 @@ struct Case {
     std::vector<uint8_t> out(static_cast<size_t>(rows) * width * dtype_size(out_type));
     Buffer scratch(kernels.attention_scratch(rows, shape.heads, shape.value_dim, most), "scratch");
     AttentionArgs args{};
-    args.q = q.data();
-    args.q_stride = int64_t{shape.heads} * shape.dim;
+    args.q = {q.data(), DType::kF32, int64_t{shape.heads} * shape.dim};
     args.row_begin = row_begin.data();
     args.keys = keys.data();
     args.heads = shape.heads;

@@ -145,7 +145,7 @@ struct Stack {
   Stack(const KernelTable& kernels, WeightFormat kind, int count, int rows, int columns,
         Random& random)
       : format(kind), outputs(rows), inner(columns) {
-    bytes.resize(static_cast<size_t>(count) * packed_bytes(kind, rows, columns));
+    bytes.resize(static_cast<size_t>(count) * panel_bytes(kind, rows, columns));
     for (int c = 0; c < count; ++c) {
       const auto values = random.normals(static_cast<size_t>(rows * columns), 0.2F);
       kernels.pack({{values.data(), DType::kF32, false, rows, columns, nullptr, 0, rows},
@@ -157,7 +157,7 @@ struct Stack {
     }
   }
   Packed packed(int copy) const {
-    const size_t at = static_cast<size_t>(copy) * packed_bytes(format, outputs, inner);
+    const size_t at = static_cast<size_t>(copy) * panel_bytes(format, outputs, inner);
     return {bytes.data() + at, format, outputs, inner};
   }
 };

@@ -28,7 +28,7 @@ struct Weight {
   Weight(const KernelTable& kernels, WeightFormat format, int outputs, int inner, Random& random,
          ThreadTeam* team = nullptr)
       : values(weight_type(format), random.normals(static_cast<size_t>(outputs) * inner)),
-        bytes(packed_bytes(format, outputs, inner), "weight"),
+        bytes(panel_bytes(format, outputs, inner), "weight"),
         packed{bytes.data(), format, outputs, inner} {
     const PackSource source{values.data(), values.type, false, outputs, inner, nullptr, 0, outputs};
     kernels.pack({source, bytes.data(), format, outputs, inner}, cpu_stream(team));
@@ -284,7 +284,7 @@ TEST(Linear, PacksPartsInAnyOrder) {
         Values gate(stored, random.normals(50 * kInner)), up(stored, random.normals(50 * kInner));
         Values tail(stored, random.normals(kInner * 9));
         const int outputs = 109;
-        Buffer bytes(packed_bytes(format, outputs, kInner), "weight");
+        Buffer bytes(panel_bytes(format, outputs, kInner), "weight");
         std::memset(bytes.data(), 0x55, bytes.size());
         std::vector<int32_t> gate_map(100, -1), up_map(100, -1), tail_map(9);
         for (int i = 0; i < 50; ++i) gate_map[2 * i] = up_map[2 * i + 1] = i;

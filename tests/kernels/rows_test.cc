@@ -120,7 +120,7 @@ TEST(Residual, FusedWithProductsHasTheSameBits) {
     const NormValues in = make_norm(NormKind::kRms, kWidth, random);
     const auto start = random.normals(kRows * kWidth), partial = random.normals(kRows * kWidth);
     const auto source = random.normals(150 * kWidth);
-    std::vector<uint16_t> packed(packed_bytes(WeightFormat::kBF16, 150, kWidth) / 2);
+    std::vector<uint16_t> packed(panel_bytes(WeightFormat::kBF16, 150, kWidth) / 2);
     kernels->pack({{source.data(), DType::kF32, false, 150, kWidth, nullptr, 0, 150},
                    packed.data(),
                    WeightFormat::kBF16,

@@ -124,7 +124,7 @@ struct Case {
     args.log_n = variant.log_n;
     args.row_sequence = sequence.data();
     args.slots = slots.data();
-    args.q = q.data();
+    args.q = {q.data(), DType::kF32, kHeads * dim};
     args.kv = {k.data(), v.data(), type, k_stride(), v_stride(), table.data(), 2};
     args.live = {&rows, rows};
   }

@@ -6,10 +6,12 @@
 #include <span>
 
 #include "fixture.h"
+#include "models/device_batch.h"
 #include "models/host_batch.h"
 #include "models/workspace.h"
 #include "nn/kv_cache.h"
 #include "nn/token_places.h"
+#include "tensor/host_values.h"
 
 namespace tensormill {
 
@@ -76,6 +78,8 @@ inline std::vector<int32_t> best_tokens(const Variant& variant, const Model& mod
   const auto workspace = model.make_workspace({rules.recomputes ? total : chunk, 1, 1, total});
   std::vector<int32_t> result;
   HostBatch batch;
+  DeviceBatch brought(model.device());
+  const auto vocabulary = static_cast<size_t>(model.info().vocabulary);
   int32_t begin = 0;
   while (begin < total) {
     const int32_t count = begin < prompt ? std::min(chunk, prompt - begin) : 1;
@@ -85,10 +89,11 @@ inline std::vector<int32_t> best_tokens(const Variant& variant, const Model& mod
     batch.add(
         std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(begin - first)),
         first, prompt, blocks, HostBatch::Logits::kLast, places);
-    const float* logits = forward(model, batch.batch(), *cache, *workspace).logits;
+    const float* at = forward(model, brought.bring(batch.batch()), *cache, *workspace).logits;
     if (begin < prompt) continue;
-    const float* best = std::max_element(logits, logits + model.info().vocabulary);
-    result.push_back(static_cast<int32_t>(best - logits));
+    const HostValues<float> logits(model.device(), at, vocabulary);
+    const float* best = std::max_element(logits.data(), logits.data() + vocabulary);
+    result.push_back(static_cast<int32_t>(best - logits.data()));
   }
   return result;
 }

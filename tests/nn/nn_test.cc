@@ -106,8 +106,8 @@ TEST(Linear, AnInputSplitLeavesItsBiasToTheResidual) {
   Linear columns(spec);
   spec.split = Split::kInputs;
   Linear rows(spec);
-  columns.allocate(WeightFormat::kF32);
-  rows.allocate(WeightFormat::kF32);
+  columns.allocate(WeightFormat::kF32, *cpu_kernels("auto"), host_device());
+  rows.allocate(WeightFormat::kF32, *cpu_kernels("auto"), host_device());
   EXPECT_EQ(columns.args({}, {}, {}).bias, columns.bias());
   EXPECT_EQ(rows.args({}, {}, {}).bias, nullptr);
   EXPECT_NE(rows.bias(), nullptr);
@@ -121,11 +121,12 @@ TEST(Linear, ABiasMovesToALinearThatHasNone) {
   Linear from(spec), with(spec);
   spec.bias = false;
   Linear without(spec);
-  for (Linear* linear : {&from, &with, &without}) linear->allocate(WeightFormat::kF32);
+  for (Linear* linear : {&from, &with, &without})
+    linear->allocate(WeightFormat::kF32, *cpu_kernels("auto"), host_device());
   from.bias()[1] = 3;
   with.bias()[1] = 4;
   Linear copy(from.spec());
-  copy.allocate(WeightFormat::kF32);
+  copy.allocate(WeightFormat::kF32, *cpu_kernels("auto"), host_device());
   copy.bias()[1] = 3;
   from.move_bias_to(with);
   copy.move_bias_to(without);

@@ -91,15 +91,14 @@ struct Step {
     args.dim = args.value_dim = kDim;
     args.row_sequence = sequence.data();
     args.slots = ids.data();
-    args.q = out.data();
+    args.q = {out.data(), DType::kF32, kHeads * kDim};
     args.kv = kv;
     args.live = live;
     return args;
   }
   AttentionArgs attention_args() {
     AttentionArgs args{};
-    args.q = data.data();
-    args.q_stride = kHeads * kDim;
+    args.q = {data.data(), DType::kF32, kHeads * kDim};
     args.row_begin = begin.data();
     args.keys = &rows;
     args.heads = args.kv_heads = kHeads;

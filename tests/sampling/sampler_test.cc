@@ -49,7 +49,7 @@ TEST(Sampler, ProcessorsLeaveWhatTransformersLeaves) {
     const auto logits = item["logits"].get<std::vector<float>>();
     const auto tokens = item["tokens"].get<std::vector<int32_t>>();
     Sampler sampler(static_cast<int32_t>(logits.size()));
-    LogitsRow row;
+    SamplerRow row;
     row.params = &params;
     row.logits = logits;
     row.tokens = tokens;
@@ -83,7 +83,7 @@ TEST(Sampler, GreedyTakesTheFirstBestAndItsRawLogProb) {
   params.temperature = 0.3f;  // without effect: greedy
   params.top_k = 2;
   Sampler sampler(5000);
-  LogitsRow row;
+  SamplerRow row;
   row.params = &params;
   row.logits = logits;
   row.top_log_probs = 3;
@@ -109,7 +109,7 @@ TEST(Sampler, DrawsFollowTheDistribution) {
   std::vector<int> counts(4);
   constexpr int kDraws = 20000;
   const std::vector<int32_t> tokens = {0};
-  LogitsRow row;
+  SamplerRow row;
   row.params = &params;
   row.logits = logits;
   row.tokens = tokens;
@@ -132,7 +132,7 @@ TEST(Sampler, DrawDependsOnSeedAndStepAlone) {
   Sampler used(1000), fresh(1000);
   std::vector<TopToken> top;
   const std::vector<int32_t> tokens = {1, 2, 3, 4, 5, 6};
-  LogitsRow row;
+  SamplerRow row;
   row.params = &params;
   row.logits = logits;
   std::vector<int32_t> first, second;
@@ -156,7 +156,7 @@ TEST(Sampler, RefusesNumbersThatAreNone) {
   drawn.top_k = 1;  // would hide a NaN elsewhere
   Sampler sampler(40);
   std::vector<TopToken> top;
-  LogitsRow row;
+  SamplerRow row;
   for (const SamplingParams* params : {&greedy, &drawn}) {
     row.params = params;
     for (const float bad : {std::nanf(""), -std::nanf(""), kInfinity}) {
@@ -186,7 +186,7 @@ TEST(Sampler, BannedTokensAreNeverChosen) {
   SamplingParams params;
   Sampler sampler(4);
   std::vector<TopToken> top;
-  LogitsRow row;
+  SamplerRow row;
   row.params = &params;
   row.logits = logits;
   row.banned = eos;
@@ -204,7 +204,7 @@ TEST(Sampler, TinyTemperatureIsGreedy) {
   cold.temperature = 1e-40f;
   Sampler sampler(300);
   std::vector<TopToken> top;
-  LogitsRow row;
+  SamplerRow row;
   row.logits = logits;
   row.params = &greedy;
   const int32_t best = sampler.sample(row, top).token;

@@ -109,7 +109,8 @@ void set_pair(const AttentionArgs& args, const AttentionItem& item, int index, P
   const int32_t keys = args.keys[item.sequence];
   pair.row = first + index / group;
   pair.head = item.kv_head * group + index % group;
-  pair.q = args.q + pair.row * args.q_stride + static_cast<int64_t>(pair.head) * args.dim;
+  pair.q = static_cast<const float*>(args.q.x) + pair.row * args.q.stride +
+           static_cast<int64_t>(pair.head) * args.dim;
   pair.position = keys - rows + index / group;
   set_keys(args.score, item.sequence, keys, pair);
   set_slope(args.score, pair);

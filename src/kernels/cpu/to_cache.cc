@@ -109,7 +109,7 @@ void take_apart(const ToCacheArgs& args, int64_t row) {
 
   const int32_t slot = args.slots[row];
   const F scale = set1(query_scale(args, slot));
-  float* q = args.q + row * args.heads * args.dim;
+  float* q = static_cast<float*>(args.q.x) + row * args.q.stride;
   for (int h = 0; h < args.heads; ++h, q += args.dim) {
     read_head(args, queries, h, head);
     turn(args, row, head);

@@ -10,7 +10,8 @@
 
 namespace tensormill {
 
-class LibraryProducts;  // cublas.h: chosen algorithms by shape
+class LibraryProducts;  // library_products.h: chosen algorithms by shape
+class Staging;          // staging.h: pinned memory that packing streams through
 
 // What a Stream points to on CUDA. One thread enqueues; everything runs in order.
 struct CudaContext {
@@ -26,6 +27,7 @@ struct CudaContext {
   int32_t* counters = nullptr;
   int32_t counter_count = 0;
   LibraryProducts* products = nullptr;
+  Staging* staging = nullptr;
 };
 
 inline CudaContext& cuda_context(Stream stream) {
