@@ -3,7 +3,9 @@
 namespace tensormill {
 
 CacheMemory HostRunner::memory() const {
-  return {.available = available_memory()};
+  CacheMemory memory;
+  memory.available = available_memory();
+  return memory;
 }
 
 StepDraft HostRunner::begin(const StepShape& shape) {

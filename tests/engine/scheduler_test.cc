@@ -32,7 +32,8 @@ struct Bench {
     std::map<const Sequence*, int32_t> counts;
     const std::span<const StepItem> items = scheduler.plan();
     for (const StepItem& item : items) counts[item.sequence] = item.count;
-    scheduler.complete();
+    scheduler.launched();
+    scheduler.complete(items);
     for (const StepItem& item : items) {
       if (item.samples) item.sequence->tokens.push_back(9000 + next++);
     }
@@ -191,7 +192,8 @@ TEST(Scheduler, EverySequenceEndsUnderPressure) {
       }
       ASSERT_LE(rows, s.scheduler.row_limit());
       const std::vector<StepItem> copy(items.begin(), items.end());
-      s.scheduler.complete();
+      s.scheduler.launched();
+      s.scheduler.complete(copy);
       for (const StepItem& item : copy) {
         if (!item.samples) continue;
         item.sequence->tokens.push_back(7);
