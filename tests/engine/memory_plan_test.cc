@@ -44,6 +44,28 @@ TEST(CachePlan, ExplicitBytes) {
   EXPECT_THROW(plan_cache(options, 10, host(int64_t{1} << 40)), Error);
 }
 
+TEST(CachePlan, OfADevice) {
+  EngineOptions options;
+  options.max_sequences = 4;
+  options.max_tokens = 100;  // 4 blocks
+  options.gpu_memory_utilization = 0.75;
+  constexpr int64_t kBlock = kBlockTokens * 1000;
+  CacheMemory memory = {60 * kBlock, "gpu", 100 * kBlock, 30 * kBlock, 10 * kBlock};
+  EXPECT_EQ(plan_cache(options, 1000, memory).blocks, 35);
+  options.prefix_sharing = false;
+  EXPECT_EQ(plan_cache(options, 1000, memory).blocks, 16);
+  options.prefix_sharing = true;
+  memory.available = 99 * kBlock;
+  EXPECT_EQ(plan_cache(options, 1000, memory).blocks, 64);
+  memory.available = 28 * kBlock;
+  EXPECT_THROW(plan_cache(options, 1000, memory), Error);
+  memory.available = 5 * kBlock;
+  EXPECT_THROW(plan_cache(options, 1000, memory), Error);
+  EXPECT_EQ(least_blocks(options, 1000), 4);
+  options.cache_bytes = 3 * kBlock;
+  EXPECT_EQ(least_blocks(options, 1000), 3);
+}
+
 class AvailableMemory : public testing::Test {
  protected:
   AvailableMemory() {
