@@ -185,8 +185,9 @@ void print_table(const OrderedJson& result) {
 
 int run_bench(const BenchOptions& options) {
   const Clock::time_point begin = Clock::now();
-  const ModelChoices choices =
-      choose_model(options.common, options.random_weights, {"option.kv_cache_mb"});
+  const ModelChoices choices = choose_model(
+      options.common, options.random_weights,
+      {"option.kv_cache_mb", "option.gpu_memory_utilization", "option.enable_cuda_graph"});
   LoadTextOptions load;
   load.folder = options.model;
   load.format = choose_format(choices.common);
@@ -200,6 +201,8 @@ int run_bench(const BenchOptions& options) {
   load.engine.step_token_budget = options.step_tokens;
   load.engine.prefix_sharing = false;
   load.engine.cache_bytes = choices.settings.integer("option.kv_cache_mb") << 20;
+  load.engine.gpu_memory_utilization = choices.settings.number("option.gpu_memory_utilization");
+  load.engine.record_steps = choices.settings.flag("option.enable_cuda_graph");
   const std::unique_ptr<LoadedText> loaded = load_text(load);
   const ModelInfo& info = loaded->model->info();
   OrderedJson result = {

@@ -149,7 +149,8 @@ int run_generate(const GenerateOptions& options) {
   const Clock::time_point begin = Clock::now();
   const ModelChoices choices = choose_model(
       options.common, options.random_weights,
-      {"option.kv_cache_mb", "option.max_rolling_batch_prefill_tokens", "option.max_tokens"});
+      {"option.kv_cache_mb", "option.gpu_memory_utilization", "option.enable_cuda_graph",
+       "option.max_rolling_batch_prefill_tokens", "option.max_tokens"});
   const Settings& settings = choices.settings;
   LoadTextOptions load;
   load.folder = options.model;
@@ -176,6 +177,8 @@ int run_generate(const GenerateOptions& options) {
   engine.step_token_budget =
       static_cast<int32_t>(settings.integer("option.max_rolling_batch_prefill_tokens"));
   engine.cache_bytes = settings.integer("option.kv_cache_mb") << 20;
+  engine.gpu_memory_utilization = settings.number("option.gpu_memory_utilization");
+  engine.record_steps = settings.flag("option.enable_cuda_graph");
   start_engine(*loaded, engine);
   const Clock::time_point start = Clock::now();
 

@@ -24,9 +24,8 @@ constexpr std::array kReplaced = {"option.tensor_parallel_degree",
                                   "option.quantize",
                                   "option.smoothquant_alpha"};
 
-constexpr std::array<std::string_view, 30> kWithoutEffect = {"replace_with_kernel_inject",
+constexpr std::array<std::string_view, 29> kWithoutEffect = {"replace_with_kernel_inject",
                                                              "kernel_inject",
-                                                             "enable_cuda_graph",
                                                              "use_triton",
                                                              "triton_autotune",
                                                              "zero",
@@ -96,6 +95,9 @@ void put_key(Layers& layers, const std::string& key, const Json& value, const st
     put("option.tensor_parallel_degree", integer_text(value, file, key));
   } else if (key == "max_out_tokens" || key == "max_tokens") {
     put("option.max_tokens", integer_text(value, file, key));
+  } else if (key == "enable_cuda_graph") {
+    if (!value.is_boolean()) wrong_type(file, key, "true or false");
+    put("option.enable_cuda_graph", value.get<bool>() ? "true" : "false");
   } else if (key == "checkpoint") {
     if (!value.is_null())
       put("option.checkpoint", value.is_string() ? value.get<std::string>() : value.dump());

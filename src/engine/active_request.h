@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,19 @@ struct ActiveRequest : Sequence {
     tokens.reserve(all);
     tokens.assign(request.prompt.begin(), request.prompt.end());
     prompt = static_cast<int32_t>(request.prompt.size());
+    limit = static_cast<int32_t>(all);
     blocks.reserve(static_cast<size_t>(Scheduler::blocks_for(static_cast<int64_t>(all))));
     top.reserve(static_cast<size_t>(request.top_log_probs));
     request.prompt = {};
   }
 
   int32_t generated() const { return static_cast<int32_t>(tokens.size()) - prompt; }
+
+  // Tokens that may not come after so many generated ones.
+  std::span<const int32_t> banned(int32_t after) const {
+    if (after >= request.min_new_tokens) return {};
+    return request.eos_ids;
+  }
 
   uint64_t id;
   GenerationRequest request;  // without prompt and stop strings: they have moved
@@ -37,7 +45,7 @@ struct ActiveRequest : Sequence {
   size_t slot = 0;              // in the engine's list
   bool counted_waiting = true;  // in the engine's count of waiting requests
 
-  // Of the step under way:
+  // Of the step whose results have come:
   SampledToken sampled;
   std::vector<TopToken> top;
 };

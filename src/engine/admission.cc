@@ -65,9 +65,12 @@ EngineOptions checked(EngineOptions options, const ModelInfo& model) {
           "max_rolling_batch_prefill_tokens", options.step_token_budget, "1 to 1048576");
   require(options.queue_size >= 0, kKind, "job_queue_size", options.queue_size, "0 or more");
   require(options.cache_bytes >= 0, kKind, "cache_bytes", options.cache_bytes, "0 or more");
+  require(options.gpu_memory_utilization > 0 && options.gpu_memory_utilization <= 1, kKind,
+          "gpu_memory_utilization", options.gpu_memory_utilization, "more than 0, at most 1");
   if (model.hard_position_limit && model.max_positions > 0) {
     options.max_tokens = std::min(options.max_tokens, model.max_positions);
   }
+  options.prefix_sharing = options.prefix_sharing && model.rules.shares_prefix;
   return options;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/admission.h"
+#include "engine/limits.h"
 #include "engine/loop.h"
 #include "engine/memory_plan.h"
 #include "engine/runner.h"
@@ -15,10 +16,13 @@ namespace tensormill {
 struct Engine::Impl {
   Impl(std::unique_ptr<Runner> runner, const Tokenizer& text, const EngineOptions& asked)
       : tokenizer(text), options(checked(asked, runner->info())) {
-    const CachePlan plan =
-        plan_cache(options, runner->info().cache_bytes_per_token, available_memory());
+    const ModelInfo& model = runner->info();
+    const int32_t least = least_blocks(options, model.cache_bytes_per_token);
+    runner->prepare(step_limits(scheduler_options(options, model, least)), options);
+    const CachePlan plan = plan_cache(options, model.cache_bytes_per_token, runner->memory());
     options.cache_bytes = plan.bytes;
     blocks = plan.blocks;
+    runner->make_cache(blocks);
     loop = std::make_unique<EngineLoop>(std::move(runner), tokenizer, options, blocks);
     thread = std::thread([this] { loop->run(); });
   }

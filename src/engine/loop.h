@@ -10,21 +10,25 @@
 #include <vector>
 
 #include "engine/active_request.h"
-#include "engine/batch_builder.h"
 #include "engine/block_pool.h"
 #include "engine/engine.h"
+#include "engine/flight.h"
+#include "engine/host_sampler.h"
+#include "engine/loop_stats.h"
 #include "engine/mailbox.h"
 #include "engine/output.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
-#include "sampling/sampler.h"
 
 namespace tensormill {
 
-// What the engine's thread owns and does: mail, plan, forward, sample, append, deliver.
+// What the engine's thread owns and does: mail, plan, launch, collect, append, deliver. Where the
+// runner chooses tokens, the next step is launched before the last one's results are collected:
+// what that one tells (a stop, an end of text) shows one step late, and the surplus token is
+// dropped.
 class EngineLoop {
  public:
-  // options: checked, with cache_bytes filled in for `blocks`.
+  // options: checked, with cache_bytes filled in for `blocks`. The runner is ready to run.
   EngineLoop(std::unique_ptr<Runner> runner, const Tokenizer& tokenizer,
              const EngineOptions& options, int32_t blocks);
 
@@ -40,39 +44,33 @@ class EngineLoop {
   const ModelInfo& model() const { return runner_->info(); }
 
  private:
-  struct Row {
-    ActiveRequest* request;
-    const float* logits;  // [vocabulary]
-  };
-  // EngineStats as other threads read it.
-  struct Published {
-    std::atomic<int32_t> running = 0, preempted = 0, blocks_free = 0;
-    std::atomic<int64_t> steps = 0, decode_steps = 0, decode_tokens = 0, prefill_tokens = 0;
-    std::atomic<int64_t> requests = 0, finished = 0, cancelled = 0, preemptions = 0;
-    std::atomic<int64_t> shared_prefix_tokens = 0;
-  };
-
   void read_mail();
   void obey_drain();
-  void step();
-  void sample(std::span<const StepItem> items, const float* logits);
-  void sample_range(size_t begin, size_t end, Sampler& sampler);
-  void append_tokens();
   void end(ActiveRequest& request, FinishReason reason, const char* error);
   void retire(ActiveRequest& request);
-  void fail_step(std::span<const StepItem> items, const char* what);
-  void count_step(std::span<const StepItem> items);
   void deliver();
-  void publish_stats();
+
+  // loop_step.cc
+  void step();
+  bool launch();
+  void admit(std::span<const StepItem> items);
+  void write(Flight& flight);
+  bool chooses_itself(ActiveRequest& request);
+  void collect();
+  void choose(Flight& flight);
+  void append_tokens(const Flight& flight);
+  void fail(const Flight& flight, const char* what);
+  void count(const Flight& flight);
+  void drop_flights();
 
   std::unique_ptr<Runner> runner_;
   const Tokenizer& tokenizer_;
   EngineOptions options_;
   BlockPool pool_;
   Scheduler scheduler_;
-  std::unique_ptr<BatchBuilder> builder_;
-  std::vector<Sampler> samplers_;  // one for each thread of the team that samples
-  std::vector<Row> rows_;
+  Flights flights_;
+  HostSampler host_sampler_;
+  std::vector<ActiveRequest*> host_choosing_;  // scratch of choose()
   std::vector<std::unique_ptr<ActiveRequest>> live_;
   TokenTexts texts_;
   EventBatch events_;
@@ -89,7 +87,7 @@ class EngineLoop {
 
   EngineStats counted_;  // the thread's own
   int32_t ended_ = 0;    // requests whose last event is being delivered
-  Published published_;
+  LoopStats published_;
 };
 
 }  // namespace tensormill

@@ -3,23 +3,20 @@
 #include <algorithm>
 
 namespace tensormill {
-namespace {
-
-// Rows that a step may have: every running sequence must be able to decode, and a prompt that can't
-// be cut must fit beside them.
-int32_t rows_of(const SchedulerOptions& options) {
-  const int32_t budget = std::max(options.token_budget, options.max_sequences);
-  if (options.rules.chunks) return budget;
-  return std::max(budget, options.max_tokens + options.max_sequences);
-}
-
-}  // namespace
-
 Scheduler::Scheduler(BlockPool& pool, const SchedulerOptions& options)
-    : pool_(pool), options_(options), row_limit_(rows_of(options)) {
+    : pool_(pool), options_(options) {
   options_.token_budget = std::max(options.token_budget, options.max_sequences);
   running_.reserve(static_cast<size_t>(options.max_sequences));
   items_.reserve(static_cast<size_t>(options.max_sequences));
+  for (int32_t seat = options.max_sequences; seat-- > 0;) seats_.push_back(seat);
+}
+
+// Every running sequence must be able to decode, and a prompt that can't be cut must fit beside
+// them.
+int32_t Scheduler::row_limit(const SchedulerOptions& options) {
+  const int32_t budget = std::max(options.token_budget, options.max_sequences);
+  if (options.rules.chunks) return budget;
+  return std::max(budget, options.max_tokens + options.max_sequences);
 }
 
 void Scheduler::add(Sequence* sequence) {
@@ -32,13 +29,23 @@ void Scheduler::remove(Sequence* sequence) {
   release(*sequence);
 }
 
-std::span<const StepItem> Scheduler::plan() {
+std::span<const StepItem> Scheduler::plan(bool may_preempt) {
   items_.clear();
   prompt_planned_ = false;
   const int64_t preemptions = preemptions_;
   const auto decoding = std::count_if(running_.begin(), running_.end(),
                                       [](const Sequence* s) { return s->due() == 1; });
   int32_t budget = options_.token_budget - static_cast<int32_t>(decoding);  // for prompts
+  if (!plan_running(may_preempt, budget)) {
+    items_.clear();
+  } else if (preemptions == preemptions_) {
+    admit(budget);
+  }
+  return items_;
+}
+
+// False where there are too few blocks and nothing may be preempted.
+bool Scheduler::plan_running(bool may_preempt, int32_t& budget) {
   // Oldest first: whoever is preempted for want of blocks comes later, so it isn't planned yet.
   for (size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = *running_[i];
@@ -46,28 +53,38 @@ std::span<const StepItem> Scheduler::plan() {
     const int32_t wanted = decodes ? 1 : prompt_share(sequence, budget);
     if (wanted == 0) continue;
     int32_t count = grow(sequence, wanted);
+    if (count < wanted && !may_preempt) return false;
     while (count < wanted && running_.size() > i + 1) {
       preempt_youngest();
       count = grow(sequence, wanted);
     }
     if (count < wanted && (decodes || !options_.rules.chunks)) {
       preempt_youngest();  // itself
-      break;
+      return true;
     }
     if (count == 0) continue;
     schedule(sequence, count);
     if (!decodes) budget -= count;
   }
-  if (preemptions == preemptions_) admit(budget);
-  return items_;
+  return true;
 }
 
-void Scheduler::complete() {
+void Scheduler::launched() {
   for (const StepItem& item : items_) {
     Sequence& sequence = *item.sequence;
     if (!options_.rules.recomputes) sequence.computed = item.first + item.count;
-    if (!shares()) continue;
-    for (; (sequence.published + 1) * kBlockTokens <= sequence.computed; ++sequence.published) {
+    if (item.samples) ++sequence.ahead;
+  }
+}
+
+void Scheduler::complete(std::span<const StepItem> items) {
+  for (const StepItem& item : items) {
+    if (item.sequence == nullptr) continue;
+    Sequence& sequence = *item.sequence;
+    if (item.samples) --sequence.ahead;
+    if (!shares() || options_.rules.recomputes) continue;
+    const int32_t computed = item.first + item.count;
+    for (; (sequence.published + 1) * kBlockTokens <= computed; ++sequence.published) {
       const int32_t block = sequence.blocks[static_cast<size_t>(sequence.published)];
       sequence.content = pool_.publish(block, key(sequence, sequence.published));
     }
@@ -98,7 +115,7 @@ void Scheduler::admit(int32_t budget) {
   while (!waiting_.empty() && budget > 0 &&
          static_cast<int32_t>(running_.size()) < options_.max_sequences) {
     Sequence& sequence = *waiting_.front();
-    if (!seat(sequence)) return;
+    if (!fits(sequence)) return;
     const int32_t count = prompt_share(sequence, budget);
     if (count == 0) {
       release(sequence);
@@ -107,6 +124,9 @@ void Scheduler::admit(int32_t budget) {
     waiting_.pop_front();
     running_.push_back(&sequence);
     sequence.started = true;
+    sequence.in_history = false;
+    sequence.seat = seats_.back();
+    seats_.pop_back();
     shared_tokens_ += sequence.computed;
     schedule(sequence, grow(sequence, count));
     budget -= count;
@@ -115,7 +135,7 @@ void Scheduler::admit(int32_t budget) {
 
 // Finds what is cached of a waiting sequence and whether the rest fits into the free blocks, with
 // some over for the running ones to grow: a prompt computed only to be preempted is lost work.
-bool Scheduler::seat(Sequence& sequence) {
+bool Scheduler::fits(Sequence& sequence) {
   if (options_.rules.recomputes) return true;
   share_prefix(sequence);
   const int32_t needed = blocks_for(static_cast<int64_t>(sequence.tokens.size())) -
@@ -146,6 +166,8 @@ void Scheduler::release(Sequence& sequence) {
     pool_.release(*block);
   }
   sequence.blocks.clear();
+  if (sequence.seat >= 0) seats_.push_back(sequence.seat);
+  sequence.seat = -1;
   sequence.computed = sequence.published = 0;
   sequence.content = BlockPool::kRoot;
 }

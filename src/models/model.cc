@@ -131,6 +131,14 @@ Device& Model::device() const {
   return *impl_->device;
 }
 
+const KernelTable& Model::kernels() const {
+  return *impl_->kernels;
+}
+
+Stream Model::stream() const {
+  return impl_->stream;
+}
+
 std::unique_ptr<KvCache> Model::make_cache(int32_t blocks) const {
   return std::make_unique<KvCache>(impl_->cache_layers, plain_type(impl_->weights.format), blocks,
                                    *impl_->device);

@@ -71,6 +71,8 @@ class Model {
 
   const ModelInfo& info() const;
   Device& device() const;
+  const KernelTable& kernels() const;
+  Stream stream() const;
   std::unique_ptr<KvCache> make_cache(int32_t blocks) const;
   std::unique_ptr<Workspace> make_workspace(const StepLimits& limits) const;
 

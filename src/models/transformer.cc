@@ -57,6 +57,9 @@ class Step {
     const ModelWeights& weights = model_.weights;
     EmbedArgs args{};
     args.tokens = batch_.tokens;
+    args.history = batch_.history;
+    args.history_stride = batch_.history_stride;
+    args.slots = batch_.slots;
     args.table = weights.embedding.data();
     args.type = weights.table_type;
     args.scale = embedding_scale(spec, weights.table_type);

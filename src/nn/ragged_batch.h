@@ -14,8 +14,11 @@ struct RaggedBatch {
   Live logit_rows;  // rows whose logits are wanted
   int32_t max_keys = 0;
 
-  const int32_t* tokens = nullptr;  // [rows]
-  const int32_t* slots = nullptr;   // [rows], from 0 in each sequence: place in its cache
+  const int32_t* tokens = nullptr;  // [rows]; below 0: see EmbedArgs
+  // [*, history_stride]: tokens of the sequences that run. Null where no token is below 0.
+  const int32_t* history = nullptr;
+  int64_t history_stride = 0;
+  const int32_t* slots = nullptr;  // [rows], from 0 in each sequence: place in its cache
   // [rows] on each axis: the place that the model gives the token. The slots, for most models.
   const int32_t* positions[2] = {};
   const int32_t* row_sequence = nullptr;  // [rows]: index of the row's sequence in this batch

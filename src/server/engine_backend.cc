@@ -102,6 +102,8 @@ LoadTextOptions load_options(const ModelConfig& config) {
   options.engine.step_token_budget = integer("option.max_rolling_batch_prefill_tokens");
   options.engine.queue_size = integer("job_queue_size");
   options.engine.cache_bytes = settings.integer("option.kv_cache_mb") << 20;
+  options.engine.gpu_memory_utilization = settings.number("option.gpu_memory_utilization");
+  options.engine.record_steps = settings.flag("option.enable_cuda_graph");
   options.engine.prefix_sharing = settings.flag("option.prefix_sharing");
   options.engine.gpu_memory_utilization = settings.number("option.gpu_memory_utilization");
   return options;

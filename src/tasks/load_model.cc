@@ -85,7 +85,9 @@ void start_engine(LoadedText& text, EngineOptions options) {
     const int32_t most =
         info.rules.recomputes ? std::min(info.max_positions, kRecomputed) : info.max_positions;
     // plan_cache takes part of the memory that is left; half of it is surely within that part.
-    const int64_t room = available_memory() / 2 / std::max<int64_t>(1, info.cache_bytes_per_token);
+    const Device& device = text.model->device();
+    const int64_t left = device.on_host() ? available_memory() : device.available();
+    const int64_t room = left / 2 / std::max<int64_t>(1, info.cache_bytes_per_token);
     options.max_tokens =
         static_cast<int32_t>(std::clamp<int64_t>(room, 2, std::max<int32_t>(2, most)));
   }

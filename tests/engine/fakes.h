@@ -115,14 +115,16 @@ inline ModelInfo fake_info() {
 // position and rope length, kept in blocks as a real cache would; a row's logits are a hash of all
 // keys that it sees. So whatever goes wrong with blocks, tables or recomputation shows in the
 // logits. Broken batches throw.
-class HashRunner : public Runner {
+class HashRunner : public HostRunner {
  public:
   explicit HashRunner(ModelInfo info = fake_info()) : info_(std::move(info)) {}
 
   const ModelInfo& info() const override { return info_; }
-  void prepare(int32_t blocks, const StepLimits& limits) override {
-    limits_ = limits;
+  void make_cache(int32_t blocks) override {
     keys_.assign(static_cast<size_t>(blocks) * kBlockTokens, 0xDEAD);
+  }
+  void prepare(const StepLimits& limits, const EngineOptions& /*options*/) override {
+    limits_ = limits;
     logits_.resize(static_cast<size_t>(limits.logit_rows * info_.vocabulary));
   }
   const float* step(const RaggedBatch& batch) override {
@@ -190,12 +192,13 @@ class HashRunner : public Runner {
 };
 
 // Says what it is told to: the token after a prompt of one token is script[0], and so on.
-class ScriptRunner : public Runner {
+class ScriptRunner : public HostRunner {
  public:
   explicit ScriptRunner(std::vector<int32_t> script)
       : info_(fake_info()), script_(std::move(script)) {}
   const ModelInfo& info() const override { return info_; }
-  void prepare(int32_t, const StepLimits& limits) override {
+  void make_cache(int32_t /*blocks*/) override {}
+  void prepare(const StepLimits& limits, const EngineOptions& /*options*/) override {
     logits_.resize(static_cast<size_t>(limits.logit_rows * info_.vocabulary));
   }
   const float* step(const RaggedBatch& batch) override {

@@ -12,17 +12,23 @@
 namespace tensormill {
 namespace {
 
+CacheMemory host(int64_t available) {
+  CacheMemory memory;
+  memory.available = available;
+  return memory;
+}
+
 TEST(CachePlan, EnoughForAllSequencesOrShareOfMemory) {
   EngineOptions options;
   options.max_sequences = 4;
   options.max_tokens = 100;  // 4 blocks
-  const CachePlan all = plan_cache(options, 1000, int64_t{1} << 40);
+  const CachePlan all = plan_cache(options, 1000, host(int64_t{1} << 40));
   EXPECT_EQ(all.blocks, 16);
   EXPECT_EQ(all.bytes, 16 * kBlockTokens * 1000);
-  const CachePlan some = plan_cache(options, 1000, 10 * kBlockTokens * 1000);
+  const CachePlan some = plan_cache(options, 1000, host(10 * kBlockTokens * 1000));
   EXPECT_EQ(some.blocks, 6);
   try {
-    plan_cache(options, 1000, 5 * kBlockTokens * 1000);
+    plan_cache(options, 1000, host(5 * kBlockTokens * 1000));
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kOutOfMemory);
@@ -33,9 +39,31 @@ TEST(CachePlan, EnoughForAllSequencesOrShareOfMemory) {
 TEST(CachePlan, ExplicitBytes) {
   EngineOptions options;
   options.cache_bytes = 7 * kBlockTokens * 10 + 5;
-  EXPECT_EQ(plan_cache(options, 10, 0).blocks, 7);
+  EXPECT_EQ(plan_cache(options, 10, host(0)).blocks, 7);
   options.cache_bytes = 5;
-  EXPECT_THROW(plan_cache(options, 10, int64_t{1} << 40), Error);
+  EXPECT_THROW(plan_cache(options, 10, host(int64_t{1} << 40)), Error);
+}
+
+TEST(CachePlan, OfADevice) {
+  EngineOptions options;
+  options.max_sequences = 4;
+  options.max_tokens = 100;  // 4 blocks
+  options.gpu_memory_utilization = 0.75;
+  constexpr int64_t kBlock = kBlockTokens * 1000;
+  CacheMemory memory = {60 * kBlock, "gpu", 100 * kBlock, 30 * kBlock, 10 * kBlock};
+  EXPECT_EQ(plan_cache(options, 1000, memory).blocks, 35);
+  options.prefix_sharing = false;
+  EXPECT_EQ(plan_cache(options, 1000, memory).blocks, 16);
+  options.prefix_sharing = true;
+  memory.available = 99 * kBlock;
+  EXPECT_EQ(plan_cache(options, 1000, memory).blocks, 64);
+  memory.available = 28 * kBlock;
+  EXPECT_THROW(plan_cache(options, 1000, memory), Error);
+  memory.available = 5 * kBlock;
+  EXPECT_THROW(plan_cache(options, 1000, memory), Error);
+  EXPECT_EQ(least_blocks(options, 1000), 4);
+  options.cache_bytes = 3 * kBlock;
+  EXPECT_EQ(least_blocks(options, 1000), 3);
 }
 
 class AvailableMemory : public testing::Test {

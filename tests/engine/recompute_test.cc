@@ -40,7 +40,8 @@ TEST(Recompute, SchedulerPlansWholeSequencesWithoutBlocks) {
       EXPECT_EQ(items[i].count, 20 + step);
       EXPECT_TRUE(items[i].samples);
     }
-    scheduler.complete();
+    scheduler.launched();
+    scheduler.complete(items);
     for (const StepItem& item : items) item.sequence->tokens.push_back(2);
   }
   scheduler.remove(&sequences[0]);
@@ -56,8 +57,8 @@ TEST(Recompute, BlocksWithoutBytesAreEnoughForAll) {
   options.max_sequences = 4;
   options.max_tokens = 100;
   options.cache_bytes = int64_t{1} << 40;
-  EXPECT_EQ(plan_cache(options, 0, 0).blocks, 16);
-  EXPECT_EQ(plan_cache(options, 0, 0).bytes, 0);
+  EXPECT_EQ(plan_cache(options, 0, {}).blocks, 16);
+  EXPECT_EQ(plan_cache(options, 0, {}).bytes, 0);
 }
 
 std::vector<Answer> run(const Model& model, int32_t sequences, bool together, EngineStats& stats) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <set>
 #include <vector>
 
 namespace tensormill {
@@ -32,7 +33,8 @@ struct Bench {
     std::map<const Sequence*, int32_t> counts;
     const std::span<const StepItem> items = scheduler.plan();
     for (const StepItem& item : items) counts[item.sequence] = item.count;
-    scheduler.complete();
+    scheduler.launched();
+    scheduler.complete(items);
     for (const StepItem& item : items) {
       if (item.samples) item.sequence->tokens.push_back(9000 + next++);
     }
@@ -164,6 +166,82 @@ TEST(Scheduler, PreemptsTheYoungestAndComputesItAgain) {
   EXPECT_EQ(counts[&c], 33);  // prompt and its two tokens
 }
 
+TEST(Scheduler, PlansWhileAStepIsUnderWay) {
+  Bench s(64, {.max_sequences = 2, .token_budget = 100});
+  Sequence& a = s.add(5, 0);
+  Sequence& b = s.add(6, 100);
+  b.limit = 8;
+  const auto launch = [&s] {
+    const auto items = s.scheduler.plan(false);
+    s.scheduler.launched();
+    return std::vector<StepItem>(items.begin(), items.end());
+  };
+  const std::vector<StepItem> first = launch();
+  EXPECT_EQ(first.size(), 2u);
+  const std::vector<StepItem> second = launch();
+  ASSERT_EQ(second.size(), 2u);
+  EXPECT_EQ(second[0].first, 5);  // the token that the first one chooses
+  EXPECT_EQ(second[0].count, 1);
+  EXPECT_TRUE(second[0].samples);
+  EXPECT_EQ(a.length(), 7);
+  // The second token is b's last one.
+  const std::vector<StepItem> third = launch();
+  ASSERT_EQ(third.size(), 1u);
+  EXPECT_EQ(third[0].sequence, &a);
+  for (const std::vector<StepItem>& step : {first, second}) {
+    s.scheduler.complete(step);
+    for (const StepItem& item : step) item.sequence->tokens.push_back(1);
+  }
+  EXPECT_EQ(a.length(), 8);
+  EXPECT_EQ(b.due(), 0);
+}
+
+TEST(Scheduler, PublishesWhatHasBeenComputedAlone) {
+  Bench s(64, {.max_sequences = 3, .token_budget = 200});
+  Sequence& a = s.add(kBlockTokens - 1, 0);
+  const auto first = s.scheduler.plan();
+  const std::vector<StepItem> prompt(first.begin(), first.end());
+  s.scheduler.launched();
+  const auto second = s.scheduler.plan(false);
+  const std::vector<StepItem> token(second.begin(), second.end());
+  s.scheduler.launched();  // fills the block
+  s.scheduler.complete(prompt);
+  a.tokens.push_back(kBlockTokens - 1);
+  EXPECT_EQ(a.published, 0);
+  s.scheduler.complete(token);
+  EXPECT_EQ(a.published, 1);
+  s.scheduler.complete(std::vector<StepItem>{{nullptr, 0, 1, true}});  // of one that has ended
+}
+
+TEST(Scheduler, PreemptsNothingWhileAStepIsUnderWay) {
+  Bench s(2, {.max_sequences = 2, .token_budget = 400, .prefix_sharing = false});
+  Sequence& a = s.add(32, 0);
+  Sequence& b = s.add(32, 100);
+  s.step();
+  EXPECT_TRUE(s.scheduler.plan(false).empty());
+  EXPECT_EQ(s.scheduler.preemptions(), 0);
+  EXPECT_EQ(s.step()[&a], 1);
+  EXPECT_EQ(s.scheduler.preemptions(), 1);
+  EXPECT_EQ(b.seat, -1);
+}
+
+TEST(Scheduler, RunningSequencesHaveSeatsOfTheirOwn) {
+  Bench s(64, {.max_sequences = 3, .token_budget = 400});
+  Sequence& a = s.add(5, 0);
+  Sequence& b = s.add(5, 100);
+  Sequence& c = s.add(5, 200);
+  Sequence& d = s.add(5, 300);
+  s.step();
+  EXPECT_EQ((std::set<int32_t>{a.seat, b.seat, c.seat}), (std::set<int32_t>{0, 1, 2}));
+  EXPECT_EQ(d.seat, -1);
+  const int32_t left = b.seat;
+  d.in_history = true;
+  s.scheduler.remove(&b);
+  s.step();
+  EXPECT_EQ(d.seat, left);
+  EXPECT_FALSE(d.in_history);
+}
+
 // Many sequences through too few blocks: each step is within limits, no block has two writers, the
 // oldest always moves on, and all end with all blocks back.
 TEST(Scheduler, EverySequenceEndsUnderPressure) {
@@ -191,7 +269,8 @@ TEST(Scheduler, EverySequenceEndsUnderPressure) {
       }
       ASSERT_LE(rows, s.scheduler.row_limit());
       const std::vector<StepItem> copy(items.begin(), items.end());
-      s.scheduler.complete();
+      s.scheduler.launched();
+      s.scheduler.complete(copy);
       for (const StepItem& item : copy) {
         if (!item.samples) continue;
         item.sequence->tokens.push_back(7);

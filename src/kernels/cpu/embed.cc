@@ -11,7 +11,9 @@ void LEVEL(embed)(const EmbedArgs& args, int32_t row_begin, int32_t row_end) {
     const auto* table = static_cast<const Element*>(args.table);
     const F scale = set1(args.scale);
     for (int64_t row = row_begin; row < row_end; ++row) {
-      const Element* token = table + static_cast<int64_t>(args.tokens[row]) * args.width;
+      int64_t id = args.tokens[row];
+      if (id < 0) id = args.history[~id * args.history_stride + args.slots[row]];
+      const Element* token = table + id * args.width;
       float* to = args.residual + row * args.width;
       for_vectors(args.width,
                   [&](int i, int n) { store_some(to + i, scale * load_some(token + i, n), n); });

@@ -1,0 +1,55 @@
+#include "engine/choice.h"
+
+namespace tensormill {
+
+bool can_choose(const ActiveRequest& request) {
+  const int32_t generated = request.length() - request.prompt;
+  return request.request.top_log_probs <= kMaxTop &&
+         request.banned(generated).size() <= static_cast<size_t>(kMaxBanned);
+}
+
+SampleRow choice_of(const ActiveRequest& request, int32_t vocabulary) {
+  const SamplingParams& params = request.request.sampling;
+  SampleRow row{};
+  row.slot = request.seat;
+  row.length = request.length();
+  row.prompt = request.prompt;
+  row.sample = params.sample ? 1 : 0;
+  row.top_k = params.top_k;
+  row.no_repeat_ngram = params.no_repeat_ngram_size;
+  row.temperature = params.temperature;
+  row.top_p = params.top_p;
+  row.typical_p = params.typical_p;
+  row.min_p = params.min_p;
+  row.repetition_penalty = params.repetition_penalty;
+  row.presence_penalty = params.presence_penalty;
+  row.frequency_penalty = params.frequency_penalty;
+  row.seed[0] = static_cast<uint32_t>(params.seed);
+  row.seed[1] = static_cast<uint32_t>(params.seed >> 32);
+  row.top = request.request.top_log_probs;
+  for (const int32_t id : request.banned(row.length - row.prompt)) {
+    if (id >= 0 && id < vocabulary) row.banned_ids[row.banned++] = id;
+  }
+  return row;
+}
+
+SampleRow unused_choice(const ActiveRequest& request) {
+  SampleRow row{};
+  row.slot = request.seat;
+  row.length = request.length();
+  row.prompt = request.prompt;
+  row.temperature = row.top_p = row.typical_p = row.repetition_penalty = 1;
+  return row;
+}
+
+void take_choice(const SampleResult& result, ActiveRequest& request) {
+  request.sampled.status = static_cast<SampleStatus>(result.status);
+  request.sampled.token = result.token;
+  request.sampled.log_prob = result.log_prob;
+  request.top.clear();
+  for (int32_t i = 0; i < result.top; ++i) {
+    request.top.push_back({result.top_ids[i], result.top_log_probs[i]});
+  }
+}
+
+}  // namespace tensormill

@@ -1,0 +1,138 @@
+#include "engine/step_message.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <vector>
+
+#include "engine/fake_device.h"
+#include "engine/step_recordings.h"
+
+namespace tensormill {
+namespace {
+
+std::vector<int32_t> part(const int32_t* begin, int32_t count) {
+  return {begin, begin + count};
+}
+
+class StepMessage : public testing::Test {
+ protected:
+  StepMessage() {
+    prompt_.tokens = {10, 11, 12, 13, 14};
+    prompt_.prompt = 5;
+    prompt_.blocks = {7, 8};  // the second one for later
+    decoding_.tokens.assign(40, 3);
+    decoding_.prompt = 39;
+    decoding_.blocks = {4, 5};
+    decoding_.ahead = 1;
+    decoding_.seat = 6;
+    items_ = {{&prompt_, 1, 3, false}, {&decoding_, 40, 1, true}};
+  }
+  Sequence prompt_, decoding_;
+  std::vector<StepItem> items_;
+};
+
+TEST_F(StepMessage, HoldsRowsTablesAndTokensToCome) {
+  const StepShape shape = shape_of(items_, false);
+  EXPECT_EQ(shape.rows, 4);
+  EXPECT_EQ(shape.logit_rows, 1);
+  EXPECT_EQ(shape.max_keys, 41);
+  EXPECT_EQ(shape.blocks, 2);
+  EXPECT_FALSE(shape.decodes());
+  const StepLayout layout(shape);
+  std::vector<int32_t> message(layout.size(), -9);
+  layout.write(items_, message.data());
+  const RaggedBatch batch = layout.batch(message.data());
+  EXPECT_EQ(part(batch.tokens, 4), (std::vector<int32_t>{11, 12, 13, ~6}));
+  EXPECT_EQ(part(batch.slots, 4), (std::vector<int32_t>{1, 2, 3, 40}));
+  EXPECT_EQ(part(batch.row_sequence, 4), (std::vector<int32_t>{0, 0, 0, 1}));
+  EXPECT_EQ(part(batch.prompts, 4), (std::vector<int32_t>{5, 5, 5, 39}));
+  EXPECT_EQ(part(batch.row_begin, 3), (std::vector<int32_t>{0, 3, 4}));
+  EXPECT_EQ(part(batch.keys, 2), (std::vector<int32_t>{4, 41}));
+  EXPECT_EQ(part(batch.tables, 4), (std::vector<int32_t>{7, 0, 4, 5}));
+  EXPECT_EQ(*batch.logit_row, 3);
+  EXPECT_EQ(std::count(message.begin(), message.end(), -9), 0);
+}
+
+TEST_F(StepMessage, WhatAShapeHasBeyondItsItemsIsHarmless) {
+  StepShape shape = shape_of(items_, true);
+  shape.rows += 2;
+  shape.sequences += 3;
+  shape.logit_rows += 2;
+  shape.blocks += 1;
+  const StepLayout layout(shape);
+  std::vector<int32_t> message(layout.size(), -9);
+  layout.write(items_, message.data());
+  SampleRow choice{};
+  choice.length = 41;
+  choice.banned_ids[kMaxBanned - 1] = 17;
+  layout.write_choice(0, choice, message.data());
+  const RaggedBatch batch = layout.batch(message.data());
+  EXPECT_EQ(*batch.rows.count, 4);
+  EXPECT_EQ(batch.rows.bound, 6);
+  EXPECT_EQ(*batch.sequences.count, 2);
+  EXPECT_EQ(batch.sequences.bound, 5);
+  EXPECT_EQ(*batch.logit_rows.count, 1);
+  EXPECT_EQ(part(batch.row_begin, 6), (std::vector<int32_t>{0, 3, 4, 4, 4, 4}));
+  EXPECT_EQ(part(batch.keys, 5), (std::vector<int32_t>{4, 41, 0, 0, 0}));
+  EXPECT_EQ(part(batch.tables, 6), (std::vector<int32_t>{7, 0, 0, 4, 5, 0}));
+  EXPECT_EQ(layout.choices(message.data())[0].length, 41);
+  EXPECT_EQ(layout.choices(message.data())[0].banned_ids[kMaxBanned - 1], 17);
+  EXPECT_EQ(layout.choices(message.data())[1].length, 0);
+  EXPECT_EQ(std::count(message.begin(), message.end(), -9), 0);
+}
+
+StepShape decode_shape(int32_t rows, int32_t max_keys) {
+  return {rows, rows, rows, max_keys, Scheduler::blocks_for(max_keys), true};
+}
+
+TEST(StepRecordings, FewSizes) {
+  std::vector<int32_t> sizes;
+  for (int32_t rows = 1; rows <= 128; ++rows) {
+    const int32_t size = recorded_rows(rows);
+    EXPECT_GE(size, rows);
+    if (sizes.empty() || sizes.back() != size) sizes.push_back(size);
+  }
+  EXPECT_EQ(sizes, (std::vector<int32_t>{1,  2,  3,  4,  5,  6,  7,  8,  10, 12, 14,  16,
+                                         20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128}));
+}
+
+TEST(StepRecordings, ShapesStayWithinTheLargest) {
+  FakeDevice device;
+  const StepRecordings recordings(device, decode_shape(18, 5000), true);
+  StepShape shape = recordings.fit(decode_shape(9, 100));
+  EXPECT_EQ(shape.rows, 10);
+  EXPECT_EQ(shape.blocks, 64);
+  EXPECT_EQ(shape.max_keys, 2048);
+  shape = recordings.fit(decode_shape(17, 4500));
+  EXPECT_EQ(shape.rows, 18);
+  EXPECT_EQ(shape.blocks, 157);
+  EXPECT_EQ(shape.max_keys, 5000);
+  StepShape prompt = decode_shape(9, 100);
+  prompt.rows = 50;
+  EXPECT_EQ(recordings.fit(prompt).rows, 50);
+  EXPECT_EQ(recordings.fit(prompt).blocks, 4);
+}
+
+TEST(StepRecordings, RecordsAtTheSecondUse) {
+  FakeDevice device;
+  StepRecordings recordings(device, decode_shape(8, 2048), true);
+  int runs = 0;
+  const std::function<void()> work = [&runs] { ++runs; };
+  for (int i = 1; i <= 4; ++i) {
+    recordings.run(recordings.fit(decode_shape(3, 100)), work);
+    EXPECT_EQ(runs, i);
+    EXPECT_EQ(device.recorded, i >= 2 ? 1 : 0);
+    EXPECT_EQ(device.replayed, std::max(0, i - 1));
+  }
+  recordings.run(recordings.fit(decode_shape(4, 100)), work);
+  EXPECT_EQ(device.recorded, 1);
+  device.fails_to_record = true;
+  for (int i = 6; i <= 9; ++i) {
+    recordings.run(recordings.fit(decode_shape(4, 100)), work);
+    EXPECT_EQ(runs, i);
+  }
+}
+
+}  // namespace
+}  // namespace tensormill
