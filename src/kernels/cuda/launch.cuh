@@ -13,21 +13,36 @@ namespace tensormill {
 // - each thread that reads or writes anything but weights calls wait_for_previous() before, and
 //   every block calls it before it ends, even one without work;
 // - nothing is written before wait_for_previous().
+// cluster: blocks of a cluster along x; more than 1 on sm_90 and later only.
 template <class... Parameters, class... Arguments>
-void launch(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            size_t shared, Arguments&&... arguments) {
+void launch_clusters(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid,
+                     dim3 block, int cluster, size_t shared, Arguments&&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = shared;
   config.stream = context.stream;
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  config.attrs = &attribute;
-  config.numAttrs = context.dependent_launch ? 1 : 0;
+  cudaLaunchAttribute attributes[2]{};
+  config.attrs = attributes;
+  if (context.dependent_launch) {
+    cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (cluster > 1) {
+    cudaLaunchAttribute& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim.x = static_cast<unsigned>(cluster);
+    attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  }
   check_cuda(cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...),
              "cudaLaunchKernelEx");
+}
+
+template <class... Parameters, class... Arguments>
+void launch(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+            size_t shared, Arguments&&... arguments) {
+  launch_clusters(context, kernel, grid, block, 1, shared, std::forward<Arguments>(arguments)...);
 }
 
 // Allows a kernel more than 48 KiB of dynamic shared memory. Once for each kernel and device.

@@ -401,8 +401,8 @@ size_t sample_spill(int32_t rows, int32_t vocabulary) {
 void cuda_sample_draw(const SampleArgs& args, float* spill, CudaContext& context) {
   const Spread spread = spread_of(args.vocabulary, context.major, context.max_shared);
   if (spread.shared > 0) allow_shared(draw_rows, spread.shared);
-  launch_clusters(context, spread.blocks, draw_rows, dim3(spread.blocks, args.live.bound),
-                  kGroupThreads, spread.shared, args, spread.shared > 0 ? nullptr : spill,
+  launch_clusters(context, draw_rows, dim3(spread.blocks, args.live.bound), kGroupThreads,
+                  spread.blocks, spread.shared, args, spread.shared > 0 ? nullptr : spill,
                   spread.length);
 }
 
