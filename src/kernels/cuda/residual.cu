@@ -12,56 +12,72 @@ namespace {
 constexpr int kMaxThreads = 1024;
 constexpr int kHeld = 2;  // pieces of a row that a thread holds
 
-__device__ __forceinline__ float inverse_root(float square, int width, float eps) {
-  return 1.0f / sqrtf(square / static_cast<float>(width) + eps);
+// share: 1 / width, known before the values are.
+__device__ __forceinline__ float inverse_root(float square, float share, float eps) {
+  return rsqrtf(square * share + eps);
 }
 
 // The pieces of a row that one thread holds: those at threadIdx.x, threadIdx.x + blockDim.x, ...
-template <int kPieces>
+// kFull: all threads' pieces lie in the row.
+template <bool kFull>
 struct Held {
-  Piece<4> piece[kPieces];
+  Piece<4> piece[kHeld];
 
   __device__ __forceinline__ static int place(int p) { return (threadIdx.x + p * blockDim.x) * 4; }
-  // Zeros beyond the row, and for null.
+  __device__ __forceinline__ static bool inside(int p, int width) {
+    return kFull || place(p) < width;
+  }
+  // Zeros beyond the row.
   __device__ __forceinline__ void load(const float* from, int width) {
 #pragma unroll
-    for (int p = 0; p < kPieces; ++p) {
-      piece[p] = {};
-      if (from != nullptr && place(p) < width) piece[p] = load_piece<4>(from + place(p));
+    for (int p = 0; p < kHeld; ++p) {
+      if (inside(p, width)) {
+        piece[p] = load_piece<4>(from + place(p));
+      } else {
+        piece[p] = {};
+      }
+    }
+  }
+  // Zeros for null too.
+  __device__ __forceinline__ void load_weight(const float* from, int width) {
+    if (from != nullptr) {
+      load(from, width);
+    } else {
+      each([](float& value, int, int) { value = 0; });
     }
   }
   template <class F>
   __device__ __forceinline__ void each(F&& f) {
 #pragma unroll
-    for (int p = 0; p < kPieces; ++p) {
+    for (int p = 0; p < kHeld; ++p) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) f(piece[p].x[i], p, i);
     }
   }
 };
 
-template <int kPieces>
+template <bool kFull>
 struct HeldNorm {
-  Held<kPieces> weight, shift;
+  Held<kFull> weight, shift;
 
   __device__ __forceinline__ void load(const Norm& norm, int width) {
     const bool wanted = norm.kind != NormKind::kNone;
-    weight.load(wanted ? norm.weight : nullptr, width);
-    shift.load(wanted ? norm.shift : nullptr, width);
+    weight.load_weight(wanted ? norm.weight : nullptr, width);
+    shift.load_weight(wanted ? norm.shift : nullptr, width);
   }
 
   // x becomes its norm. sums: [2][32] of shared memory.
-  __device__ __forceinline__ void apply(const Norm& norm, int width, float (*sums)[32],
-                                        Held<kPieces>& x) const {
+  __device__ __forceinline__ void apply(const Norm& norm, int width, float share, float (*sums)[32],
+                                        Held<kFull>& x) const {
     if (norm.kind == NormKind::kLayer) {
       float sum = 0;
       x.each([&](float& value, int, int) { sum += value; });
-      const float mean = block_sum(sum, sums[0]) / static_cast<float>(width);
-      x.each([&](float& value, int p, int) { value = x.place(p) < width ? value - mean : 0; });
+      const float mean = block_sum(sum, sums[0]) * share;
+      x.each([&](float& value, int p, int) { value = x.inside(p, width) ? value - mean : 0; });
     }
     float square = 0;
     x.each([&](float& value, int, int) { square += value * value; });
-    const float inverse = inverse_root(block_sum(square, sums[1]), width, norm.eps);
+    const float inverse = inverse_root(block_sum(square, sums[1]), share, norm.eps);
     x.each([&](float& value, int p, int i) {
       value = value * inverse * weight.piece[p].x[i] + shift.piece[p].x[i];
     });
@@ -70,50 +86,52 @@ struct HeldNorm {
 
 // All loads are issued before any result is needed; rows that aren't live are computed in vain, so
 // that no load waits for the count. kOut: with the norm `out`.
-template <int kPieces, bool kOut>
+template <bool kFull, bool kOut>
 __global__ void __launch_bounds__(kMaxThreads)
     residual_held(const __grid_constant__ ResidualArgs args) {
   release_next();
   __shared__ float sums[4][32];
   const int width = args.width;
   const int64_t row = blockIdx.x;
-  Held<kPieces> bias;
-  HeldNorm<kPieces> out, in;
-  bias.load(args.partials > 0 ? args.bias : nullptr, width);
+  Held<kFull> bias;
+  HeldNorm<kFull> out, in;
+  bias.load_weight(args.partials > 0 ? args.bias : nullptr, width);
   if constexpr (kOut) out.load(args.out, width);
   in.load(args.in, width);
+  const float share = 1.0f / static_cast<float>(width);
   wait_for_previous();
   const bool live = row < *args.live.count;
   float* residual = args.residual + row * width;
-  Held<kPieces> r;
+  Held<kFull> r;
   r.load(residual, width);
   if (args.partials > 0) {
-    Held<kPieces> s;
+    Held<kFull> s;
     s.load(args.partial[0] + row * width, width);
+#pragma unroll 1
     for (int partial = 1; partial < args.partials; ++partial) {
-      Held<kPieces> next;
+      Held<kFull> next;
       next.load(args.partial[partial] + row * width, width);
       s.each([&](float& value, int p, int i) { value += next.piece[p].x[i]; });
     }
     s.each([&](float& value, int p, int i) { value += bias.piece[p].x[i]; });
-    if constexpr (kOut) out.apply(args.out, width, sums, s);
+    if constexpr (kOut) out.apply(args.out, width, share, sums, s);
     r.each([&](float& value, int p, int i) {
       value = args.carry * value + args.branch * s.piece[p].x[i];
     });
   }
   const auto store_residual = [&] {
 #pragma unroll
-    for (int p = 0; p < kPieces; ++p) {
-      if (live && r.place(p) < width) store_piece(residual + r.place(p), r.piece[p]);
+    for (int p = 0; p < kHeld; ++p) {
+      if (live && r.inside(p, width)) store_piece(residual + r.place(p), r.piece[p]);
     }
   };
   if (args.partials > 0 && !args.keep_y) store_residual();
-  if (args.in.kind != NormKind::kNone) in.apply(args.in, width, sums + 2, r);
+  if (args.in.kind != NormKind::kNone) in.apply(args.in, width, share, sums + 2, r);
   if (args.keep_y) store_residual();
   if (args.y.x == nullptr) return;
 #pragma unroll
-  for (int p = 0; p < kPieces; ++p) {
-    if (live && r.place(p) < width) {
+  for (int p = 0; p < kHeld; ++p) {
+    if (live && r.inside(p, width)) {
       store_piece_as(args.y.x, args.y.type, row * args.y.stride + r.place(p), r.piece[p]);
     }
   }
@@ -122,18 +140,19 @@ __global__ void __launch_bounds__(kMaxThreads)
 // Moments of get(i), i < width.
 template <class Get>
 __device__ float2 moments(const Norm& norm, int width, float (*sums)[32], Get&& get) {
+  const float share = 1.0f / static_cast<float>(width);
   float mean = 0;
   if (norm.kind == NormKind::kLayer) {
     float sum = 0;
     for (int i = threadIdx.x; i < width; i += blockDim.x) sum += get(i);
-    mean = block_sum(sum, sums[0]) / static_cast<float>(width);
+    mean = block_sum(sum, sums[0]) * share;
   }
   float square = 0;
   for (int i = threadIdx.x; i < width; i += blockDim.x) {
     const float x = get(i) - mean;
     square += x * x;
   }
-  return {mean, inverse_root(block_sum(square, sums[1]), width, norm.eps)};
+  return {mean, inverse_root(block_sum(square, sums[1]), share, norm.eps)};
 }
 
 __device__ __forceinline__ float normed(const Norm& norm, float2 moment, float x, int i) {
@@ -194,7 +213,9 @@ void cuda_residual(const ResidualArgs& args, CudaContext& context) {
   auto* kernel = residual_plain;
   int threads = args.width;
   if (in_fours(args) && pieces <= kHeld * kMaxThreads) {
-    kernel = out ? residual_held<kHeld, true> : residual_held<kHeld, false>;
+    kernel = out ? residual_held<false, true> : residual_held<false, false>;
+    if (pieces % (32 * kHeld) == 0)
+      kernel = out ? residual_held<true, true> : residual_held<true, false>;
     threads = (pieces + kHeld - 1) / kHeld;
   }
   threads = threads < kMaxThreads ? (threads + 31) / 32 * 32 : kMaxThreads;

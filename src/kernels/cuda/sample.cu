@@ -95,7 +95,8 @@ __global__ void __launch_bounds__(kThreads)
     for (float& value : x[p].x) value = nothing;
     if (place(p) < count) x[p] = load_piece<kCount>(logits + place(p));
   }
-  if (row >= *args.live.count || !is_plain(args.rows[row])) return;
+  const bool plain = is_plain(args.rows[row]);
+  if (!plain | (row >= *args.live.count)) return;
   Best best{0, INT32_MAX, 0};
 #pragma unroll
   for (int p = 0; p < kOwn / kCount; ++p) {

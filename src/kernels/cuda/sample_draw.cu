@@ -40,6 +40,10 @@ class RowDraw {
 
   __device__ void run(bool in_shared) {
     load(in_shared);
+    if (leads()) {
+      list_.count = 0;
+      args_.results[at_].top = 0;
+    }
     bool bad = false;
     if (punishes()) {
       each([&](int i) { bad |= is_bad(x_[i]); });  // a ban could hide it
@@ -56,20 +60,11 @@ class RowDraw {
     if (best == 0 || isinf(hottest)) {
       if (leads()) {
         write_choice(args_, at_, -1, best == 0 ? 1 : 2, 0);
-        args_.results[at_].top = 0;
       }
       return;
     }
-    if (row_.sample != 0) {
-      heat(hottest, row_.temperature);
-      filter();
-      draw();
-    } else {
-      each([&](int i) { x_[i] -= hottest; });
-      __syncthreads();
-      take_best();
-    }
-    list_top();
+    heat(hottest);
+    go_through_stages();
   }
 
  private:
@@ -115,7 +110,7 @@ class RowDraw {
     } else {
       fetch<1>(logits);
     }
-    __syncthreads();
+    group_.sync();  // all blocks have started: they may write to each other from here on
   }
 
   __device__ bool punishes() const {
@@ -183,40 +178,67 @@ class RowDraw {
     });
   }
 
-  // What exp() takes to 0 can't be drawn.
-  __device__ void heat(float hottest, float temperature) {
+  // Values relative to the best one. What exp() takes to 0 can't be drawn.
+  __device__ void heat(float hottest) {
+    const bool draws = row_.sample != 0;
+    const float temperature = draws ? row_.temperature : 1;
     each([&](int i) {
       const float x = __fdiv_rn(x_[i] - hottest, temperature);
-      x_[i] = x >= -87.0f ? x : nothing();
+      x_[i] = draws && x < -87.0f ? nothing() : x;
     });
     __syncthreads();
   }
 
-  __device__ void filter() {
-    if (row_.top_k > 0) {
-      const Mass k = row_.top_k;
-      const auto last =
-          choose_by_key([](int) -> Mass { return 1; }, [=](Mass all) { return min(k, all); });
-      drop([&](int i) { return key(i) > last.key; });
-    }
-    if (row_.top_p < 1) keep_top_p();
-    if (row_.typical_p < 1) keep_typical();
-    if (row_.min_p > 0) {
-      const float least = peak_ + static_cast<float>(log(static_cast<double>(row_.min_p)));
-      drop([&](int i) { return x_[i] < least; });
+  // What is done to the values of a row, in this order. One loop with one call of choose(): the
+  // code stays short, and it is cold when a step comes to it.
+  enum Stage { kTopK, kTopP, kTypical, kMinP, kPick, kList, kStages };
+
+  __device__ void go_through_stages() {
+#pragma unroll 1
+    for (int stage = row_.sample != 0 ? kTopK : kPick; stage < kStages; ++stage) {
+      if (stage == kMinP && row_.min_p > 0) keep_min_p();
+      if (stage == kPick) pick();
+      const bool top_k = stage == kTopK && row_.top_k > 0;
+      const bool top_p = stage == kTopP && row_.top_p < 1;
+      const bool typical = stage == kTypical && row_.typical_p < 1;
+      const bool list = stage == kList && row_.top > 0;
+      if (!top_k && !top_p && !typical && !list) continue;
+      if (typical) measure_surprise();
+      const auto own_key = [&](int i) { return typical ? distance(i) : key(i); };
+      Mass goal = 0;
+      const auto last = group_.choose(
+          count_, own_key, [&](int i) { return top_p || typical ? mass_of(weight(i)) : Mass{1}; },
+          [&](Mass all) {
+            goal = top_k ? row_.top_k : row_.top;
+            if (top_p || typical) goal = share(top_p ? row_.top_p : row_.typical_p, all);
+            return goal = min(goal, all);
+          });
+      // Ties with the last one stay, but for top-p and a list.
+      int32_t cut = INT32_MAX;
+      if ((top_p || list) && goal < last.below + last.own) {
+        const Mass one = list ? 1 : mass_of(exp_negative(-__uint_as_float(last.key) - peak_));
+        cut = cut_ties(last.key, (goal - last.below + one - 1) / one, last.own / one);
+      }
+      const auto stays = [&](int i) {
+        const uint32_t own = own_key(i);
+        return own < last.key || (own == last.key && first_ + i <= cut);
+      };
+      if (list) {
+        list_top(stays);
+      } else {
+        each([&](int i) {
+          if (!stays(i)) x_[i] = nothing();
+        });
+        __syncthreads();
+      }
+      if (typical) find_peak();
     }
   }
 
-  template <class Weigh, class Target>
-  __device__ RowGroup::Chosen choose_by_key(Weigh&& mass, Target&& target) {
-    return group_.choose(
-        count_, [&](int i) { return key(i); }, mass, target);
-  }
-
-  template <class F>
-  __device__ void drop(F&& f) {
+  __device__ void keep_min_p() {
+    const float least = peak_ + static_cast<float>(log(static_cast<double>(row_.min_p)));
     each([&](int i) {
-      if (f(i)) x_[i] = nothing();
+      if (x_[i] < least) x_[i] = nothing();
     });
     __syncthreads();
   }
@@ -224,11 +246,10 @@ class RowDraw {
   // The least mass that is at least p of all.
   __device__ static Mass share(float p, Mass all) {
     const double goal = ceil(static_cast<double>(p) * static_cast<double>(all));
-    return goal < 1 ? 1 : min(all, static_cast<Mass>(goal));
+    return goal < 1 ? 1 : static_cast<Mass>(goal);
   }
 
-  // Whether a token comes after the `kept` first ones with the chosen key: those with the key
-  // `last` stay up to the id `cut`.
+  // The last id that stays where only `kept` of the tokens with the key `last` do.
   __device__ int32_t cut_ties(uint32_t last, Mass kept, Mass ties) {
     if (kept >= ties) return INT32_MAX;
     return group_
@@ -238,89 +259,64 @@ class RowDraw {
         .index;
   }
 
-  __device__ bool is_after(int i, uint32_t last, int32_t cut) const {
-    const uint32_t own = key(i);
-    return own > last || (own == last && first_ + i > cut);
-  }
-
-  __device__ void keep_top_p() {
-    Mass goal = 0;
-    const auto last = choose_by_key([&](int i) { return mass_of(weight(i)); },
-                                    [&](Mass all) { return goal = share(row_.top_p, all); });
-    const Mass one = mass_of(exp_negative(-__uint_as_float(last.key) - peak_));
-    const int32_t cut = cut_ties(last.key, (goal - last.below + one - 1) / one, last.own / one);
-    drop([&](int i) { return is_after(i, last.key, cut); });
-  }
-
-  __device__ void keep_typical() {
+  // What distance() needs: the entropy and the logarithm of the sum of weights.
+  __device__ void measure_surprise() {
     double total = 0;
     each([&](int i) { total += weight(i); });
-    total = group_.sum(total, 0).x;
-    const double log_total = log(total), peak = peak_;
+    total = group_.sum(total);
+    log_total_ = log(total);
     double entropy = 0;
     each([&](int i) {
-      if (key(i) != kAbsent) entropy += weight(i) / total * (log_total - (x_[i] - peak));
+      if (key(i) != kAbsent) entropy += weight(i) / total * (log_total_ - (x_[i] - peak_));
     });
-    entropy = group_.sum(entropy, 0).x;
-    const auto distance = [&](int i) {
-      if (key(i) == kAbsent) return kAbsent;
-      const double surprise = log_total - (x_[i] - peak);
-      return __float_as_uint(static_cast<float>(fabs(surprise - entropy)));
-    };
-    const auto last = group_.choose(
-        count_, distance, [&](int i) { return mass_of(weight(i)); },
-        [&](Mass all) { return share(row_.typical_p, all); });
-    drop([&](int i) { return distance(i) > last.key; });
+    entropy_ = group_.sum(entropy);
+  }
+
+  __device__ uint32_t distance(int i) const {
+    if (key(i) == kAbsent) return kAbsent;
+    const double surprise = log_total_ - (static_cast<double>(x_[i]) - peak_);
+    return __float_as_uint(static_cast<float>(fabs(surprise - entropy_)));
+  }
+
+  __device__ void find_peak() {
     uint32_t best = kAbsent;
     each([&](int i) { best = min(best, key(i)); });
     peak_ = -__uint_as_float(group_.least(best));
   }
 
-  __device__ void draw() {
-    const double uniform = uniform_draw(row_.seed, row_.length - row_.prompt);
+  // Draws a token, or takes the best.
+  __device__ void pick() {
+    const bool draws = row_.sample != 0;
+    const double uniform = draws ? uniform_draw(row_.seed, row_.length - row_.prompt) : 0;
     const auto place = group_.locate(
-        count_, first_, [&](int i) { return mass_of(weight(i)); },
-        [=](Mass all) {
+        count_, first_,
+        [&](int i) { return draws ? mass_of(weight(i)) : static_cast<Mass>(x_[i] == 0); },
+        [&](Mass all) {
           return min(all - 1, static_cast<Mass>(uniform * static_cast<double>(all)));
         });
-    log_total_ = log(static_cast<double>(place.whole) * kMassUnit);
-    write(place.index);
-  }
-
-  __device__ void take_best() {
-    double total = 0;
-    each([&](int i) { total += weight(i); });
-    log_total_ = log(group_.sum(total, 0).x);
-    const auto place = group_.locate(
-        count_, first_, [&](int i) -> Mass { return x_[i] == 0; }, [](Mass) -> Mass { return 0; });
-    write(place.index);
+    double total = static_cast<double>(place.whole) * kMassUnit;
+    if (!draws) {
+      total = 0;
+      each([&](int i) { total += weight(i); });
+      total = group_.sum(total);
+    }
+    log_total_ = log(total);
+    const int i = place.index - first_;
+    if (threadIdx.x == 0 && i >= 0 && i < count_) {
+      write_choice(args_, at_, place.index, 0, log_prob(x_[i]));
+    }
   }
 
   __device__ float log_prob(float x) const {
     return static_cast<float>(static_cast<double>(x) - static_cast<double>(peak_) - log_total_);
   }
 
-  __device__ void write(int32_t index) {
-    const int i = index - first_;
-    if (threadIdx.x == 0 && i >= 0 && i < count_) {
-      write_choice(args_, at_, index, 0, log_prob(x_[i]));
-    }
-  }
-
-  __device__ void list_top() {
-    if (row_.top == 0) {
-      if (leads()) args_.results[at_].top = 0;
-      return;
-    }
-    if (leads()) list_.count = 0;
-    Mass goal = 0;
-    const auto last =
-        choose_by_key([](int) -> Mass { return 1; },
-                      [&](Mass all) { return goal = min(static_cast<Mass>(row_.top), all); });
-    const int32_t cut = cut_ties(last.key, goal - last.below, last.own);
+  // The first rank gathers the tokens that stay.
+  template <class F>
+  __device__ void list_top(F&& stays) {
     TopList& list = *group_.at(&list_, 0);
     each([&](int i) {
-      if (key(i) == kAbsent || is_after(i, last.key, cut)) return;
+      if (key(i) == kAbsent || !stays(i)) return;
       const int place = atomicAdd(&list.count, 1);
       list.id[place] = first_ + i;
       list.x[place] = x_[i];
@@ -338,9 +334,9 @@ class RowDraw {
           list_.x[i] > list_.x[own] || (list_.x[i] == list_.x[own] && list_.id[i] < list_.id[own]);
     }
     SampleResult& result = args_.results[at_];
+    if (own == 0) result.top = list_.count;
     result.top_ids[place] = list_.id[own];
     result.top_log_probs[place] = log_prob(list_.x[own]);
-    if (own == 0) result.top = list_.count;
   }
 
   const SampleArgs& args_;
@@ -352,7 +348,7 @@ class RowDraw {
   float* x_;  // the slice's values
   int first_, count_;
   float peak_ = 0;  // the best value that is left
-  double log_total_ = 0;
+  double log_total_ = 0, entropy_ = 0;
 };
 
 // spill: [rows, vocabulary] where slices don't fit in shared memory, or null.
@@ -364,7 +360,8 @@ __global__ void __launch_bounds__(kGroupThreads, 2)
   __shared__ GroupMemory memory;
   __shared__ TopList list;
   const int64_t row = blockIdx.y;
-  if (row >= *args.live.count || is_plain(args.rows[row])) return;
+  const bool plain = is_plain(args.rows[row]);
+  if (plain | (row >= *args.live.count)) return;
   auto* slice = reinterpret_cast<float*>(slices);
   if (spill != nullptr) slice = spill + row * args.vocabulary + blockIdx.x * length;
   RowDraw(args, row, slice, length, memory, list).run(spill == nullptr);
@@ -377,29 +374,29 @@ struct Spread {
   size_t shared;  // bytes; 0: slices are in device memory
 };
 
-Spread spread_of(int32_t vocabulary, int major, size_t max_shared) {
-  const int blocks = major >= 9 ? kGroupBlocks : 1;
+// By the code that runs there, which may be for an older GPU.
+Spread spread_of(int32_t vocabulary, size_t max_shared) {
+  cudaFuncAttributes attributes{};
+  check_cuda(cudaFuncGetAttributes(&attributes, draw_rows), "cudaFuncGetAttributes");
+  const int blocks = attributes.ptxVersion >= 90 ? kGroupBlocks : 1;
   const int length = (vocabulary + 4 * blocks - 1) / (4 * blocks) * 4;
   const size_t bytes = sizeof(float) * static_cast<size_t>(length);
-  const size_t room = max_shared - sizeof(GroupMemory) - sizeof(TopList) - 1024;
-  return {blocks, length, bytes <= room ? bytes : 0};
+  return {blocks, length, bytes + attributes.sharedSizeBytes <= max_shared ? bytes : 0};
 }
 
 }  // namespace
 
 size_t sample_spill(int32_t rows, int32_t vocabulary) {
-  int device = 0, major = 0, shared = 0;
+  int device = 0, shared = 0;
   check_cuda(cudaGetDevice(&device), "cudaGetDevice");
-  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
-             "cudaDeviceGetAttribute");
   check_cuda(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
              "cudaDeviceGetAttribute");
-  if (spread_of(vocabulary, major, static_cast<size_t>(shared)).shared > 0) return 0;
+  if (spread_of(vocabulary, static_cast<size_t>(shared)).shared > 0) return 0;
   return static_cast<size_t>(rows) * static_cast<size_t>(vocabulary);
 }
 
 void cuda_sample_draw(const SampleArgs& args, float* spill, CudaContext& context) {
-  const Spread spread = spread_of(args.vocabulary, context.major, context.max_shared);
+  const Spread spread = spread_of(args.vocabulary, context.max_shared);
   if (spread.shared > 0) allow_shared(draw_rows, spread.shared);
   launch_clusters(context, draw_rows, dim3(spread.blocks, args.live.bound), kGroupThreads,
                   spread.blocks, spread.shared, args, spread.shared > 0 ? nullptr : spill,

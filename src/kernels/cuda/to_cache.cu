@@ -16,18 +16,16 @@ constexpr int kThreads = 32 * kHeads;
 struct Part {
   const float* from;
   int heads, dim;
-  const Norm* norm;  // null: none
+  Norm norm;
 };
 
 __device__ __forceinline__ Part part_of(const ToCacheArgs& args, int64_t row, int which) {
   const float* from = args.qkv + row * args.qkv_stride;
-  const Norm* norm = which == 0 ? &args.q_norm : &args.k_norm;
-  if (norm->kind == NormKind::kNone || which == 2) norm = nullptr;
-  if (which == 0) return {from, args.heads, args.dim, norm};
+  if (which == 0) return {from, args.heads, args.dim, args.q_norm};
   from += static_cast<int64_t>(args.heads) * args.dim;
-  if (which == 1) return {from, args.kv_heads, args.dim, norm};
+  if (which == 1) return {from, args.kv_heads, args.dim, args.k_norm};
   from += static_cast<int64_t>(args.kv_heads) * args.dim;
-  return {from, args.kv_heads, args.value_dim, norm};
+  return {from, args.kv_heads, args.value_dim, Norm{}};
 }
 
 template <int kCount>
@@ -71,7 +69,7 @@ __device__ __forceinline__ Moments moments(const Norm& norm, int width, int firs
   for (int i = first; i < width; i += step) {
     for (const float x : get(i).x) own += (x - mean) * (x - mean);
   }
-  return {mean, 1.0f / sqrtf(sum(own, 1) / static_cast<float>(width) + norm.eps)};
+  return {mean, rsqrtf(sum(own, 1) / static_cast<float>(width) + norm.eps)};
 }
 
 // Elements i .. i + kCount of a head after its rope. angles: the row's.
@@ -138,13 +136,13 @@ __device__ __forceinline__ void norm_head(const ToCacheArgs& args, const Part& p
                                           const Moments& of_all, float* head) {
   const int first = threadIdx.x % 32 * kCount, step = 32 * kCount;
   const auto get = [&](int i) { return load_clipped<kCount>(args, head + i); };
-  if (part.norm == nullptr) {
+  if (part.norm.kind == NormKind::kNone) {
     for (int i = first; i < part.dim && args.clip > 0; i += step) store_piece(head + i, get(i));
     return;
   }
   const Moments moment = args.norm_span == HeadNorm::kAllHeads
                              ? of_all
-                             : moments<kCount>(*part.norm, part.dim, first, step, get,
+                             : moments<kCount>(part.norm, part.dim, first, step, get,
                                                [](float x, int) { return warp_sum(x); });
   for (int i = first; i < part.dim; i += step) {
     Piece<kCount> x = get(i);
@@ -179,8 +177,8 @@ __global__ void __launch_bounds__(kThreads) take_apart(const __grid_constant__ T
   float* angles = reinterpret_cast<float*>(memory) + 2 * kHeads * room;
 
   const int64_t at = args.norm_span == HeadNorm::kHead ? 0 : begin;
-  if (inside && part.norm != nullptr) {
-    fetch<kCount>(weight, part.norm->weight + at, part.dim, first, 32 * kCount);
+  if (inside && part.norm.kind != NormKind::kNone) {
+    fetch<kCount>(weight, part.norm.weight + at, part.dim, first, 32 * kCount);
   }
   wait_for_previous();
   if (inside) fetch<kCount>(own, part.from + begin, part.dim, first, 32 * kCount);
@@ -192,9 +190,9 @@ __global__ void __launch_bounds__(kThreads) take_apart(const __grid_constant__ T
   __pipeline_commit();
   const bool live = row < *args.live.count;
   Moments moment{0, 1};
-  if (part.norm != nullptr && args.norm_span == HeadNorm::kAllHeads) {
+  if (part.norm.kind != NormKind::kNone && args.norm_span == HeadNorm::kAllHeads) {
     moment = moments<kCount>(
-        *part.norm, part.heads * part.dim, threadIdx.x * kCount, kThreads * kCount,
+        part.norm, part.heads * part.dim, threadIdx.x * kCount, kThreads * kCount,
         [&](int i) { return load_clipped<kCount>(args, part.from + i); },
         [&](float x, int which_sum) { return block_sum(x, sums[which_sum]); });
   }
@@ -202,8 +200,7 @@ __global__ void __launch_bounds__(kThreads) take_apart(const __grid_constant__ T
   __pipeline_wait_prior(0);
   __syncthreads();
   if (!live || !inside) return;
-  const float* shift =
-      part.norm == nullptr || part.norm->shift == nullptr ? nullptr : part.norm->shift + at;
+  const float* shift = part.norm.shift == nullptr ? nullptr : part.norm.shift + at;
   norm_head<kCount>(args, part, weight, shift, moment, own);
   __syncwarp();
   for (int i = first; i < part.dim; i += 32 * kCount) {

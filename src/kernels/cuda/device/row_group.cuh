@@ -10,16 +10,16 @@ namespace tensormill {
 
 using Mass = unsigned long long;
 
-constexpr int kGroupBlocks = 8;  // at most
+constexpr int kGroupBlocks = 8;  // of code for GPUs with clusters
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+constexpr int kRanks = 1;
+#else
+constexpr int kRanks = kGroupBlocks;
+#endif
 constexpr int kGroupThreads = 512;
 constexpr int kGroupWarps = kGroupThreads / 32;
 constexpr int kBins = 2048;
 constexpr uint32_t kAbsent = 0xffffffff;
-
-union GroupValue {
-  Mass mass;
-  double number;
-};
 
 struct FoundBin {
   Mass before, own;
@@ -30,8 +30,8 @@ struct FoundBin {
 // in turn: a block that writes the second has seen the others arrive there, done with the first.
 struct GroupMemory {
   uint32_t low[kBins], high[kBins];
-  GroupValue given[2][2][kGroupBlocks];  // one from each rank, for up to two sums
-  GroupValue warps[2][2][kGroupWarps];
+  Mass given[2][kRanks];  // one from each rank
+  Mass warps[2][kGroupWarps];
   FoundBin found;
   int32_t place[2];
 };
@@ -45,19 +45,35 @@ __device__ __forceinline__ Mass warp_scan(Mass x) {
   return x;
 }
 
+// The sums of values[0 .. count) that stand before `index`, and of all. count is at most 32.
+struct Running {
+  Mass before, whole;
+};
+
+__device__ __forceinline__ Running running(const Mass* values, int count, int index) {
+  const int lane = threadIdx.x % 32;
+  const Mass scanned = warp_scan(lane < count ? values[lane] : 0);
+  const Mass before = __shfl_sync(0xffffffff, scanned, max(index - 1, 0));
+  return {index == 0 ? 0 : before, __shfl_sync(0xffffffff, scanned, 31)};
+}
+
+__device__ __forceinline__ double warp_sum(double x) {
+  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffff, x, step);
+  return x;
+}
+
 class RowGroup {
  public:
   __device__ explicit RowGroup(GroupMemory& memory) : memory_(memory) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     rank_ = static_cast<int>(__clusterRelativeBlockRank());
-    size_ = static_cast<int>(__clusterSizeInBlocks());
 #endif
   }
   __device__ int rank() const {
     return rank_;
   }
   __device__ int size() const {
-    return size_;
+    return kRanks;
   }
 
   // A barrier of the group; what was written before is seen by all.
@@ -84,55 +100,31 @@ class RowGroup {
   __device__ uint32_t least(uint32_t x) {
     x = __reduce_min_sync(0xffffffff, x);
     const int turn = next_turn(), lane = threadIdx.x % 32;
-    auto& warps = memory_.warps[turn][0];
-    if (lane == 0) warps[threadIdx.x / 32].mass = x;
+    const Mass* warps = memory_.warps[turn];
+    if (lane == 0) memory_.warps[turn][threadIdx.x / 32] = x;
     __syncthreads();
-    if (threadIdx.x < 32) {
-      x = lane < kGroupWarps ? static_cast<uint32_t>(warps[lane].mass) : kAbsent;
-      give(turn, 0, GroupValue{__reduce_min_sync(0xffffffff, x)});
-    }
+    x = lane < kGroupWarps ? static_cast<uint32_t>(warps[lane]) : kAbsent;
+    give(turn, __reduce_min_sync(0xffffffff, x));
     sync();
-    for (int r = 0; r < size_; ++r) {
-      x = min(x, static_cast<uint32_t>(memory_.given[turn][0][r].mass));
-    }
-    return x;
+    x = lane < kRanks ? static_cast<uint32_t>(memory_.given[turn][lane]) : kAbsent;
+    return __reduce_min_sync(0xffffffff, x);
   }
 
-  // The sums of two values over the group's threads.
-  __device__ double2 sum(double x, double y) {
-    for (int step = 16; step > 0; step /= 2) {
-      x += __shfl_xor_sync(0xffffffff, x, step);
-      y += __shfl_xor_sync(0xffffffff, y, step);
-    }
-    const int turn = next_turn();
-    auto& warps = memory_.warps[turn];
-    if (threadIdx.x % 32 == 0) {
-      warps[0][threadIdx.x / 32].number = x;
-      warps[1][threadIdx.x / 32].number = y;
-    }
+  // The sum over the group's threads.
+  __device__ double sum(double x) {
+    x = warp_sum(x);
+    const int turn = next_turn(), lane = threadIdx.x % 32;
+    const Mass* warps = memory_.warps[turn];
+    if (lane == 0) memory_.warps[turn][threadIdx.x / 32] = __double_as_longlong(x);
     __syncthreads();
-    if (threadIdx.x < kGroupBlocks) {
-      double own[2] = {0, 0};
-      for (int w = 0; w < kGroupWarps; ++w) {
-        own[0] += warps[0][w].number;
-        own[1] += warps[1][w].number;
-      }
-      for (int which = 0; which < 2; ++which) {
-        GroupValue value;
-        value.number = own[which];
-        give(turn, which, value);
-      }
-    }
+    x = warp_sum(lane < kGroupWarps ? __longlong_as_double(warps[lane]) : 0);
+    give(turn, __double_as_longlong(x));
     sync();
-    double2 all{0, 0};
-    for (int r = 0; r < size_; ++r) {
-      all.x += memory_.given[turn][0][r].number;
-      all.y += memory_.given[turn][1][r].number;
-    }
-    return all;
+    return warp_sum(lane < kRanks ? __longlong_as_double(memory_.given[turn][lane]) : 0);
   }
 
-  // The least key whose mass, with those of all keys below, reaches a target.
+  // The least key whose mass, with those of all keys below, reaches a target. Where the target is
+  // met exactly it may be a greater one, with no other keys between.
   struct Chosen {
     uint32_t key;
     Mass below, own;  // mass of the keys below, and of the key itself
@@ -150,11 +142,11 @@ class RowGroup {
       }
       __syncthreads();
       const uint32_t mask = shift == 20 ? 0x7ff : 0x3ff;
-#pragma unroll 4
+#pragma unroll 2
       for (int i = threadIdx.x; i < count; i += kGroupThreads) {
         const uint32_t k = key(i);
         if (k == kAbsent || (shift < 20 && k >> (shift + 10) != chosen.key)) continue;
-        add(k >> shift & mask, mass(i));
+        add((k >> shift) & mask, mass(i));
       }
       sync();
       const FoundBin found = find_bin([&](Mass whole) {
@@ -164,6 +156,10 @@ class RowGroup {
       chosen.below += found.before;
       chosen.key = chosen.key << 10 | static_cast<uint32_t>(found.bin);
       chosen.own = found.own;
+      if (chosen.below + chosen.own == goal) {  // all keys of the bin are in
+        chosen.key = ((chosen.key + 1) << shift) - 1;
+        break;
+      }
     }
     return chosen;
   }
@@ -185,28 +181,19 @@ class RowGroup {
     for (int i = begin + lane; i < end; i += 32) own += mass(i);
     own = __shfl_sync(0xffffffff, warp_scan(own), 31);
     const int turn = next_turn();
-    auto& warps = memory_.warps[turn][0];
-    if (lane == 0) warps[warp].mass = own;
+    if (lane == 0) memory_.warps[turn][warp] = own;
     __syncthreads();
-    Mass before = 0, block = 0;
-    for (int w = 0; w < kGroupWarps; ++w) {
-      if (w == warp) before = block;
-      block += warps[w].mass;
-    }
-    give(turn, 0, GroupValue{block});
+    const Running block = running(memory_.warps[turn], kGroupWarps, warp);
+    give(turn, block.whole);
     sync();
-    Mass whole = 0;
-    for (int r = 0; r < size_; ++r) {
-      if (r == rank_) before += whole;
-      whole += memory_.given[turn][0][r].mass;
-    }
-    const Mass goal = target(whole);
+    const Running group = running(memory_.given[turn], kRanks, rank_);
+    const Mass goal = target(group.whole), before = group.before + block.before;
     if (before <= goal && goal < before + own) {
       const int index = first + walk(begin, end, goal - before, mass);
-      if (lane < size_) *at(&memory_.place[turn], lane) = index;
+      if (lane < kRanks) *at(&memory_.place[turn], lane) = index;
     }
     sync();
-    return {memory_.place[turn], whole};
+    return {memory_.place[turn], group.whole};
   }
 
  private:
@@ -215,9 +202,9 @@ class RowGroup {
     return turn_;
   }
 
-  // Hands the block's value to all ranks; called by the first threads at least, with one value.
-  __device__ void give(int turn, int which, GroupValue value) {
-    if (threadIdx.x < size_) *at(&memory_.given[turn][which][rank_], threadIdx.x) = value;
+  // Hands the block's value to all ranks; every thread brings it.
+  __device__ void give(int turn, Mass value) {
+    if (threadIdx.x < kRanks) *at(&memory_.given[turn][rank_], threadIdx.x) = value;
   }
 
   // Exact whatever the order: a carry is added by whoever causes it.
@@ -232,40 +219,34 @@ class RowGroup {
   // the sum of all. Each block adds up the group's values for a share of the bins.
   template <class Goal>
   __device__ FoundBin find_bin(Goal&& goal_of) {
-    constexpr int kMost = kBins / kGroupThreads;
-    const int share = kBins / size_, each = (share + kGroupThreads - 1) / kGroupThreads;
-    const int own_begin = threadIdx.x * each;
-    Mass own[kMost] = {}, sum = 0;
+    constexpr int kShare = kBins / kRanks;
+    constexpr int kEach = (kShare + kGroupThreads - 1) / kGroupThreads;
+    const int begin = threadIdx.x * kEach;
+    Mass own[kEach] = {}, sum = 0;
+    if (begin < kShare) {
 #pragma unroll
-    for (int i = 0; i < kMost; ++i) {
-      if (i >= each || own_begin + i >= share) continue;
-      own[i] = group_bin(rank_ * share + own_begin + i);
-      sum += own[i];
+      for (int i = 0; i < kEach; ++i) {
+        own[i] = group_bin(rank_ * kShare + begin + i);
+        sum += own[i];
+      }
     }
     const int turn = next_turn();
     const Mass scanned = warp_scan(sum);
-    auto& warps = memory_.warps[turn][0];
-    if (threadIdx.x % 32 == 31) warps[threadIdx.x / 32].mass = scanned;
+    if (threadIdx.x % 32 == 31) memory_.warps[turn][threadIdx.x / 32] = scanned;
     __syncthreads();
-    Mass before = scanned - sum, block = 0;
-    for (int w = 0; w < kGroupWarps; ++w) {
-      if (w == static_cast<int>(threadIdx.x / 32)) before += block;
-      block += warps[w].mass;
-    }
-    give(turn, 0, GroupValue{block});
+    const Running block = running(memory_.warps[turn], kGroupWarps, threadIdx.x / 32);
+    give(turn, block.whole);
     sync();
-    Mass whole = 0;
-    for (int r = 0; r < size_; ++r) {
-      if (r == rank_) before += whole;
-      whole += memory_.given[turn][0][r].mass;
-    }
-    const Mass goal = goal_of(whole);
+    const Running group = running(memory_.given[turn], kRanks, rank_);
+    const Mass goal = goal_of(group.whole);
+    Mass before = group.before + block.before + scanned - sum;
     if (before < goal && goal <= before + sum) {
 #pragma unroll
-      for (int i = 0; i < kMost; ++i) {
+      for (int i = 0; i < kEach; ++i) {
         if (before < goal && goal <= before + own[i]) {
-          const FoundBin found{before, own[i], rank_ * share + own_begin + i};
-          for (int r = 0; r < size_; ++r) *at(&memory_.found, r) = found;
+          const FoundBin found{before, own[i], rank_ * kShare + begin + i};
+#pragma unroll 1
+          for (int r = 0; r < kRanks; ++r) *at(&memory_.found, r) = found;
         }
         before += own[i];
       }
@@ -278,8 +259,7 @@ class RowGroup {
   __device__ Mass group_bin(int bin) const {
     Mass sum = 0;
 #pragma unroll
-    for (int r = 0; r < kGroupBlocks; ++r) {
-      if (r >= size_) continue;
+    for (int r = 0; r < kRanks; ++r) {
       sum += static_cast<Mass>(at(memory_.high, r)[bin]) << 32 | at(memory_.low, r)[bin];
     }
     return sum;
@@ -316,7 +296,7 @@ class RowGroup {
   }
 
   GroupMemory& memory_;
-  int rank_ = 0, size_ = 1;
+  int rank_ = 0;
   int turn_ = 0;
 };
 

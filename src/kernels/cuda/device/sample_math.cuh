@@ -29,6 +29,7 @@ __device__ inline double uniform_draw(const uint32_t* seed, uint32_t step) {
   constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
   uint32_t key0 = seed[0], key1 = seed[1];
   uint32_t c0 = step, c1 = 0, c2 = 0, c3 = 0;
+#pragma unroll 1
   for (int round = 0; round < 10; ++round) {
     const uint32_t a_high = __umulhi(kMultiplier0, c0), a_low = kMultiplier0 * c0;
     const uint32_t b_high = __umulhi(kMultiplier1, c2), b_low = kMultiplier1 * c2;

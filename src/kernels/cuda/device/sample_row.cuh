@@ -4,10 +4,12 @@
 
 namespace tensormill {
 
-// The most likely token alone, by the logits as they are.
+// The most likely token alone, by the logits as they are. All fields are loaded at once.
 __device__ __forceinline__ bool is_plain(const SampleRow& row) {
-  return row.sample == 0 && row.top == 0 && row.banned == 0 && row.no_repeat_ngram == 0 &&
-         row.repetition_penalty == 1 && row.presence_penalty == 0 && row.frequency_penalty == 0;
+  const bool processed = (row.banned != 0) | (row.no_repeat_ngram != 0) |
+                         (row.repetition_penalty != 1) | (row.presence_penalty != 0) |
+                         (row.frequency_penalty != 0);
+  return !((row.sample != 0) | (row.top != 0) | processed);
 }
 
 __device__ __forceinline__ bool is_bad(float logit) {
