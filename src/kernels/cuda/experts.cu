@@ -12,8 +12,10 @@ namespace {
 
 constexpr int32_t kAddThreads = 128;
 constexpr int32_t kTakeThreads = 128;
-// From so many places for each expert on, tensor cores are busier than memory.
-constexpr int32_t kManyPlaces = 16;
+// From so many places for each expert on, tiles of the wide kernel pay; from the second number on
+// also where they are too few for all multiprocessors.
+constexpr int32_t kManyPlaces = 2;
+constexpr int32_t kFullPlaces = 32;
 constexpr int32_t kPlainTile = 32;
 
 // Any types and sizes; the first product of f32 weights comes here too.
@@ -99,8 +101,6 @@ void run_product(const ExpertProduct& p, const ExpertsArgs& args, const CudaCont
     const dim3 grid(static_cast<uint32_t>((p.outputs + kPlainTile - 1) / kPlainTile),
                     static_cast<uint32_t>(most_tiles(rows * args.active, p.experts, kPlainTile)));
     launch(context, multiply_plain<T>, grid, kPlainTile * kPlainTile, 0, p);
-  } else if (rows <= 8) {
-    run_few<T, 1>(p, args, context);
   } else if (rows <= 16) {
     run_few<T, 2>(p, args, context);
   } else {
@@ -164,7 +164,9 @@ void run(const ExpertsArgs& args, const CudaContext& context) {
 // With many places for each expert: whole tiles of them at a time. False where that doesn't run.
 bool run_many(const ExpertsArgs& args, const CudaContext& context) {
   const int32_t places = args.live.bound * args.active;
-  if (places < kManyPlaces * args.experts || args.first.inner % 8 != 0 ||
+  const int32_t tiles = std::min(args.first.outputs, args.second.outputs) / 256 * args.experts;
+  const int32_t many = 2 * tiles < context.multiprocessors ? kFullPlaces : kManyPlaces;
+  if (places < many * args.experts || args.first.inner % 8 != 0 ||
       args.in.type != args.taken.type || args.in.stride % 8 != 0 ||
       reinterpret_cast<uintptr_t>(args.in.x) % 16 != 0) {
     return false;

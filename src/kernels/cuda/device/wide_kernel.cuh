@@ -176,17 +176,14 @@ __device__ __forceinline__ void skip_tile(const Places& places, Ring& ring, int3
   }
 }
 
-__device__ __forceinline__ float bend(const Work& work, float x) {
-  switch (work.curve) {
-    case Curve::kRelu:
-      return fmaxf(x, 0.0f);
-    case Curve::kSmooth:
-      return __fdividef(x, 1.0f + __expf(-x * (work.slope + work.cube * x * x)));
-    case Curve::kGelu:
-      return 0.5f * x * (1.0f + erff(x * 0.70710678f));
-    default:
-      return x;
-  }
+// The curve of all sums, or of a gated product's gates.
+template <class Curved>
+__device__ __forceinline__ void bend(float (&sum)[128], bool gated, Curved curved) {
+#pragma unroll
+  for (int32_t i = 0; i < 128; i += 2) sum[i] = curved(sum[i]);
+  if (gated) return;
+#pragma unroll
+  for (int32_t i = 1; i < 128; i += 2) sum[i] = curved(sum[i]);
 }
 
 template <class T>
@@ -231,11 +228,15 @@ __device__ __forceinline__ void bend_all(const Work& work, const Tile& tile, flo
       sum[4 * j + 3] += bias.y;
     }
   }
-  if (work.curve == Curve::kNone) return;
-#pragma unroll
-  for (int32_t i = 0; i < 128; i += 2) {
-    sum[i] = bend(work, sum[i]);
-    if (!work.gated) sum[i + 1] = bend(work, sum[i + 1]);
+  // The curve is chosen once, not for each sum.
+  if (work.curve == Curve::kSmooth) {
+    const float slope = work.slope, cube = work.cube;
+    bend(sum, work.gated,
+         [&](float x) { return __fdividef(x, 1.0f + __expf(-x * (slope + cube * x * x))); });
+  } else if (work.curve == Curve::kRelu) {
+    bend(sum, work.gated, [](float x) { return fmaxf(x, 0.0f); });
+  } else if (work.curve == Curve::kGelu) {
+    bend(sum, work.gated, [](float x) { return 0.5f * x * (1.0f + erff(x * 0.70710678f)); });
   }
 }
 
