@@ -20,17 +20,35 @@ namespace {
 
 constexpr int kHeads = 8;         // query heads of a block, the columns of a tensor core's product
 constexpr int kTile = 16;         // keys of a tile, its rows
-constexpr int kLeastTiles = 16;   // of a share, where there are several
+constexpr int kLoneTiles = 16;    // up to which a sequence is one share
+constexpr int kLeastTiles = 8;    // of a share, where there are several
 constexpr int kMaxShares = 64;    // of a sequence
 constexpr int kEarlyIds = 256;    // of a sequence, loaded before its keys are known
 constexpr int kMaxBlocks = 1024;  // of a launch with several shares
 constexpr unsigned kAllLanes = 0xffffffffu;
 
-// Dimensions that a kernel is made for; smaller ones are filled up with zeros in registers.
-template <class T, int kDim, int kValueDim>
+// Dimensions that a kernel is made for: exactly, or smaller ones filled up with zeros in registers.
+template <class T, int kDim, int kValueDim, bool kExact>
 struct Shape {
   using Type = T;
   static constexpr int dim = kDim, value_dim = kValueDim;
+
+  static __host__ __device__ __forceinline__ bool fits(const AttentionArgs& args) {
+    return kExact ? args.dim == dim && args.value_dim == value_dim
+                  : args.dim <= dim && args.value_dim <= value_dim;
+  }
+  // The arguments' dimensions, known to the compiler where they are.
+  static __device__ __forceinline__ int key_size(const AttentionArgs& args) {
+    return kExact ? dim : args.dim;
+  }
+  static __device__ __forceinline__ int value_size(const AttentionArgs& args) {
+    return kExact ? value_dim : args.value_dim;
+  }
+  // 16 bytes, zeros where they are not inside.
+  static __device__ __forceinline__ uint4 load(const T* from, bool inside) {
+    return kExact ? load_once(from) : load_once(from, inside);
+  }
+
   // A tile's keys in pieces of 32 elements of all of them, two loads; its values in pieces of 64,
   // four loads. Chunks of pieces are loaded together.
   static constexpr int key_pieces = kDim / 32, value_pieces = kValueDim / 64;
@@ -133,6 +151,7 @@ __device__ __forceinline__ bool find_share(const DecodeArgs& decode, int32_t* ea
   work.tiles = seen_blocks(work.seen, kTile);
   const int count = work.tiles.count, first = blockIdx.x;
   work.share = max(decode.splits.divide(count + gridDim.x - 1), kLeastTiles);
+  if (count <= kLoneTiles) work.share = kLoneTiles;
   work.begin = first * work.share;
   work.end = min(work.begin + work.share, count);
   return first == 0 || work.begin < count;
@@ -144,50 +163,60 @@ struct Lane {
   const T *k, *v;
 };
 
-template <class T>
+template <class S, class T = typename S::Type>
 __device__ __forceinline__ Lane<T> find_lane(const AttentionArgs& args, const Work& work,
                                              int lane) {
   const int g = lane / 4, t = lane % 4;
   const KvView& kv = args.kv;
-  return {static_cast<const T*>(kv.k) + work.kv_head * kv.k_stride.head + g * args.dim + 8 * t,
-          static_cast<const T*>(kv.v) + work.kv_head * kv.v_stride.head + 2 * t * args.value_dim +
-              8 * g};
+  return {
+      static_cast<const T*>(kv.k) + work.kv_head * kv.k_stride.head + g * S::key_size(args) + 8 * t,
+      static_cast<const T*>(kv.v) + work.kv_head * kv.v_stride.head + 2 * t * S::value_size(args) +
+          8 * g};
 }
 
-template <class T>
+template <class S, class T = typename S::Type>
 __device__ __forceinline__ Tile<T> find_tile(const AttentionArgs& args, const Work& work,
                                              const Lane<T>& lane, int i, int32_t id) {
   const int32_t first = work.tiles.block(i) * kTile, token = first % kBlockTokens;
-  return {lane.k + id * args.kv.k_stride.block + token * args.dim,
-          lane.v + id * args.kv.v_stride.block + token * args.value_dim,
+  return {lane.k + id * args.kv.k_stride.block + token * S::key_size(args),
+          lane.v + id * args.kv.v_stride.block + token * S::value_size(args),
           i < work.end ? min(work.seen.end - first, kTile) : 0};
 }
 
+// Whole tiles: a cache block has memory for all its tokens, whatever it holds.
 template <class S, int kChunk>
 __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
                                            const Tile<typename S::Type>& tile, int lane,
                                            uint4 (&to)[S::loads]) {
+  if (tile.tokens <= 0) return;
   const int g = lane / 4, t = lane % 4;
   if constexpr (kChunk < S::key_chunks) {
+    const int dim = S::key_size(args);
 #pragma unroll
     for (int i = 0; i < S::key_run; ++i) {
       const int d = (kChunk * S::key_run + i) * 32;
-      const bool there = d + 8 * t < args.dim;
-      to[2 * i] = load_once(tile.k + d, there && g < tile.tokens);
-      to[2 * i + 1] = load_once(tile.k + 8 * args.dim + d, there && g + 8 < tile.tokens);
+      to[2 * i] = S::load(tile.k + d, d + 8 * t < dim);
+      to[2 * i + 1] = S::load(tile.k + 8 * dim + d, d + 8 * t < dim);
     }
   } else {
+    const int dim = S::value_size(args);
 #pragma unroll
     for (int i = 0; i < S::value_run; ++i) {
       const int d = ((kChunk - S::key_chunks) * S::value_run + i) * 64;
-      const bool there = d + 8 * g < args.value_dim;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        const int token = j / 2 * 8 + j % 2;
-        to[4 * i + j] =
-            load_once(tile.v + token * args.value_dim + d, there && 2 * t + token < tile.tokens);
+        to[4 * i + j] = S::load(tile.v + (j / 2 * 8 + j % 2) * dim + d, d + 8 * g < dim);
       }
     }
+  }
+}
+
+// Values of tokens that aren't there may be anything; their weights are 0, but 0 * NaN is not.
+template <class S>
+__device__ __forceinline__ void clear_absent(int tokens, int lane, uint4 (&values)[S::loads]) {
+#pragma unroll
+  for (int i = 0; i < S::value_run * 4; ++i) {
+    if (lane % 4 * 2 + i % 4 / 2 * 8 + i % 2 >= tokens) values[i] = {0, 0, 0, 0};
   }
 }
 
@@ -301,6 +330,7 @@ struct Step {
     if constexpr (kChunk < S::key_chunks) {
       take_keys<S, kChunk>(chunk, queries, lane, sum);
     } else {
+      if (tile.tokens < kTile) clear_absent<S>(tile.tokens, lane, chunk);
       take_values<S, kChunk>(chunk, weight, result);
     }
     if constexpr (kChunk + 2 < S::chunks) {
@@ -333,7 +363,7 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
   __syncthreads();
   int i = work.begin + static_cast<int>(threadIdx.x) / 32;
   int32_t next_id = id_of(i + warps);
-  Tile<T> tile = find_tile(args, work, place, i, id_of(i));
+  Tile<T> tile = find_tile<S>(args, work, place, i, id_of(i));
   Buffers<S> buffers;
   load_chunk<S, 0>(args, tile, lane, buffers.chunk[0]);
   load_chunk<S, 1>(args, tile, lane, buffers.chunk[1]);
@@ -346,7 +376,7 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
   }
   __syncthreads();
   for (; i < work.end; i += warps) {
-    const Tile<T> next = find_tile(args, work, place, i + warps, next_id);
+    const Tile<T> next = find_tile<S>(args, work, place, i + warps, next_id);
     next_id = id_of(i + 2 * warps);
     float sum[2][4] = {};
     uint32_t weight[2];
@@ -483,7 +513,7 @@ __device__ __forceinline__ void merge(const DecodeArgs& decode, const Work& work
   const int shares = (work.tiles.count + work.share - 1) / work.share;
   if (!arrive_last(decode.counters + item, shares)) return;
   for (int i = threadIdx.x; i < columns; i += blockDim.x) {
-    write(args, work, i, merge_parts<16>(shares, [&](int s) {
+    write(args, work, i, merge_parts<8>(shares, [&](int s) {
             return load_part(scratch + s * decode.part, columns, i);
           }));
   }
@@ -497,7 +527,7 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
   const AttentionArgs& args = decode.attention;
   Work work;
   find_heads(decode, work);
-  const auto place = find_lane<typename S::Type>(args, work, threadIdx.x % 32);
+  const auto place = find_lane<S>(args, work, threadIdx.x % 32);
   wait_for_previous();
   __shared__ int32_t early[kEarlyIds];
   if (!find_share(decode, early, work)) return;
@@ -550,14 +580,14 @@ void launch_decode(const AttentionArgs& args, CudaContext& context) {
          dim3(plan.warps * 32), shared, decode);
 }
 
-// Calls f with the smallest shape that holds the arguments; false where there is none.
+// Calls f with the shape for the arguments; false where there is none.
 template <class T, class F>
 bool with_shape(const AttentionArgs& args, F&& f) {
-  const auto fits = [&](auto shape) {
-    return args.dim <= shape.dim && args.value_dim <= shape.value_dim && (f(shape), true);
-  };
-  return fits(Shape<T, 64, 64>()) || fits(Shape<T, 128, 128>()) || fits(Shape<T, 192, 128>()) ||
-         fits(Shape<T, 256, 256>()) || fits(Shape<T, 576, 512>());
+  const auto fits = [&](auto shape) { return shape.fits(args) && (f(shape), true); };
+  return fits(Shape<T, 64, 64, true>()) || fits(Shape<T, 128, 128, true>()) ||
+         fits(Shape<T, 192, 128, true>()) || fits(Shape<T, 256, 256, true>()) ||
+         fits(Shape<T, 576, 512, true>()) || fits(Shape<T, 64, 64, false>()) ||
+         fits(Shape<T, 128, 128, false>()) || fits(Shape<T, 256, 256, false>());
 }
 
 bool whole_pieces(const void* data, int64_t stride) {
