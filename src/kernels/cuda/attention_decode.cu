@@ -39,6 +39,8 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
   merge(decode, work, parts);
 }
 
+constexpr int kMaxGrid = 65535;  // along z
+
 struct Plan {
   int warps, splits;
 };
@@ -47,16 +49,16 @@ struct Plan {
 // in numbers that give all multiprocessors about as much.
 Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items) {
   constexpr int kLargeWarps = 8, kSmallWarps = 4, kSmallBlocks = 2;
-  const int chips = context.multiprocessors;
+  const int processors = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);
-  const int splits = chips / items;
-  if (items * splits * 8 >= chips * 7) return {kLargeWarps, std::min(splits, most)};
+  const int splits = processors / items;
+  if (items * splits * 8 >= processors * 7) return {kLargeWarps, std::min(splits, most)};
   for (int s = 1; s <= most && items * s <= kMaxBlocks; ++s) {
-    const int blocks = items * s, rounds = (blocks + chips - 1) / chips;
-    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * chips * 7) return {kSmallWarps, s};
+    const int blocks = items * s, rounds = (blocks + processors - 1) / processors;
+    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * processors * 7) return {kSmallWarps, s};
   }
-  return {items <= chips ? kLargeWarps : kSmallWarps, 1};
+  return {items <= processors ? kLargeWarps : kSmallWarps, 1};
 }
 
 template <class S>
@@ -103,7 +105,7 @@ bool runs_decode(const AttentionArgs& args, const CudaContext& context) {
          args.value_dim % 8 == 0 && whole_pieces(args.q.x, args.q.stride) &&
          whole_pieces(kv.k, kv.k_stride.block | kv.k_stride.head) &&
          whole_pieces(kv.v, kv.v_stride.block | kv.v_stride.head) &&
-         with_shape<__half>(args, [](auto) {});
+         args.sequences.bound <= kMaxGrid && with_shape<__half>(args, [](auto) {});
 }
 
 void cuda_attention_decode(const AttentionArgs& args, CudaContext& context) {

@@ -134,7 +134,7 @@ __device__ __forceinline__ void merge(const DecodeArgs& decode, const Work& work
   const int shares = (work.tiles.count + work.share - 1) / work.share;
   if (!arrive_last(decode.counters + item, shares)) return;
   for (int i = threadIdx.x; i < columns; i += blockDim.x) {
-    write(args, work, i, merge_parts<8>(shares, [&](int s) {
+    write(args, work, i, merge_parts<16>(shares, [&](int s) {
             return load_part(scratch + s * decode.part, columns, i);
           }));
   }

@@ -16,10 +16,12 @@ __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
   if constexpr (kChunk < S::key_chunks) {
     const int dim = S::key_size(args);
 #pragma unroll
-    for (int i = 0; i < S::key_run; ++i) {
-      const int d = (kChunk * S::key_run + i) * 32;
-      to[2 * i] = S::load(tile.k + d, d + 8 * t < dim);
-      to[2 * i + 1] = S::load(tile.k + 8 * dim + d, d + 8 * t < dim);
+    for (int half = 0; half < 2; ++half) {
+#pragma unroll
+      for (int i = 0; i < S::key_run; ++i) {
+        const int d = (kChunk * S::key_run + i) * 32;
+        to[2 * i + half] = S::load(tile.k + half * 8 * dim + d, d + 8 * t < dim);
+      }
     }
   } else {
     const int dim = S::value_size(args);
