@@ -10,7 +10,7 @@
 namespace tensormill {
 namespace {
 
-constexpr int kWarps = 8;
+constexpr int kMostWarps = 8, kFewWarps = 4;
 constexpr int kTogether = 4;  // keys whose products are summed at once
 constexpr unsigned kAllLanes = 0xffffffffu;
 
@@ -77,7 +77,8 @@ __device__ void take_share(const AttentionArgs& args, int sequence, int row, int
     const int64_t at = row * args.q.stride + static_cast<int64_t>(head) * args.dim + d;
     q[part] = d < args.dim ? load_as(args.q.x, args.q.type, at) : 0.0f;
   }
-  for (int i = warp; i < blocks.count; i += kWarps) {
+  const int warps = blockDim.x / 32;
+  for (int i = warp; i < blocks.count; i += warps) {
     const int block = blocks.block(i), key = block * kBlockTokens + lane;
     const int tokens = min(seen.end - block * kBlockTokens, kBlockTokens);
     const int64_t id = table[block];
@@ -105,7 +106,8 @@ __device__ void take_share(const AttentionArgs& args, int sequence, int row, int
 }
 
 template <int kParts, class T>
-__global__ void __launch_bounds__(kWarps * 32) attend(const AttentionArgs args, QueryRows taken) {
+__global__ void __launch_bounds__(kMostWarps * 32)
+    attend(const AttentionArgs args, QueryRows taken) {
   release_next();
   wait_for_previous();
   const int row = blockIdx.x, head = blockIdx.y;
@@ -117,7 +119,7 @@ __global__ void __launch_bounds__(kWarps * 32) attend(const AttentionArgs args, 
   Share<kParts> share{-INFINITY, 0, {}};
   take_share<kParts, T>(args, sequence, row, head, warp, lane, share);
 
-  __shared__ float maximum[kWarps], sum[kWarps], value[kWarps][kParts * 32];
+  __shared__ float maximum[kMostWarps], sum[kMostWarps], value[kMostWarps][kParts * 32];
   if (lane == 0) {
     maximum[warp] = share.maximum;
     sum[warp] = share.sum;
@@ -125,20 +127,23 @@ __global__ void __launch_bounds__(kWarps * 32) attend(const AttentionArgs args, 
 #pragma unroll
   for (int part = 0; part < kParts; ++part) value[warp][part * 32 + lane] = share.value[part];
   __syncthreads();
+  const int warps = blockDim.x / 32;
   float top = maximum[0], total = 0;
-  for (int w = 1; w < kWarps; ++w) top = fmaxf(top, maximum[w]);
-  float scale[kWarps];
+  for (int w = 1; w < warps; ++w) top = fmaxf(top, maximum[w]);
+  float scale[kMostWarps];
 #pragma unroll
-  for (int w = 0; w < kWarps; ++w) {
-    scale[w] = top == -INFINITY ? 0.0f : __expf(maximum[w] - top);
-    total += sum[w] * scale[w];
+  for (int w = 0; w < kMostWarps; ++w) {
+    scale[w] = w >= warps || top == -INFINITY ? 0.0f : __expf(maximum[w] - top);
+    if (w < warps) total += sum[w] * scale[w];
   }
   const float inverse = total > 0 ? 1.0f / total : 0.0f;
   const int64_t at = row * args.out.stride + static_cast<int64_t>(head) * args.value_dim;
-  for (int d = threadIdx.x; d < args.value_dim; d += kWarps * 32) {
+  for (int d = threadIdx.x; d < args.value_dim; d += blockDim.x) {
     float x = 0;
 #pragma unroll
-    for (int w = 0; w < kWarps; ++w) x = fmaf(value[w][d], scale[w], x);
+    for (int w = 0; w < kMostWarps; ++w) {
+      if (w < warps) x = fmaf(value[w][d], scale[w], x);
+    }
     store_as(args.out.x, args.out.type, at + d, x * inverse);
   }
 }
@@ -146,9 +151,10 @@ __global__ void __launch_bounds__(kWarps * 32) attend(const AttentionArgs args, 
 template <int kParts>
 void launch_plain(const AttentionArgs& args, QueryRows taken, CudaContext& context) {
   const dim3 grid(args.rows.bound, args.heads);
-  const auto start = [&](auto kernel) {
-    launch(context, kernel, grid, dim3(kWarps * 32), 0, args, taken);
-  };
+  // Where blocks are few, each gets more warps.
+  const bool few = int64_t{args.rows.bound} * args.heads <= 4 * context.multiprocessors;
+  const dim3 block(32 * (few ? kMostWarps : kFewWarps));
+  const auto start = [&](auto kernel) { launch(context, kernel, grid, block, 0, args, taken); };
   if (args.kv.type == DType::kF32) return start(attend<kParts, float>);
   if (args.kv.type == DType::kF16) return start(attend<kParts, __half>);
   start(attend<kParts, __nv_bfloat16>);

@@ -66,7 +66,16 @@ __device__ __forceinline__ int32_t load_now(const int32_t* from) {
   return x;
 }
 
-// 16 bytes that are read once; zeros where they are not wanted.
+// 16 bytes that are read once.
+__device__ __forceinline__ uint4 load_once(const void* from) {
+  uint4 x;
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
+               : "l"(from));
+  return x;
+}
+
+// Zeros where they are not wanted.
 __device__ __forceinline__ uint4 load_once(const void* from, bool wanted) {
   uint4 x{0, 0, 0, 0};
   asm volatile(
