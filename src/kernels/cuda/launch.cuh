@@ -17,6 +17,7 @@ namespace tensormill {
 template <class... Parameters, class... Arguments>
 void launch_clusters(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid,
                      dim3 block, int cluster, size_t shared, Arguments&&... arguments) {
+  if (grid.x == 0 || grid.y == 0) return;  // no rows
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;

@@ -213,9 +213,10 @@ void cuda_residual(const ResidualArgs& args, CudaContext& context) {
   auto* kernel = residual_plain;
   int threads = args.width;
   if (in_fours(args) && pieces <= kHeld * kMaxThreads) {
-    kernel = out ? residual_held<false, true> : residual_held<false, false>;
-    if (pieces % (32 * kHeld) == 0)
-      kernel = out ? residual_held<true, true> : residual_held<true, false>;
+    const bool full = pieces % (32 * kHeld) == 0;
+    kernel = out    ? residual_held<false, true>
+             : full ? residual_held<true, false>
+                    : residual_held<false, false>;
     threads = (pieces + kHeld - 1) / kHeld;
   }
   threads = threads < kMaxThreads ? (threads + 31) / 32 * 32 : kMaxThreads;
