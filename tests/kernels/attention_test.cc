@@ -21,7 +21,9 @@ float bf16(float x) {
 // Sequences in a paged cache with shuffled blocks, and a step of query rows at their ends.
 struct Case {
   Shape shape;
-  DType cache_type;
+  DType cache_type, query_type;
+  bool keys_by_dim;
+  int64_t gap;  // elements between the values of two heads and of two blocks
   std::vector<int32_t> keys, row_begin, table;
   int table_stride = 0, rows = 0;
   std::vector<float> q, k, v;  // k and v exact: [sequence][key][kv_head][dim or value_dim]
@@ -31,9 +33,15 @@ struct Case {
   std::vector<int32_t> prefix;  // [sequences] or empty
   Score score{};
 
-  Case(Shape s, DType type, std::vector<int32_t> all_keys, const std::vector<int32_t>& new_rows,
-       uint32_t seed)
-      : shape(s), cache_type(type), keys(std::move(all_keys)) {
+  Case(const KernelTable& kernels, Shape s, DType type, std::vector<int32_t> all_keys,
+       const std::vector<int32_t>& new_rows, uint32_t seed, DType query = DType::kF32,
+       int64_t between = 3)
+      : shape(s),
+        cache_type(type),
+        query_type(query),
+        keys_by_dim(kernels.keys_by_dim),
+        gap(between),
+        keys(std::move(all_keys)) {
     Random random(seed);
     row_begin = {0};
     first_key = {0};
@@ -45,7 +53,7 @@ struct Case {
       blocks += (keys[i] + kBlockTokens - 1) / kBlockTokens;
     }
     rows = row_begin.back();
-    q = random.normals(static_cast<size_t>(rows) * shape.heads * shape.dim);
+    q = Values(query, random.normals(static_cast<size_t>(rows) * shape.heads * shape.dim)).exact;
     const size_t kv_heads = static_cast<size_t>(first_key.back()) * shape.kv_heads;
     Values key_values(type, random.normals(kv_heads * shape.dim));
     Values values(type, random.normals(kv_heads * shape.value_dim));
@@ -58,14 +66,13 @@ struct Case {
     fill(blocks, key_values, values, random);
   }
 
-  // Blocks and heads of values don't touch each other.
   KvStrides k_stride() const {
     const int64_t head = int64_t{kBlockTokens} * shape.dim;
     return {head * shape.kv_heads, head};
   }
   KvStrides v_stride() const {
-    const int64_t head = int64_t{kBlockTokens} * shape.value_dim + 3;
-    return {head * shape.kv_heads + 5, head};
+    const int64_t head = int64_t{kBlockTokens} * shape.value_dim + gap;
+    return {head * shape.kv_heads + gap, head};
   }
 
   void fill(int blocks, const Values& key_values, const Values& values, Random& random) {
@@ -85,11 +92,13 @@ struct Case {
         if (key % kBlockTokens == 0) block = order[next++];
         for (int h = 0; h < shape.kv_heads; ++h) {
           const int64_t token = key % kBlockTokens, from = row_of(s, key, h);
-          const int64_t k_at = block * k_stride().block + h * k_stride().head + token;
+          const int64_t k_at = block * k_stride().block + h * k_stride().head +
+                               token * (keys_by_dim ? 1 : shape.dim);
+          const int64_t k_step = keys_by_dim ? kBlockTokens : 1;
           const int64_t v_at =
               block * v_stride().block + h * v_stride().head + token * shape.value_dim;
           for (int d = 0; d < shape.dim; ++d) {
-            std::memcpy(&k_bytes[static_cast<size_t>(k_at + d * kBlockTokens) * size],
+            std::memcpy(&k_bytes[static_cast<size_t>(k_at + d * k_step) * size],
                         &key_values.bytes[static_cast<size_t>(from * shape.dim + d) * size], size);
           }
           std::memcpy(&v_bytes[static_cast<size_t>(v_at) * size],
@@ -111,7 +120,8 @@ struct Case {
     std::vector<uint8_t> out(static_cast<size_t>(rows) * width * dtype_size(out_type));
     Buffer scratch(kernels.attention_scratch(rows, shape.heads, shape.value_dim, most), "scratch");
     AttentionArgs args{};
-    args.q = {q.data(), DType::kF32, int64_t{shape.heads} * shape.dim};
+    Values queries(query_type, q);
+    args.q = {queries.data(), query_type, int64_t{shape.heads} * shape.dim};
     args.row_begin = row_begin.data();
     args.keys = keys.data();
     args.heads = shape.heads;
@@ -145,11 +155,17 @@ struct Case {
     return term * score.bias_scale;
   }
 
-  // Attention of one row and head in double precision.
-  std::vector<double> expected(size_t sequence, int row, int head) const {
+  // Of one row and head.
+  struct Result {
+    std::vector<double> out, size;  // [value_dim]: the sum, and that of its terms' sizes
+  };
+
+  Result expected(size_t sequence, int row, int head) const {
     const int kv_head = head / (shape.heads / shape.kv_heads);
     const int position = keys[sequence] - row_begin[sequence + 1] + row;
-    std::vector<double> weights, out(static_cast<size_t>(shape.value_dim));
+    std::vector<double> weights;
+    Result result{std::vector<double>(static_cast<size_t>(shape.value_dim)), {}};
+    result.size = result.out;
     double top = -INFINITY, sum = 0;
     for (int key = 0; key < keys[sequence]; ++key) {
       if (!sees(sequence, position, key)) {
@@ -170,11 +186,22 @@ struct Case {
     for (double& w : weights) sum += w = std::exp(w - top);
     for (int key = 0; key < keys[sequence]; ++key) {
       for (int d = 0; d < shape.value_dim; ++d) {
-        out[d] += weights[size_t(key)] / sum *
-                  v[static_cast<size_t>(row_of(sequence, key, kv_head) * shape.value_dim + d)];
+        const double term =
+            weights[size_t(key)] / sum *
+            v[static_cast<size_t>(row_of(sequence, key, kv_head) * shape.value_dim + d)];
+        result.out[d] += term;
+        result.size[d] += std::fabs(term);
       }
     }
-    return out;
+    return result;
+  }
+
+  // What a sum of terms of that size may be off: where queries are in the cache's type, a GPU
+  // rounds the probabilities to it.
+  double slack(const KernelTable& kernels, double size) const {
+    const double exact = looseness(kernels) * 2e-6;
+    if (!on_gpu(kernels) || query_type == DType::kF32) return exact;
+    return exact + (query_type == DType::kBF16 ? 0x1p-8 : 0x1p-11) * size;
   }
 
   void check(const KernelTable& kernels, ThreadTeam* team, DType out_type) {
@@ -186,8 +213,8 @@ struct Case {
         for (int h = 0; h < shape.heads; ++h) {
           const auto want = expected(s, row, h);
           for (int d = 0; d < shape.value_dim; ++d) {
-            ASSERT_NEAR(out[(size_t(row) * shape.heads + h) * shape.value_dim + d], want[d],
-                        rounding(out_type, want[d]) + 2e-6)
+            ASSERT_NEAR(out[(size_t(row) * shape.heads + h) * shape.value_dim + d], want.out[d],
+                        rounding(out_type, want.out[d]) + slack(kernels, want.size[d]))
                 << kernels.name << " sequence " << s << " row " << row << " head " << h << " " << d;
           }
         }
@@ -217,71 +244,133 @@ TEST(Attention, MatchesDoublePrecision) {
   const Shape kShapes[] = {{4, 4, 16},     {9, 3, 20},    {6, 1, 33},   {71, 1, 8},
                            {2, 1, 64},     {2, 2, 200},   {4, 2, 8, 1}, {6, 3, 24, 40},
                            {6, 2, 40, 17}, {2, 1, 4, 512}};
-  for (const KernelTable* kernels : levels()) {
+  for (const KernelTable* kernels : all_tables()) {
     for (const Shape& shape : kShapes) {
       for (const DType type : kFloats) {
-        SCOPED_TRACE(
-            fmt::format("{}/{} x {} {}", shape.heads, shape.kv_heads, shape.dim, dtype_name(type)));
-        Case(shape, type, {1, 33, 300, 40, 600}, {1, 33, 3, 1, 1}, 17).check(*kernels, &team, type);
+        SCOPED_TRACE(fmt::format("{} {}/{} x {} {}", kernels->name, shape.heads, shape.kv_heads,
+                                 shape.dim, dtype_name(type)));
+        Case(*kernels, shape, type, {1, 33, 300, 40, 600}, {1, 33, 3, 1, 1}, 17)
+            .check(*kernels, &team, type);
       }
     }
   }
+}
+
+void check_score_terms(Case& base, const KernelTable& kernels, ThreadTeam* team, DType out_type) {
+  base.score.bias_scale = 1;
+  const auto with = [&](const char* name, auto change) {
+    SCOPED_TRACE(name);
+    Case one = base;
+    change(one);
+    one.check(kernels, team, out_type);
+  };
+  with("slopes", [](Case& c) { c.score.slopes = c.slopes.data(); });
+  with("scaled slopes", [](Case& c) {
+    c.score.slopes = c.slopes.data();
+    c.score.bias_scale = 0.2f;
+  });
+  with("bf16 slopes", [](Case& c) {
+    c.score.slopes = c.slopes.data();
+    c.score.bias_scale = 0.2f;
+    c.score.bias_bf16 = true;
+  });
+  with("softcap", [](Case& c) { c.score.softcap = 2.5f; });
+  with("not causal", [](Case& c) { c.score.causal = false; });
+  for (const int window : {1, 5, 32, 256, 270}) {
+    with("window", [&](Case& c) { c.score.window = window; });
+  }
+  with("all", [](Case& c) {
+    c.score.slopes = c.slopes.data();
+    c.score.softcap = 1.5f;
+    c.score.window = 100;
+  });
 }
 
 TEST(Attention, ScoreTerms) {
   ThreadTeam team(3);
-  for (const KernelTable* kernels : levels()) {
-    Case base({6, 2, 24, 20}, DType::kF32, {290, 17, 530}, {40, 17, 2}, 23);
-    base.score.bias_scale = 1;
-    const auto with = [&](const char* name, auto change) {
-      SCOPED_TRACE(name);
-      Case one = base;
-      change(one);
-      one.check(*kernels, &team, DType::kF32);
-    };
-    with("slopes", [](Case& c) { c.score.slopes = c.slopes.data(); });
-    with("scaled slopes", [](Case& c) {
-      c.score.slopes = c.slopes.data();
-      c.score.bias_scale = 0.2f;
-    });
-    with("bf16 slopes", [](Case& c) {
-      c.score.slopes = c.slopes.data();
-      c.score.bias_scale = 0.2f;
-      c.score.bias_bf16 = true;
-    });
-    with("softcap", [](Case& c) { c.score.softcap = 2.5f; });
-    with("not causal", [](Case& c) { c.score.causal = false; });
-    for (const int window : {1, 5, 32, 256, 270}) {
-      with("window", [&](Case& c) { c.score.window = window; });
-    }
-    with("all", [](Case& c) {
-      c.score.slopes = c.slopes.data();
-      c.score.softcap = 1.5f;
-      c.score.window = 100;
-    });
+  for (const KernelTable* kernels : all_tables()) {
+    Case base(*kernels, {6, 2, 24, 20}, DType::kF32, {290, 17, 530}, {40, 17, 2}, 23);
+    check_score_terms(base, *kernels, &team, DType::kF32);
   }
 }
 
 // A prefix inside, at the end of and past the rows of a step; windows before, in and after it.
+void check_prefixes(Case& many, Case& few, const KernelTable& kernels, ThreadTeam* team,
+                    DType out_type) {
+  for (const int window : {0, 100, 700}) {
+    SCOPED_TRACE(window);
+    many.score.window = few.score.window = window;
+    for (const int first : {0, 5, 256, 270, 290}) {
+      many.prefix = {first, 20, 33, 800};
+      many.check(kernels, team, out_type);
+      few.prefix = {first, 39};
+      few.check(kernels, team, out_type);
+    }
+  }
+  many.score.causal = false;
+  many.check(kernels, team, out_type);
+}
+
 TEST(Attention, Prefix) {
   ThreadTeam team(4);
-  for (const KernelTable* kernels : levels()) {
-    Case many({3, 1, 8, 12}, DType::kF32, {290, 17, 40, 900}, {40, 17, 40, 150}, 29);
-    Case few({4, 2, 16}, DType::kF32, {900, 40}, {2, 3}, 37);  // split along the keys
-    for (const int window : {0, 100, 700}) {
-      SCOPED_TRACE(window);
-      many.score.window = few.score.window = window;
-      for (const int first : {0, 5, 256, 270, 290}) {
-        many.prefix = {first, 20, 33, 800};
-        many.check(*kernels, &team, DType::kF32);
-        few.prefix = {first, 39};
-        few.check(*kernels, &team, DType::kF32);
-      }
-    }
-    many.score.causal = false;
-    many.check(*kernels, &team, DType::kF32);
+  for (const KernelTable* kernels : all_tables()) {
+    Case many(*kernels, {3, 1, 8, 12}, DType::kF32, {290, 17, 40, 900}, {40, 17, 40, 150}, 29);
+    Case few(*kernels, {4, 2, 16}, DType::kF32, {900, 40}, {2, 3}, 37);  // split along the keys
+    check_prefixes(many, few, *kernels, &team, DType::kF32);
   }
 }
+
+// Queries, cache and results of one half type run on a GPU's tensor cores: steps of one row for
+// each sequence, of several, and of both.
+class HalfAttention : public ::testing::TestWithParam<DType> {};
+
+TEST_P(HalfAttention, EveryWayOfAGpu) {
+  const DType type = GetParam();
+  const Shape kShapes[] = {{8, 2, 64},       {4, 4, 128}, {8, 1, 128},       {7, 7, 64},
+                           {2, 1, 96},       {3, 3, 80},  {2, 2, 256},       {4, 2, 64, 128},
+                           {4, 4, 192, 128}, {8, 1, 40},  {16, 1, 576, 512}, {6, 2, 36}};
+  const struct {
+    std::vector<int32_t> keys, rows;
+  } kSteps[] = {{{1, 33, 300, 40, 600}, {1, 33, 3, 1, 1}},
+                {{1, 32, 257, 900, 31, 64}, {1, 1, 1, 1, 1, 1}},
+                {{1500}, {1}},
+                {{130, 200}, {130, 70}}};
+  for (const KernelTable* kernels : gpu_tables()) {
+    for (const Shape& shape : kShapes) {
+      for (const auto& step : kSteps) {
+        for (const int64_t gap : {0, 16}) {
+          SCOPED_TRACE(fmt::format("{} {}/{} x {}, {}; {} sequences, gap {}", kernels->name,
+                                   shape.heads, shape.kv_heads, shape.dim, shape.value_dim,
+                                   step.keys.size(), gap));
+          Case one(*kernels, shape, type, step.keys, step.rows, 17, type, gap);
+          one.check(*kernels, nullptr, type);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(HalfAttention, ScoreTerms) {
+  const DType type = GetParam();
+  for (const KernelTable* kernels : gpu_tables()) {
+    for (const Shape& shape : {Shape{4, 2, 64}, Shape{2, 2, 128}, Shape{8, 1, 24, 16}}) {
+      Case base(*kernels, shape, type, {290, 17, 530, 530}, {40, 17, 1, 2}, 23, type, 0);
+      check_score_terms(base, *kernels, nullptr, type);
+    }
+  }
+}
+
+TEST_P(HalfAttention, Prefix) {
+  const DType type = GetParam();
+  for (const KernelTable* kernels : gpu_tables()) {
+    Case many(*kernels, {4, 2, 64}, type, {290, 17, 40, 900}, {40, 17, 40, 150}, 29, type, 0);
+    Case few(*kernels, {2, 1, 128}, type, {900, 40}, {1, 1}, 37, type, 0);
+    check_prefixes(many, few, *kernels, nullptr, type);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, HalfAttention, ::testing::Values(DType::kBF16, DType::kF16),
+                         [](const auto& type) { return std::string(dtype_name(type.param)); });
 
 // The result of a row has the same bits whether its prompt comes whole, in chunks or token by
 // token, on any number of threads. A prefix comes in one step.
@@ -297,7 +386,7 @@ TEST(Attention, RowsKeepTheirBits) {
                 {{4, 4, 40, 12}, 50, 30, false}};
   for (const KernelTable* kernels : levels()) {
     for (const auto& c : kCases) {
-      Case whole(c.shape, DType::kBF16, {kTokens}, {kTokens}, 31);
+      Case whole(*kernels, c.shape, DType::kBF16, {kTokens}, {kTokens}, 31);
       whole.score.window = c.window;
       whole.score.slopes = whole.slopes.data();
       whole.score.bias_scale = 0.5f;
@@ -326,7 +415,7 @@ TEST(Attention, RowsKeepTheirBits) {
 TEST(Attention, CompanyKeepsBits) {
   for (const KernelTable* kernels : levels()) {
     for (const Shape& shape : {Shape{6, 2, 24, 40}, Shape{6, 2, 40, 17}}) {
-      Case many(shape, DType::kBF16, {290, 17, 600, 33, 520}, {290, 17, 1, 2, 3}, 43);
+      Case many(*kernels, shape, DType::kBF16, {290, 17, 600, 33, 520}, {290, 17, 1, 2, 3}, 43);
       many.prefix = {280, 17, 300, 0, 12};
       for (const int threads : {1, 3}) {
         ThreadTeam team(threads);

@@ -70,8 +70,8 @@ std::vector<std::pair<int, double>> choose(const RouteCase& c, const float* logi
   return result;
 }
 
-void check_route(const RouteCase& c, ThreadTeam* team) {
-  const int rows = 33;
+void check_route(const KernelTable& kernels, const RouteCase& c, int rows, ThreadTeam* team) {
+  SCOPED_TRACE(kernels.name);
   Random random(5);
   const auto logits = random.normals(static_cast<size_t>(rows * c.experts), 2);
   const auto bias = random.normals(static_cast<size_t>(c.experts));
@@ -83,7 +83,7 @@ void check_route(const RouteCase& c, ThreadTeam* team) {
                        c.active_groups, c.group_best,
                        c.normalize,     scale,
                        values.routes(), {&rows, rows}};
-  cpu_kernels("portable")->route(args, cpu_stream(team));
+  kernels.route(args, cpu_stream(team));
   std::vector<int32_t> seen(values.row.size());
   for (int row = 0; row < rows; ++row) {
     const auto expected = choose(c, &logits[size_t(row * c.experts)], bias.data(), scale);
@@ -106,15 +106,28 @@ void check_route(const RouteCase& c, ThreadTeam* team) {
   }
 }
 
+// The CPU's routing is one for all levels.
+std::vector<const KernelTable*> routing_tables() {
+  std::vector<const KernelTable*> all = gpu_tables();
+  all.push_back(cpu_kernels("portable"));
+  return all;
+}
+
 TEST(Route, TakesTheBestInOrder) {
+  const RouteCase kCases[] = {
+      {8, 2, 1, 1, 1, ExpertScore::kSoftmax, false, true},
+      {7, 7, 1, 1, 1, ExpertScore::kSoftmax, false, false},
+      {12, 3, 4, 2, 1, ExpertScore::kSoftmax, false, false},
+      {12, 4, 3, 2, 2, ExpertScore::kSigmoid, true, true},
+      {1, 1, 1, 1, 1, ExpertScore::kSigmoid, false, false},
+      {kMaxExperts, 5, 1, 1, 1, ExpertScore::kSoftmax, true, false},
+  };
   ThreadTeam team(3);
-  for (ThreadTeam* threads : {static_cast<ThreadTeam*>(nullptr), &team}) {
-    check_route({8, 2, 1, 1, 1, ExpertScore::kSoftmax, false, true}, threads);
-    check_route({7, 7, 1, 1, 1, ExpertScore::kSoftmax, false, false}, threads);
-    check_route({12, 3, 4, 2, 1, ExpertScore::kSoftmax, false, false}, threads);
-    check_route({12, 4, 3, 2, 2, ExpertScore::kSigmoid, true, true}, threads);
-    check_route({1, 1, 1, 1, 1, ExpertScore::kSigmoid, false, false}, threads);
-    check_route({kMaxExperts, 5, 1, 1, 1, ExpertScore::kSoftmax, true, false}, threads);
+  for (const KernelTable* kernels : routing_tables()) {
+    for (const RouteCase& c : kCases) {
+      for (const int rows : {1, 33, 300}) check_route(*kernels, c, rows, nullptr);
+      check_route(*kernels, c, 33, &team);
+    }
   }
 }
 
@@ -130,10 +143,12 @@ TEST(Route, ChoosesDifferentExpertsWhateverTheLogits) {
   args.scale = 1;
   args.routes = values.routes();
   args.live = {&rows, rows};
-  cpu_kernels("portable")->route(args, nullptr);
-  EXPECT_LT(values.expert[0], values.expert[1]);
-  EXPECT_LT(values.expert[1], values.expert[2]);
-  EXPECT_LT(values.expert[2], 4);
+  for (const KernelTable* kernels : routing_tables()) {
+    kernels->route(args, nullptr);
+    EXPECT_LT(values.expert[0], values.expert[1]) << kernels->name;
+    EXPECT_LT(values.expert[1], values.expert[2]) << kernels->name;
+    EXPECT_LT(values.expert[2], 4) << kernels->name;
+  }
 }
 
 // Weights of one shape, packed one after another.
@@ -141,11 +156,15 @@ struct Stack {
   std::vector<uint8_t> bytes;
   WeightFormat format;
   int outputs, inner;
+  size_t step;  // bytes from one to the next
 
   Stack(const KernelTable& kernels, WeightFormat kind, int count, int rows, int columns,
         Random& random)
-      : format(kind), outputs(rows), inner(columns) {
-    bytes.resize(static_cast<size_t>(count) * panel_bytes(kind, rows, columns));
+      : format(kind),
+        outputs(rows),
+        inner(columns),
+        step(kernels.packed_bytes(kind, rows, columns)) {
+    bytes.resize(static_cast<size_t>(count) * step);
     for (int c = 0; c < count; ++c) {
       const auto values = random.normals(static_cast<size_t>(rows * columns), 0.2F);
       kernels.pack({{values.data(), DType::kF32, false, rows, columns, nullptr, 0, rows},
@@ -157,39 +176,41 @@ struct Stack {
     }
   }
   Packed packed(int copy) const {
-    const size_t at = static_cast<size_t>(copy) * panel_bytes(format, outputs, inner);
-    return {bytes.data() + at, format, outputs, inner};
+    return {bytes.data() + static_cast<size_t>(copy) * step, format, outputs, inner};
   }
 };
 
-DType input_type(WeightFormat format) {
-  return format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32;
-}
+struct MixtureShape {
+  int experts = 5, active = 3, width = 75, inner = 37, rows = 40;
+};
 
 struct Mixture {
-  static constexpr int kExperts = 5, kActive = 3, kWidth = 75, kInner = 37, kRows = 40;
   const KernelTable& kernels;
+  MixtureShape shape;
+  DType type;
   WeightFormat format;
   Random random{17};
   Stack first, second;
   Values in;
   std::vector<float> addend, logits;
 
-  Mixture(const KernelTable& table, WeightFormat kind)
+  Mixture(const KernelTable& table, WeightFormat kind, const MixtureShape& sizes = {})
       : kernels(table),
+        shape(sizes),
+        type(table.types(kind).input),
         format(kind),
-        first(table, kind, kExperts, 2 * kInner, kWidth, random),
-        second(table, kind, kExperts, kWidth, kInner, random),
-        in(input_type(kind), random.normals(size_t{kRows} * kWidth)),
-        addend(random.normals(size_t{kRows} * kWidth)),
-        logits(random.normals(size_t{kRows} * kExperts)) {}
+        first(table, kind, shape.experts, 2 * shape.inner, shape.width, random),
+        second(table, kind, shape.experts, shape.width, shape.inner, random),
+        in(type, random.normals(size_t(shape.rows) * shape.width)),
+        addend(random.normals(size_t(shape.rows) * shape.width)),
+        logits(random.normals(size_t(shape.rows) * shape.experts)) {}
 
   RouteValues route(int rows) const {
-    RouteValues values(rows, kExperts, kActive);
+    RouteValues values(rows, shape.experts, shape.active);
     RouteArgs args{};
     args.logits = logits.data();
-    args.experts = kExperts;
-    args.active = kActive;
+    args.experts = shape.experts;
+    args.active = shape.active;
     args.groups = args.active_groups = args.group_best = 1;
     args.scale = 1;
     args.routes = values.routes();
@@ -200,22 +221,22 @@ struct Mixture {
 
   std::vector<float> run(int rows, ThreadTeam* team) {
     RouteValues values = route(rows);
-    const DType type = input_type(format);
-    std::vector<float> out(size_t{kRows} * kWidth), value(size_t(rows * kActive * kWidth));
-    std::vector<float> taken(value.size()), inner(size_t(rows * kActive * kInner));
+    std::vector<float> out(size_t(shape.rows) * shape.width),
+        value(size_t(rows * shape.active * shape.width));
+    std::vector<float> taken(value.size()), inner(size_t(rows * shape.active * shape.inner));
     ExpertsArgs args{};
     args.first = first.packed(0);
     args.second = second.packed(0);
     args.act = Activation::kSilu;
     args.gated = true;
-    args.experts = kExperts;
-    args.active = kActive;
+    args.experts = shape.experts;
+    args.active = shape.active;
     args.routes = values.routes();
-    args.in = {in.data(), type, kWidth};
+    args.in = {in.data(), type, shape.width};
     args.addend = addend.data();
     args.out = out.data();
-    args.taken = {taken.data(), type, kWidth};
-    args.inner = {inner.data(), type, kInner};
+    args.taken = {taken.data(), type, shape.width};
+    args.inner = {inner.data(), type, shape.inner};
     args.value = value.data();
     args.live = {&rows, rows};
     kernels.experts(args, cpu_stream(team));
@@ -224,29 +245,29 @@ struct Mixture {
 
   // The same by `linear`, one row and one expert at a time.
   std::vector<float> expected(int row) {
-    const RouteValues values = route(kRows);
-    const DType type = input_type(format);
+    const RouteValues values = route(shape.rows);
     const int one = 1;
-    std::vector<float> out(&addend[size_t(row) * kWidth], &addend[size_t(row) * kWidth] + kWidth);
-    for (size_t i = size_t(row) * kActive; i < size_t(row + 1) * kActive; ++i) {
-      std::vector<float> inner(kInner), value(kWidth);
+    std::vector<float> out(&addend[size_t(row) * shape.width],
+                           &addend[size_t(row) * shape.width] + shape.width);
+    for (size_t i = size_t(row * shape.active); i < size_t((row + 1) * shape.active); ++i) {
+      std::vector<float> inner(size_t(shape.inner)), value(size_t(shape.width));
       const Packed up = first.packed(values.expert[i]), down = second.packed(values.expert[i]);
       LinearArgs args{};
       args.weight = &up;
       args.act = Activation::kSilu;
       args.gated = true;
-      args.in = {static_cast<uint8_t*>(in.data()) + size_t(row) * kWidth * dtype_size(type), type,
-                 kWidth};
-      args.out = {inner.data(), type, kInner};
+      args.in = {static_cast<uint8_t*>(in.data()) + size_t(row) * shape.width * dtype_size(type),
+                 type, shape.width};
+      args.out = {inner.data(), type, shape.inner};
       args.live = {&one, one};
       kernels.linear(args, nullptr);
       args = {};
       args.weight = &down;
-      args.in = {inner.data(), type, kInner};
-      args.out = {value.data(), DType::kF32, kWidth};
+      args.in = {inner.data(), type, shape.inner};
+      args.out = {value.data(), DType::kF32, shape.width};
       args.live = {&one, one};
       kernels.linear(args, nullptr);
-      for (size_t d = 0; d < kWidth; ++d) out[d] += values.weight[i] * value[d];
+      for (size_t d = 0; d < value.size(); ++d) out[d] += values.weight[i] * value[d];
     }
     return out;
   }
@@ -258,13 +279,40 @@ TEST(Experts, AreTheirProductsBitForBit) {
     for (const WeightFormat format :
          {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16}) {
       Mixture mixture(*kernels, format);
-      for (const int rows : {1, 2, Mixture::kRows}) {
+      for (const int rows : {1, 2, mixture.shape.rows}) {
         const std::vector<float> alone = mixture.run(rows, nullptr);
         EXPECT_EQ(alone, mixture.run(rows, &team));
         for (int row = 0; row < rows; ++row) {
-          const auto at = alone.begin() + row * Mixture::kWidth;
-          EXPECT_EQ(std::vector<float>(at, at + Mixture::kWidth), mixture.expected(row))
+          const auto at = alone.begin() + row * mixture.shape.width;
+          EXPECT_EQ(std::vector<float>(at, at + mixture.shape.width), mixture.expected(row))
               << kernels->name << ", row " << row << " of " << rows;
+        }
+      }
+    }
+  }
+}
+
+// On a GPU the two ways add up in different orders, and what lies between the products is rounded
+// to the input's type after that.
+TEST(Experts, AreTheirProductsOnAGpu) {
+  const MixtureShape kShapes[] = {
+      {}, {8, 2, 128, 192, 300}, {4, 4, 72, 40, 150}, {16, 1, 64, 64, 40}};
+  for (const KernelTable* kernels : gpu_tables()) {
+    for (const WeightFormat format :
+         {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16}) {
+      for (const MixtureShape& shape : kShapes) {
+        Mixture mixture(*kernels, format, shape);
+        const double slack = 1e-5 + 2 * rounding(mixture.type, 1);
+        for (const int rows : {1, 2, 8, 13, shape.rows}) {
+          const std::vector<float> out = mixture.run(rows, nullptr);
+          for (int row = 0; row < rows; row += 1 + rows / 8) {
+            const std::vector<float> expected = mixture.expected(row);
+            for (int d = 0; d < shape.width; ++d) {
+              ASSERT_NEAR(out[size_t(row * shape.width + d)], expected[size_t(d)], slack)
+                  << kernels->name << ", row " << row << " of " << rows << ", format "
+                  << int(format) << ", " << d;
+            }
+          }
         }
       }
     }
@@ -274,11 +322,12 @@ TEST(Experts, AreTheirProductsBitForBit) {
 TEST(Linear, ManyWeightsAtOnceAreEachAlone) {
   constexpr int kCopies = 5, kOutputs = 70, kInner = 19, kRows = 9;
   ThreadTeam team(3);
-  for (const KernelTable* kernels : levels()) {
-    for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kBF16}) {
+  for (const KernelTable* kernels : all_tables()) {
+    for (const WeightFormat format :
+         {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16}) {
       Random random(3);
       const Stack stack(*kernels, format, kCopies, kOutputs, kInner, random);
-      Values in(input_type(format), random.normals(size_t{kRows} * kCopies * kInner));
+      Values in(kernels->types(format).input, random.normals(size_t{kRows} * kCopies * kInner));
       std::vector<float> out(size_t{kRows} * kCopies * kOutputs), alone = out;
       const int rows = kRows;
       const Packed weight = stack.packed(0);
@@ -299,7 +348,9 @@ TEST(Linear, ManyWeightsAtOnceAreEachAlone) {
         args.out.x = alone.data() + c * kOutputs;
         kernels->linear(args, nullptr);
       }
-      EXPECT_EQ(out, alone) << kernels->name;
+      for (size_t i = 0; i < out.size(); ++i) {
+        ASSERT_NEAR(out[i], alone[i], on_gpu(*kernels) ? 1e-5 : 0) << kernels->name;
+      }
     }
   }
 }

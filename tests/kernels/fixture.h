@@ -12,6 +12,7 @@
 #include "kernels/cpu_features.h"
 #include "kernels/cpu_stream.h"
 #include "kernels/table.h"
+#include "mirror.h"
 
 namespace tensormill::testing {
 
@@ -20,6 +21,27 @@ inline std::vector<const KernelTable*> levels() {
   std::vector<const KernelTable*> all;
   for (const std::string& name : cpu_features().levels) all.push_back(cpu_kernels(name.c_str()));
   return all;
+}
+
+// The GPU's tables behind host pointers; none without a GPU.
+inline std::vector<const KernelTable*> gpu_tables() {
+  if (mirror() == nullptr) return {};
+  return {mirror(), spare_mirror()};
+}
+
+inline std::vector<const KernelTable*> all_tables() {
+  std::vector<const KernelTable*> all = levels();
+  for (const KernelTable* kernels : gpu_tables()) all.push_back(kernels);
+  return all;
+}
+
+inline bool on_gpu(const KernelTable& kernels) {
+  return &kernels == mirror() || &kernels == spare_mirror();
+}
+
+// How much further from the exact result than a CPU's a GPU's sums may be.
+inline double looseness(const KernelTable& kernels) {
+  return on_gpu(kernels) ? 4 : 1;
 }
 
 inline float from_bf16(uint16_t bits) {

@@ -45,6 +45,7 @@ struct ResidualCase {
 
 void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTeam* team) {
   const int rows = 5;
+  const double slack = looseness(kernels) * 1e-5;
   Random random(13);
   const size_t size = static_cast<size_t>(rows) * c.width;
   const auto before = random.normals(size);
@@ -83,8 +84,8 @@ void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTea
     }
     const auto want = apply(in, r);
     for (int i = 0; i < c.width; ++i) {
-      ASSERT_NEAR(values[size_t(row) * stride + i], want[i], rounding(c.type, want[i]) + 1e-5);
-      ASSERT_NEAR(residual[at + i], c.keep_y ? want[i] : r[i], 1e-5);
+      ASSERT_NEAR(values[size_t(row) * stride + i], want[i], rounding(c.type, want[i]) + slack);
+      ASSERT_NEAR(residual[at + i], c.keep_y ? want[i] : r[i], slack);
     }
     ASSERT_EQ(y[(size_t(row) * stride + c.width) * dtype_size(c.type)], 0xee) << "past the row";
   }
@@ -93,7 +94,7 @@ void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTea
 TEST(Residual, MatchesDoublePrecision) {
   ThreadTeam team(2);
   const NormKind kKinds[] = {NormKind::kNone, NormKind::kLayer, NormKind::kRms};
-  for (const KernelTable* kernels : levels()) {
+  for (const KernelTable* kernels : all_tables()) {
     for (const int width : {1, 20, 33, 200, 576}) {
       for (const NormKind out : kKinds) {
         for (const NormKind in : kKinds) {
@@ -112,15 +113,32 @@ TEST(Residual, MatchesDoublePrecision) {
   }
 }
 
+// Widths at which a GPU gives a row to more threads.
+TEST(Residual, WideRowsOfAGpu) {
+  const NormKind kKinds[] = {NormKind::kNone, NormKind::kLayer, NormKind::kRms};
+  for (const KernelTable* kernels : gpu_tables()) {
+    for (const int width : {768, 1023, 2048, 4096, 8192, 12288, 18432}) {
+      for (const NormKind in : kKinds) {
+        for (const DType type : kFloats) {
+          SCOPED_TRACE(fmt::format("{} width {} norm {} {}", kernels->name, width, int(in),
+                                   dtype_name(type)));
+          check_residual(*kernels, {width, 1, NormKind::kNone, in, type, false}, nullptr);
+          check_residual(*kernels, {width, 8, NormKind::kRms, in, type, true}, nullptr);
+        }
+      }
+    }
+  }
+}
+
 TEST(Residual, FusedWithProductsHasTheSameBits) {
   constexpr int kRows = 9, kWidth = 72;
   ThreadTeam team(2);
-  for (const KernelTable* kernels : levels()) {
+  for (const KernelTable* kernels : all_tables()) {
     Random random(41);
     const NormValues in = make_norm(NormKind::kRms, kWidth, random);
     const auto start = random.normals(kRows * kWidth), partial = random.normals(kRows * kWidth);
     const auto source = random.normals(150 * kWidth);
-    std::vector<uint16_t> packed(panel_bytes(WeightFormat::kBF16, 150, kWidth) / 2);
+    std::vector<uint16_t> packed(kernels->packed_bytes(WeightFormat::kBF16, 150, kWidth) / 2);
     kernels->pack({{source.data(), DType::kF32, false, 150, kWidth, nullptr, 0, 150},
                    packed.data(),
                    WeightFormat::kBF16,
@@ -167,7 +185,7 @@ TEST(Residual, FusedWithProductsHasTheSameBits) {
 TEST(Embed, TokensAndPositions) {
   constexpr int kVocabulary = 11, kPositions = 7, kWidth = 21;
   ThreadTeam team(2);
-  for (const KernelTable* kernels : levels()) {
+  for (const KernelTable* kernels : all_tables()) {
     for (const DType type : kFloats) {
       Random random(2);
       Values table(type, random.normals(kVocabulary * kWidth));
@@ -200,6 +218,39 @@ TEST(Embed, TokensAndPositions) {
             ASSERT_NEAR(out[r * kWidth + i], want, 1e-6) << kernels->name << " tables " << axes;
           }
         }
+      }
+    }
+  }
+}
+
+// A token below 0 stands for the one at its row's place in a sequence's history.
+TEST(Embed, TokensFromTheHistory) {
+  constexpr int kWidth = 24, kStride = 6;
+  for (const KernelTable* kernels : gpu_tables()) {
+    Random random(2);
+    Values table(DType::kBF16, random.normals(50 * kWidth));
+    std::vector<int32_t> history(3 * kStride);
+    for (int32_t& token : history) token = random.below(50);
+    const std::vector<int32_t> tokens = {~0, 7, ~2, ~1, ~2}, slots = {0, 3, 5, 2, 1};
+    const int rows = 5;
+    std::vector<float> out(rows * kWidth);
+    EmbedArgs args{};
+    args.tokens = tokens.data();
+    args.history = history.data();
+    args.slots = slots.data();
+    args.history_stride = kStride;
+    args.table = table.data();
+    args.type = DType::kBF16;
+    args.scale = 1;
+    args.residual = out.data();
+    args.width = kWidth;
+    args.live = {&rows, rows};
+    kernels->embed(args, nullptr);
+    for (int r = 0; r < rows; ++r) {
+      const int token =
+          tokens[r] < 0 ? history[size_t(~tokens[r] * kStride + slots[r])] : tokens[r];
+      for (int i = 0; i < kWidth; ++i) {
+        ASSERT_EQ(out[r * kWidth + i], table.exact[size_t(token * kWidth + i)]) << "row " << r;
       }
     }
   }
@@ -287,40 +338,56 @@ struct RopeCase {
   }
 };
 
+// What all of a CPU's levels share, and the GPU.
+std::vector<const KernelTable*> shared_tables() {
+  std::vector<const KernelTable*> all = gpu_tables();
+  all.push_back(cpu_kernels("portable"));
+  return all;
+}
+
 TEST(Rope, AnglesOfEveryLength) {
-  const KernelTable* kernels = cpu_kernels("portable");
-  for (const int threads : {1, 3}) {
-    ThreadTeam team(threads);
-    for (const int axes : {1, 2}) {
-      RopeCase c(axes);
-      kernels->rope(c.args, cpu_stream(&team));
-      EXPECT_LT(c.check(3e-7), 1e-4);
-      for (const RopeLength length :
-           {RopeLength::kDynamic, RopeLength::kPowers, RopeLength::kLong}) {
-        SCOPED_TRACE(fmt::format("length {} axes {}", int(length), axes));
-        c.args.length = length;
+  for (const KernelTable* kernels : shared_tables()) {
+    const double exact = looseness(*kernels) * 3e-7;
+    for (const int threads : {1, 3}) {
+      ThreadTeam team(threads);
+      for (const int axes : {1, 2}) {
+        RopeCase c(axes);
         kernels->rope(c.args, cpu_stream(&team));
-        // A frequency of the reference, rounded: an ulp of it, times the position.
-        EXPECT_GT(c.check(length == RopeLength::kLong ? 3e-7 : 1e-4), 0.1);
+        EXPECT_LT(c.check(exact), 1e-4);
+        for (const RopeLength length :
+             {RopeLength::kDynamic, RopeLength::kPowers, RopeLength::kLong}) {
+          SCOPED_TRACE(fmt::format("{} length {} axes {}", kernels->name, int(length), axes));
+          c.args.length = length;
+          kernels->rope(c.args, cpu_stream(&team));
+          // A frequency of the reference, rounded: an ulp of it, times the position.
+          EXPECT_GT(c.check(length == RopeLength::kLong ? exact : 1e-4), 0.1);
+        }
       }
     }
   }
 }
 
 TEST(Gather, CopiesRows) {
-  constexpr int kWidth = 5;
   ThreadTeam team(3);
   Random random(1);
-  const auto from = random.normals(40 * kWidth);
-  std::vector<int32_t> rows;
-  for (int i = 0; i < 60; ++i) rows.push_back(random.below(40));
-  std::vector<float> to(60 * kWidth);
-  const int count = 60;
-  cpu_kernels("auto")->gather(from.data(), rows.data(), to.data(), kWidth, {&count, count},
-                              cpu_stream(&team));
-  for (int i = 0; i < 60 * kWidth; ++i) {
-    ASSERT_EQ(to[i], from[size_t(rows[i / kWidth] * kWidth + i % kWidth)]);
+  for (const KernelTable* kernels : all_tables()) {
+    for (const int width : {5, 64}) {
+      const auto from = random.normals(size_t(40 * width));
+      std::vector<int32_t> rows;
+      for (int i = 0; i < 60; ++i) rows.push_back(random.below(40));
+      std::vector<float> to(size_t(60 * width));
+      const int count = 60;
+      kernels->gather(from.data(), rows.data(), to.data(), width, {&count, count},
+                      cpu_stream(&team));
+      for (int i = 0; i < 60 * width; ++i) {
+        ASSERT_EQ(to[i], from[size_t(rows[i / width] * width + i % width)]) << kernels->name;
+      }
+    }
   }
+}
+
+TEST(Gpu, IsThere) {
+  if (mirror() == nullptr) GTEST_SKIP() << "no GPU that this build has kernels for";
 }
 
 TEST(Levels, AutoIsTheBestAndUnknownIsNull) {

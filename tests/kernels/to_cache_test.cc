@@ -66,22 +66,29 @@ void turn(const Variant& variant, int dim, const float* cos_sin, Part& x) {
 struct Case {
   const Variant& variant;
   int dim, value_dim, stride;
-  DType type;
-  std::vector<float> qkv, weights[2], shifts[2], angles, q;
+  DType type, query;  // of the cache, of queries
+  bool keys_by_dim;
+  std::vector<float> qkv, weights[2], shifts[2], angles;
   std::vector<int32_t> sequence = {0, 0, 1, 1, 1, 0}, slots = {0, 1, 31, 32, 33, 2};
   std::vector<int32_t> table = {4, -1, 2, 0};
-  std::vector<uint8_t> k, v;
+  std::vector<uint8_t> q, k, v;
   int32_t rows = kRows;
   ToCacheArgs args{};
 
-  Case(const Variant& one, int width, int value_width, DType cache)
-      : variant(one), dim(width), value_dim(value_width), type(cache) {
+  Case(const KernelTable& kernels, const Variant& one, int width, int value_width, DType cache,
+       DType query_type = DType::kF32)
+      : variant(one),
+        dim(width),
+        value_dim(value_width),
+        type(cache),
+        query(query_type),
+        keys_by_dim(kernels.keys_by_dim) {
     Random random(19);
     stride = (kHeads + kKvHeads) * dim + kKvHeads * value_dim + 1;
     qkv = random.normals(static_cast<size_t>(kRows) * stride);
     angles =
         random.normals(static_cast<size_t>(kRows) * (variant.rope_dim * variant.rope_axes + 1));
-    q.resize(static_cast<size_t>(kRows) * kHeads * dim);
+    q.resize(static_cast<size_t>(kRows) * kHeads * dim * dtype_size(query));
     for (int part = 0; part < 2; ++part) {
       const auto count = static_cast<size_t>((part == 0 ? kHeads : kKvHeads) * dim);
       weights[part] = random.normals(count);
@@ -124,7 +131,7 @@ struct Case {
     args.log_n = variant.log_n;
     args.row_sequence = sequence.data();
     args.slots = slots.data();
-    args.q = {q.data(), DType::kF32, kHeads * dim};
+    args.q = {q.data(), query, kHeads * dim};
     args.kv = {k.data(), v.data(), type, k_stride(), v_stride(), table.data(), 2};
     args.live = {&rows, rows};
   }
@@ -146,20 +153,23 @@ struct Case {
     return x;
   }
 
-  void check_row(int row, const std::vector<float>& keys, const std::vector<float>& values) const {
+  void check_row(int row, const std::vector<float>& queries, const std::vector<float>& keys,
+                 const std::vector<float>& values, double slack) const {
     const auto near = [&](float got, double want, DType stored, const char* what, int at) {
-      EXPECT_NEAR(got, want, rounding(stored, want) + 4e-6) << what << " row " << row << " " << at;
+      EXPECT_NEAR(got, want, rounding(stored, want) + slack) << what << " row " << row << " " << at;
     };
     const Part want_q = expected(row, 0), want_k = expected(row, 1), want_v = expected(row, 2);
     for (int i = 0; i < kHeads * dim; ++i) {
-      near(q[size_t(row) * kHeads * dim + i], want_q[i], DType::kF32, "query", i);
+      near(queries[size_t(row) * kHeads * dim + i], want_q[i], query, "query", i);
     }
     const int slot = slots[size_t(row)], token = slot % kBlockTokens;
     const int64_t block = table[size_t(sequence[row] * 2 + slot / kBlockTokens)];
     for (int h = 0; h < kKvHeads; ++h) {
-      const int64_t k_at = block * k_stride().block + h * k_stride().head + token;
+      const int64_t k_at =
+          block * k_stride().block + h * k_stride().head + token * (keys_by_dim ? 1 : dim);
       for (int d = 0; d < dim; ++d) {
-        near(keys[size_t(k_at + d * kBlockTokens)], want_k[h * dim + d], type, "key", h * dim + d);
+        near(keys[size_t(k_at + d * (keys_by_dim ? kBlockTokens : 1))], want_k[h * dim + d], type,
+             "key", h * dim + d);
       }
       const int64_t v_at = block * v_stride().block + h * v_stride().head + token * value_dim;
       for (int d = 0; d < value_dim; ++d) {
@@ -169,42 +179,60 @@ struct Case {
   }
 
   void check(const KernelTable& kernels, ThreadTeam* team) {
-    SCOPED_TRACE(fmt::format("{} {} dim {} {}", kernels.name, variant.name, dim, dtype_name(type)));
+    SCOPED_TRACE(fmt::format("{} {} dim {} {} queries {}", kernels.name, variant.name, dim,
+                             dtype_name(type), dtype_name(query)));
     kernels.to_cache(args, cpu_stream(team));
+    const auto queries = read_values(query, q.data(), q.size() / dtype_size(query));
     const auto keys = read_values(type, k.data(), k.size() / dtype_size(type));
     const auto values = read_values(type, v.data(), v.size() / dtype_size(type));
     for (int row = 0; row < kRows && !::testing::Test::HasFailure(); ++row) {
-      check_row(row, keys, values);
+      check_row(row, queries, keys, values, looseness(kernels) * 4e-6);
     }
   }
 };
 
+std::vector<Variant> variants(int dim) {
+  const auto kRms = NormKind::kRms, kLayer = NormKind::kLayer;
+  const int even = dim / 2 * 2, axis = dim / 4 * 2;
+  return {
+      {.name = "plain"},
+      {.name = "clip", .clip = 0.7f},
+      {.name = "rope", .rope_dim = even},
+      {.name = "partial", .rope_dim = 6},
+      {.name = "pairs", .rope_dim = even, .neighbours = true},
+      {.name = "two axes", .rope_dim = axis, .rope_axes = 2},
+      {.name = "two axes of pairs", .rope_dim = 4, .rope_axes = 2, .neighbours = true},
+      {.name = "layer", .norm = kLayer},
+      {.name = "each head", .norm = kLayer, .span = HeadNorm::kEachHead},
+      {.name = "all heads", .norm = kLayer, .span = HeadNorm::kAllHeads},
+      {.name = "log n", .log_n = 32},
+      {"clip and norm of all", 0.9f, kRms, HeadNorm::kAllHeads, axis, 2, false, 33},
+      {"clip and norm of each", 1.5f, kRms, HeadNorm::kEachHead, 6, 1, true, 2},
+      {"clip and norm", 1.5f, kRms, HeadNorm::kHead, 6, 1, true, 0},
+  };
+}
+
 TEST(ToCache, MatchesDoublePrecision) {
   ThreadTeam team(2);
-  const auto kRms = NormKind::kRms, kLayer = NormKind::kLayer;
-  for (const KernelTable* kernels : levels()) {
+  for (const KernelTable* kernels : all_tables()) {
     for (const int dim : {8, 20, 33, 64}) {
-      const int even = dim / 2 * 2, axis = dim / 4 * 2;
-      const Variant kVariants[] = {
-          {.name = "plain"},
-          {.name = "clip", .clip = 0.7f},
-          {.name = "rope", .rope_dim = even},
-          {.name = "partial", .rope_dim = 6},
-          {.name = "pairs", .rope_dim = even, .neighbours = true},
-          {.name = "two axes", .rope_dim = axis, .rope_axes = 2},
-          {.name = "two axes of pairs", .rope_dim = 4, .rope_axes = 2, .neighbours = true},
-          {.name = "layer", .norm = kLayer},
-          {.name = "each head", .norm = kLayer, .span = HeadNorm::kEachHead},
-          {.name = "all heads", .norm = kLayer, .span = HeadNorm::kAllHeads},
-          {.name = "log n", .log_n = 32},
-          {"clip and norm of all", 0.9f, kRms, HeadNorm::kAllHeads, axis, 2, false, 33},
-          {"clip and norm of each", 1.5f, kRms, HeadNorm::kEachHead, 6, 1, true, 2},
-          {"clip and norm", 1.5f, kRms, HeadNorm::kHead, 6, 1, true, 0},
-      };
-      for (const Variant& variant : kVariants) {
+      for (const Variant& variant : variants(dim)) {
         for (const DType type : kFloats) {
-          Case(variant, dim, dim, type).check(*kernels, &team);
-          Case(variant, dim, dim == 20 ? 37 : 5, type).check(*kernels, &team);
+          Case(*kernels, variant, dim, dim, type).check(*kernels, &team);
+          Case(*kernels, variant, dim, dim == 20 ? 37 : 5, type).check(*kernels, &team);
+        }
+      }
+    }
+  }
+}
+
+// Queries in the type of the cache.
+TEST(ToCache, HalfQueriesOfAGpu) {
+  for (const KernelTable* kernels : gpu_tables()) {
+    for (const int dim : {20, 64, 80, 128, 256}) {
+      for (const Variant& variant : variants(dim)) {
+        for (const DType type : {DType::kBF16, DType::kF16}) {
+          Case(*kernels, variant, dim, dim == 80 ? 64 : dim, type, type).check(*kernels, nullptr);
         }
       }
     }

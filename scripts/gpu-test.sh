@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Builds the `cuda` preset and runs the tests that use an NVIDIA GPU on one; last comes a table of
+# what ran. Logs are in build/gpu-test/.
+# usage: scripts/gpu-test.sh [--quick] [--bench]
+#   --quick    no compute-sanitizer
+#   --bench    also measures two models of random weights
+#   BUILD=DIR  runs the programs of this build folder; builds nothing
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+quick='' bench=''
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=1 ;;
+    --bench) bench=1 ;;
+    *)
+      echo "usage: scripts/gpu-test.sh [--quick] [--bench]" >&2
+      exit 2
+      ;;
+  esac
+done
+
+need() {
+  echo "gpu-test.sh: $*" >&2
+  exit 1
+}
+PATH=$PATH:/usr/local/cuda/bin
+compgen -G '/dev/nvidia[0-9]*' >/dev/null || need "there is no NVIDIA GPU here (/dev/nvidia0)"
+nvidia-smi -L >/dev/null || need "nvidia-smi finds no GPU: is the driver installed?"
+if [ -z "${BUILD:-}" ]; then
+  command -v "${CUDACXX:-nvcc}" >/dev/null ||
+    need "there is no nvcc: install the CUDA toolkit, or name a built folder with BUILD=DIR"
+fi
+if [ -z "$quick" ]; then
+  command -v compute-sanitizer >/dev/null ||
+    need "there is no compute-sanitizer (a part of the CUDA toolkit); --quick does without"
+fi
+
+build=${BUILD:-build/cuda}
+logs=build/gpu-test
+mkdir -p "$logs"
+names=() times=() results=()
+
+# part NAME COMMAND...: runs one part; a failure shows the end of its log, and the others still run.
+part() {
+  local name=$1 start=$SECONDS result=ok
+  shift
+  printf '\n== %s\n' "$name"
+  if ! "$@" >"$logs/$name.log" 2>&1; then
+    result=FAILED
+    tail -n 40 "$logs/$name.log"
+  fi
+  names+=("$name")
+  times+=($((SECONDS - start)))
+  results+=("$result")
+  [ "$result" = ok ]
+}
+
+build_all() {
+  cmake --preset cuda -DBUILD_TESTING=ON && cmake --build --preset cuda
+}
+
+# Tests of what only CPUs promise take their time and show a sanitizer of GPU code nothing.
+cpu_only='*KeepTheirBits*:*KeepsBits*:*KeepsTheOrderOfSums*:*BitForBit*:Levels.*'
+
+# sanitized TOOL FILTER [FLAG...]: the kernels' tests under one tool of compute-sanitizer.
+sanitized() {
+  local tool=$1 filter=$2
+  shift 2
+  compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 "$@" \
+    "$build/tests/kernels_tests" --gtest_filter="$filter-$cpu_only"
+}
+
+# A GPU that the tests can't use would leave every kernel test passed and nothing tested.
+kernels_tests() {
+  local there
+  there=$("$build/tests/kernels_tests" --gtest_filter=Gpu.IsThere)
+  if ! grep -q 'PASSED.* 1 test' <<<"$there"; then
+    echo "$there"
+    return 1
+  fi
+  "$build/tests/kernels_tests"
+}
+
+write_configs() {
+  mkdir -p "$logs/llama-2-7b" "$logs/gpt2"
+  cat >"$logs/llama-2-7b/config.json" <<'JSON'
+{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 32000,
+ "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+ "num_attention_heads": 32, "num_key_value_heads": 32, "hidden_act": "silu",
+ "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
+ "tie_word_embeddings": false, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "bfloat16"}
+JSON
+  cat >"$logs/gpt2/config.json" <<'JSON'
+{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 50257, "n_embd": 768,
+ "n_layer": 12, "n_head": 12, "n_positions": 1024, "n_ctx": 1024,
+ "activation_function": "gelu_new", "layer_norm_epsilon": 1e-05, "bos_token_id": 50256,
+ "eos_token_id": 50256, "torch_dtype": "bfloat16"}
+JSON
+}
+
+measure() {
+  part "bench-$1" "$build/tensormill" bench "$logs/$1" --random-weights --dtype bf16 \
+    --device cuda --concurrency 1,8,64 --prompt-tokens 128 --new-tokens 128 \
+    --step-tokens 4096 && cat "$logs/bench-$1.log"
+}
+
+if [ -z "${BUILD:-}" ] && ! part build build_all; then
+  need "the build failed; see $logs/build.log"
+fi
+part kernels kernels_tests || true
+for name in models engine; do
+  part "$name" env TENSORMILL_TEST_DEVICE=cuda "$build/tests/${name}_tests" || true
+done
+if [ -z "$quick" ]; then
+  part memcheck sanitized memcheck '*' --leak-check no || true
+  part racecheck-rows sanitized racecheck 'Residual.Wide*:Embed.*:Gather.*:Route.*:Sample.*' || true
+  part racecheck-linear sanitized racecheck 'Linear.Many*:Linear.ScaleAndCap:Experts.*' || true
+  part racecheck-attention sanitized racecheck 'Attention.Score*:*HalfAttention.Score*' || true
+fi
+if [ -n "$bench" ]; then
+  write_configs
+  measure llama-2-7b || true
+  measure gpt2 || true
+fi
+
+printf '\n%-22s %8s  %s\n' part seconds result
+failed=0
+for i in "${!names[@]}"; do
+  printf '%-22s %8d  %s\n' "${names[i]}" "${times[i]}" "${results[i]}"
+  if [ "${results[i]}" != ok ]; then failed=1; fi
+done
+exit "$failed"
