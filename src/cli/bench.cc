@@ -167,9 +167,10 @@ void print_table(const OrderedJson& result) {
   fmt::print("{}: weights {:.0f} MiB, cache {:.0f} MiB, loaded in {:.2f} s\n",
              result["model"].get<std::string>(), result["weight_bytes"].get<double>() / kMib,
              result["cache_bytes"].get<double>() / kMib, result["load_seconds"].get<double>());
-  fmt::print("{} prompt tokens, {} new tokens, {} threads, medians of {} runs\n",
+  fmt::print("{} prompt tokens, {} new tokens, {} ({} threads), medians of {} runs\n",
              result["prompt_tokens"].get<int>(), result["new_tokens"].get<int>(),
-             result["threads"].get<int>(), result["repeat"].get<int>());
+             result["device"].get<std::string>(), result["threads"].get<int>(),
+             result["repeat"].get<int>());
   fmt::print("{:>11} {:>13} {:>12} {:>13} {:>11} {:>11}\n", "concurrency", "prefill tok/s",
              "decode tok/s", "first token s", "step p50 ms", "step p99 ms");
   for (const OrderedJson& run : result["runs"]) {
@@ -209,6 +210,7 @@ int run_bench(const BenchOptions& options) {
       {"weight_bytes", info.weight_bytes},
       {"parameters", info.parameters},
       {"cache_bytes", loaded->engine->options().cache_bytes},
+      {"device", loaded->place.device->name()},
       {"threads", process_team().size()},
       {"load_seconds", seconds(Clock::now() - begin)},
       {"prompt_tokens", options.prompt_tokens},

@@ -68,20 +68,36 @@ constexpr RefusedValue kRefusedValues[] = {
   throw_error(ErrorKind::kUnsupported, "{} is not supported yet by this build: {}", label, reason);
 }
 
+// "gpu1" or "1": the number; none for anything else.
+std::optional<int> gpu_number(std::string_view device) {
+  if (device.starts_with("gpu")) device.remove_prefix(3);
+  const bool digits = !device.empty() && std::all_of(device.begin(), device.end(),
+                                                     [](char c) { return c >= '0' && c <= '9'; });
+  return digits ? parse_number<int>(device) : std::nullopt;
+}
+
 void check_devices(const Setting& setting, std::string_view value, std::string_view label) {
-  for (const std::string_view device : split(value, ";")) {
-    if (device == "*" || device == "cpu" || device == "-1") continue;
-    const bool numbered = parse_number<int>(device).has_value();
-    if (numbered || device.starts_with("gpu") || device.starts_with("nc")) {
-      refuse(label, "it serves on the CPU only");
+  const auto devices = split(value, ";");
+  for (const std::string_view device : devices) {
+    if (device == "*" || device == "cpu" || device == "-1" || gpu_number(device)) continue;
+    if (device.starts_with("nc") || device.find('+') != std::string_view::npos) {
+      refuse(label, "a model runs on the CPU or on one GPU");
     }
     not_allowed(setting, label);
   }
+  if (devices.size() > 1) refuse(label, "there is one copy of a model; name one device");
+}
+
+void check_device(const Setting& setting, std::string_view value, std::string_view label) {
+  constexpr std::string_view kNumbered = "cuda:";
+  if (value == "auto" || value == "cpu" || value == "cuda") return;
+  if (value.starts_with(kNumbered) && gpu_number(value.substr(kNumbered.size()))) return;
+  not_allowed(setting, label);
 }
 
 std::string checked_ranks(const Setting& setting, std::string_view value, std::string_view label) {
   if (value == "max") {
-    info_once(std::string(label) + " is 1 on a CPU");
+    info_once(std::string(label) + " is 1: a model runs on one device");
     return "1";
   }
   const auto ranks = parse_number<int64_t>(value);
@@ -102,10 +118,7 @@ void check_text(const Setting& setting, std::string_view value, std::string_view
       value != "djl_python.huggingface") {
     refuse(label, "Python handlers can't run in it; expected " + std::string(setting.allowed));
   }
-  if (key == "option.device" && value != "auto" && value != "cpu") {
-    if (value.starts_with("cuda")) refuse(label, "it serves on the CPU only");
-    not_allowed(setting, label);
-  }
+  if (key == "option.device") check_device(setting, value, label);
   if (key == "load_on_devices") check_devices(setting, value, label);
 }
 
@@ -230,7 +243,6 @@ std::string checked_value(const Setting& setting, std::string_view value, std::s
   if (setting.effect != SettingEffect::kRefused || checked == setting.default_value) {
     return checked;
   }
-  if (setting.key == "CUDA_VISIBLE_DEVICES" && checked == "-1") return checked;
   refuse(label, setting.help);
 }
 

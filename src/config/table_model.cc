@@ -23,7 +23,6 @@ constexpr std::string_view kOtherEngines = "only other engines read it";
 constexpr std::string_view kNoPython = "there is no Python process";
 constexpr std::string_view kNoRanks = "everything runs in one process";
 constexpr std::string_view kNoDraft = "drafts belong to other engines";
-constexpr std::string_view kNoGpu = "this build has no GPU whose memory could be checked";
 
 // Keys of serving.properties; OPTION_<NAME> in the environment for option.<name>.
 constexpr Setting kRows[] = {
@@ -38,8 +37,8 @@ constexpr Setting kRows[] = {
      "milliseconds to wait for a full dynamic batch"},
     {"max_idle_time", kModel, kInteger, "60", "0..", kNoEffect,
      "workers aren't started and stopped with the load; GET /models/{name} shows the value"},
-    {"load_on_devices", kModel, kText, "*", "*, cpu or -1", kActs,
-     "devices to load the model on; this build has the CPU"},
+    {"load_on_devices", kModel, kText, "*", "*, cpu, -1, gpuN or N", kActs,
+     "the device to load the model on; *: what option.device says"},
     {"minWorkers", kModel, kInteger, "1", "1..", kRefused, kOneCopy},
     {"maxWorkers", kModel, kInteger, "1", "1..", kRefused, kOneCopy},
     {"cpu.minWorkers", kModel, kInteger, "1", "1..", kRefused, kOneCopy},
@@ -47,11 +46,14 @@ constexpr Setting kRows[] = {
     {"gpu.minWorkers", kModel, kInteger, "1", "1..", kRefused, kOneCopy},
     {"gpu.maxWorkers", kModel, kInteger, "1", "1..", kRefused, kOneCopy},
     {"required_memory_mb", kModel, kInteger, "0", "0..", kActs,
-     "MiB that the model needs; loading fails if that and reserved_memory_mb aren't free"},
+     "MiB that the model needs; loading fails if that and reserved_memory_mb aren't free where "
+     "it is loaded"},
     {"reserved_memory_mb", kModel, kInteger, "500", "0..", kActs,
      "MiB that must stay free beside required_memory_mb"},
-    {"gpu.required_memory_mb", kModel, kInteger, "0", "0..", kRefused, kNoGpu},
-    {"gpu.reserved_memory_mb", kModel, kInteger, "0", "0..", kRefused, kNoGpu},
+    {"gpu.required_memory_mb", kModel, kInteger, "0", "0..", kActs,
+     "required_memory_mb where the model is loaded on a GPU"},
+    {"gpu.reserved_memory_mb", kModel, kInteger, "0", "0..", kActs,
+     "reserved_memory_mb where the model is loaded on a GPU"},
     {"log_request_metric", kModel, kFlag, "false", "", kRefused, kNoMetrics},
     {"metrics_aggregation", kModel, kInteger, "1000", "1..", kRefused, kNoMetrics},
     {"retry_threshold", kModel, kInteger, "10", "0..", kNoEffect,
@@ -128,7 +130,10 @@ constexpr Setting kRows[] = {
     {"option.spec_length", kModel, kInteger, "0", "0..", kNoEffect, kNoDraft},
 
     // Our own.
-    {"option.device", kModel, kText, "auto", "auto or cpu", kActs, "where the model runs"},
+    {"option.device", kModel, kText, "auto", "auto, cpu, cuda or cuda:N", kActs,
+     "where the model runs; auto: the first GPU, without one the CPU"},
+    {"option.gpu_memory_utilization", kModel, kNumber, "0.9", "0.05..1", kActs,
+     "share of a GPU's memory that weights, activations and KV cache may take"},
     {"option.threads", kModel, kInteger, "0", "0..4096", kActs,
      "CPU threads; 0: the physical cores that this process may use"},
     {"option.cpu_level", kModel, kChoice, "auto", "auto|portable|avx2|avx512|avx512_bf16", kActs,
@@ -137,8 +142,6 @@ constexpr Setting kRows[] = {
      "weights of the right shapes are made up: only config.json is needed"},
     {"option.kv_cache_mb", kModel, kInteger, "0", "0..", kActs,
      "MiB for keys and values; 0: from the memory that is free"},
-    {"option.gpu_memory_utilization", kModel, kNumber, "0.9", "0.05..1", kActs,
-     "share of a GPU's memory that may be in use once keys and values have their part"},
     {"option.prefix_sharing", kModel, kFlag, "true", "true|false", kActs,
      "sequences with the same beginning share its keys and values"},
     {"option.error_status", kModel, kFlag, "false", "true|false", kActs,

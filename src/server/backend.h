@@ -24,6 +24,7 @@ class InferenceBackend {
   // As Engine::drain.
   virtual void drain(std::chrono::steady_clock::time_point deadline) = 0;
   virtual EngineStats stats() const = 0;
+  virtual int gpu() const { return -1; }  // the GPU that it runs on; -1: the CPU
 };
 
 // Loads what a configuration names; throws Error.

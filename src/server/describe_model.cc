@@ -46,7 +46,8 @@ OrderedJson describe_model(const ServedModel& model) {
                        {"startTime", start_time(model.started)},
                        {"status", "READY"}});
   }
-  OrderedJson group{{"device", {{"deviceType", "cpu"}, {"deviceId", -1}}},
+  const int gpu = ready ? model.backend->gpu() : -1;
+  OrderedJson group{{"device", {{"deviceType", gpu >= 0 ? "gpu" : "cpu"}, {"deviceId", gpu}}},
                     {"minWorkers", model.min_workers.load()},
                     {"maxWorkers", model.max_workers.load()},
                     {"workers", std::move(workers)}};

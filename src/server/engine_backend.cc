@@ -33,13 +33,32 @@ class EngineBackend : public InferenceBackend {
     loaded_->engine->drain(deadline);
   }
   EngineStats stats() const override { return loaded_->engine->stats(); }
+  int gpu() const override { return loaded_->place.gpu ? loaded_->place.index : -1; }
 
  private:
   std::unique_ptr<LoadedText> loaded_;
 };
 
-// Memory that new pages can come from, in MiB; none where the system doesn't say.
-std::optional<int64_t> available_memory_mb() {
+// What open_place() takes: load_on_devices where it names one, else option.device.
+std::string device_of(const Settings& settings) {
+  const std::string& device = settings.text("option.device");
+  std::string named = settings.text("load_on_devices");
+  if (named == "*") return device;
+  if (named == "-1") named = "cpu";
+  if (named != "cpu") named = "cuda:" + (named.starts_with("gpu") ? named.substr(3) : named);
+  if (device != "auto" && gpu_of(device) != gpu_of(named)) {
+    throw_error(ErrorKind::kConfigInvalid, "load_on_devices={} contradicts option.device={}",
+                settings.text("load_on_devices"), device);
+  }
+  return named;
+}
+
+// Memory of the GPU, or that new pages can come from, in MiB; none where nobody says.
+std::optional<int64_t> available_memory_mb(int gpu) {
+  if (gpu >= 0) {
+    const std::optional<int64_t> bytes = free_on_gpu(gpu);
+    return bytes ? std::optional(*bytes >> 20) : std::nullopt;
+  }
   std::ifstream file("/proc/meminfo");
   for (std::string key, rest; file >> key && std::getline(file, rest);) {
     if (key == "MemAvailable:") return std::stoll(rest) / 1024;
@@ -48,13 +67,19 @@ std::optional<int64_t> available_memory_mb() {
 }
 
 void guard_memory(const Settings& settings) {
-  const int64_t required = settings.integer("required_memory_mb");
-  if (required == 0 && !settings.is_set("reserved_memory_mb")) return;
-  const int64_t reserved = settings.integer("reserved_memory_mb");
-  const auto available = available_memory_mb();
+  const int gpu = gpu_of(device_of(settings));
+  const auto key = [&](const char* own, const char* plain) {
+    return gpu >= 0 && settings.is_set(own) ? own : plain;
+  };
+  const char* required_key = key("gpu.required_memory_mb", "required_memory_mb");
+  const char* reserved_key = key("gpu.reserved_memory_mb", "reserved_memory_mb");
+  const int64_t required = settings.integer(required_key);
+  if (required == 0 && !settings.is_set(reserved_key)) return;
+  const int64_t reserved = settings.integer(reserved_key);
+  const auto available = available_memory_mb(gpu);
   if (!available || *available >= required + reserved) return;
-  spdlog::error("{} MiB are free, required_memory_mb is {} and reserved_memory_mb {}", *available,
-                required, reserved);
+  spdlog::error("{} MiB are free, {} is {} and {} {}", *available, required_key, required,
+                reserved_key, reserved);
   throw ApiError(507, "WlmOutOfMemoryException", "No enough memory to load the model.");
 }
 
@@ -70,7 +95,7 @@ LoadTextOptions load_options(const ModelConfig& config) {
   }
   options.random_weights = settings.flag("option.random_weights");
   options.threads = integer("option.threads");
-  options.device = settings.text("option.device");
+  options.device = device_of(settings);
   options.cpu_level = settings.text("option.cpu_level");
   options.engine.max_sequences = integer("option.max_rolling_batch_size");
   options.engine.max_tokens = integer("option.max_tokens");

@@ -1,6 +1,8 @@
 #include "tasks/place.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <string_view>
 #include <vector>
 
@@ -20,8 +22,22 @@ int first_gpu() {
   return kCpu;
 }
 
-// The number of a GPU, or kCpu.
-int parse_device(std::string_view text) {
+// More GPUs named than there are is a mistake that would show late.
+void check_visible() {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (visible == nullptr) return;
+  const std::string_view text = visible;
+  const auto named = std::count(text.begin(), text.end(), ',') + (text.empty() ? 0 : 1);
+  const auto found = static_cast<int64_t>(cuda_devices().size());
+  if (text.starts_with('-') || named <= found) return;
+  throw_error(ErrorKind::kConfigInvalid,
+              "CUDA_VISIBLE_DEVICES={}: names {} GPUs, this process finds {}", text, named, found);
+}
+
+}  // namespace
+
+int gpu_of(const std::string& device) {
+  const std::string_view text = device;
   if (text == "cpu") return kCpu;
   if (text == "auto") return first_gpu();
   if (text == "cuda") return 0;
@@ -35,13 +51,20 @@ int parse_device(std::string_view text) {
   throw_error(ErrorKind::kConfigInvalid, "device {}: expected auto, cpu, cuda or cuda:N", text);
 }
 
-}  // namespace
+std::optional<int64_t> free_on_gpu(int gpu) {
+  const std::vector<CudaInfo> gpus = cuda_devices();
+  const auto index = static_cast<size_t>(gpu);
+  if (gpu < 0 || index >= gpus.size()) return std::nullopt;
+  return gpus[index].available;
+}
 
 Place open_place(const std::string& device, const std::string& cpu_level, ThreadTeam& team) {
   Place place;
-  const int index = parse_device(device);
+  const int index = gpu_of(device);
   if (index != kCpu) {
+    check_visible();
     place.gpu = open_cuda(index);
+    place.index = index;
     place.kernels = &place.gpu->kernels();
     place.stream = place.gpu->stream();
     place.device = place.gpu.get();

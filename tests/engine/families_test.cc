@@ -7,7 +7,6 @@
 
 #include "engine/engine.h"
 #include "engine/fakes.h"
-#include "kernels/cpu_stream.h"
 #include "models/fixture.h"
 
 namespace tensormill {
@@ -19,7 +18,7 @@ TEST_P(EngineOnFamily, AnswersAsTheReferenceInCompany) {
   const Variant& variant = GetParam();
   ThreadTeam team(2);
   LoadOptions load = load_options(WeightFormat::kF32);
-  load.stream = cpu_stream(&team);
+  run_on_test_device(load, &team);
   const auto model = variant.load(load);
   const auto tokenizer = byte_tokenizer(model->info().vocabulary);
   EngineOptions options;

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "../device.h"
 #include "engine/engine.h"
 #include "engine/fakes.h"
-#include "kernels/cpu_stream.h"
 #include "models/model.h"
 
 namespace tensormill {
@@ -73,8 +73,7 @@ TEST_P(EngineOnModel, CompanyDoesNotChangeBits) {
   const Folder folder(GetParam(), "grouped");
   ThreadTeam team(2);
   LoadOptions load;
-  load.kernels = cpu_kernels("auto");
-  load.stream = cpu_stream(&team);
+  run_on_test_device(load, &team);
   load.format = WeightFormat::kBF16;
   const auto model = Model::load(folder.path(), load);
 

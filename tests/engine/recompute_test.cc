@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <vector>
 
+#include "../device.h"
 #include "engine/engine.h"
 #include "engine/fakes.h"
 #include "engine/memory_plan.h"
 #include "engine/scheduler.h"
-#include "kernels/cpu_stream.h"
 #include "models/model.h"
 
 namespace tensormill {
@@ -98,8 +98,7 @@ TEST(Recompute, CompanyDoesNotChangeBits) {
   fs::copy_file(golden / "mixed.weights.safetensors", folder / "model.safetensors");
   ThreadTeam team(2);
   LoadOptions load;
-  load.kernels = cpu_kernels("auto");
-  load.stream = cpu_stream(&team);
+  run_on_test_device(load, &team);
   load.format = WeightFormat::kBF16;
   const auto model = Model::load(folder, load);
   fs::remove_all(folder);

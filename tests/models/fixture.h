@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "../device.h"
 #include "artifacts/tensor_index.h"
 #include "base/json.h"
 #include "models/model.h"
@@ -110,7 +111,7 @@ inline Variant find_variant(const std::string& family, const std::string& name) 
 inline LoadOptions load_options(WeightFormat format) {
   LoadOptions options;
   options.format = format;
-  options.kernels = cpu_kernels("auto");
+  run_on_test_device(options, nullptr);
   return options;
 }
 

@@ -10,7 +10,6 @@
 #include "artifacts/safetensors_writer.h"
 #include "base/error.h"
 #include "fixture.h"
-#include "kernels/cpu_stream.h"
 #include "models/host_batch.h"
 #include "models/model_impl.h"
 #include "tensor/convert.h"
@@ -72,7 +71,7 @@ std::unique_ptr<Model> load_changed(const std::string& family, const std::string
 
 LoadOptions as_stored() {
   LoadOptions options;
-  options.kernels = cpu_kernels("auto");
+  run_on_test_device(options, nullptr);
   return options;
 }
 
@@ -176,7 +175,7 @@ TEST(RandomWeights, NeedOnlyAConfigAndAreTheSameEveryTime) {
     options.random_weights = true;
     const auto first = Model::load(folder.path(), options);
     ThreadTeam team(2);
-    options.stream = cpu_stream(&team);
+    run_on_test_device(options, &team);
     const auto second = Model::load(folder.path(), options);
     const std::vector<float> values = logits(*first);
     EXPECT_EQ(values, logits(*second));

@@ -8,7 +8,6 @@
 #include <span>
 
 #include "fixture.h"
-#include "kernels/cpu_stream.h"
 #include "models/host_batch.h"
 #include "models/workspace.h"
 #include "nn/kv_cache.h"
@@ -115,7 +114,7 @@ TEST_P(Ragged, SameBitsInAnyCompany) {
     }
     ThreadTeam team(2);
     LoadOptions options = load_options(format);
-    options.stream = cpu_stream(&team);
+    run_on_test_device(options, &team);
     const auto threaded = GetParam().load(options);
     std::vector<Running> together = make_sequences(GetParam(), info);
     run(*threaded, together, [&](size_t s, int step) { return uneven(info.rules, s, step); });

@@ -11,7 +11,7 @@
 namespace tensormill {
 
 class LibraryProducts;  // library_products.h: chosen algorithms by shape
-class Staging;          // staging.h: pinned memory that packing streams through
+class StagingRing;      // staging.h: memory that weights travel through
 
 // What a Stream points to on CUDA. One thread enqueues; everything runs in order.
 struct CudaContext {
@@ -27,7 +27,7 @@ struct CudaContext {
   int32_t* counters = nullptr;
   int32_t counter_count = 0;
   LibraryProducts* products = nullptr;
-  Staging* staging = nullptr;
+  StagingRing* staging = nullptr;  // only needed while weights are packed
 };
 
 inline CudaContext& cuda_context(Stream stream) {

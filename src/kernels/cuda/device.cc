@@ -57,7 +57,7 @@ class Gpu : public CudaDevice {
     }
     products_ = std::make_unique<LibraryProducts>(properties.name);
     context_.products = products_.get();
-    staging_ = std::make_unique<Staging>();
+    staging_ = std::make_unique<StagingRing>();
     context_.staging = staging_.get();
   }
 
@@ -184,7 +184,7 @@ class Gpu : public CudaDevice {
   CudaContext context_;
   cudaEvent_t marks_[2] = {};
   std::unique_ptr<LibraryProducts> products_;
-  std::unique_ptr<Staging> staging_;
+  std::unique_ptr<StagingRing> staging_;
 };
 
 std::string version_text(int version) {

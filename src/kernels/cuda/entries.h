@@ -35,11 +35,14 @@ void cuda_linear_library(const LinearArgs& args, CudaContext& context);
 // where those don't run the arguments, all to plain.
 void cuda_attention(const AttentionArgs& args, CudaContext& context);
 size_t cuda_attention_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
-// attention_plain.cu: any head dim up to kMaxHeadDim, any type.
-void cuda_attention_plain(const AttentionArgs& args, CudaContext& context);
+// attention_plain.cu: any head dim up to kMaxHeadDim, any type; the rows of sequences that have one
+// query row, those of the others, or all.
+enum class QueryRows : uint8_t { kAll, kOne, kSeveral };
+void cuda_attention_plain(const AttentionArgs& args, QueryRows taken, CudaContext& context);
 // attention_decode.cu: sequences of one query row; leaves the others' rows alone.
 bool runs_decode(const AttentionArgs& args, const CudaContext& context);
 void cuda_attention_decode(const AttentionArgs& args, CudaContext& context);
+size_t decode_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
 // attention_prompt.cu: sequences of several query rows, on tensor cores; leaves the others alone.
 bool runs_prompt(const AttentionArgs& args, const CudaContext& context);
 void cuda_attention_prompt(const AttentionArgs& args, CudaContext& context);

@@ -13,21 +13,36 @@ namespace tensormill {
 // - each thread that reads or writes anything but weights calls wait_for_previous() before, and
 //   every block calls it before it ends, even one without work;
 // - nothing is written before wait_for_previous().
+//
+// Blocks that follow each other along x form clusters of `cluster`.
 template <class... Parameters, class... Arguments>
-void launch(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            size_t shared, Arguments&&... arguments) {
+void launch_clusters(const CudaContext& context, int cluster, void (*kernel)(Parameters...),
+                     dim3 grid, dim3 block, size_t shared, Arguments&&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = shared;
   config.stream = context.stream;
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  config.attrs = &attribute;
-  config.numAttrs = context.dependent_launch ? 1 : 0;
+  cudaLaunchAttribute attributes[2]{};
+  if (context.dependent_launch) {
+    auto& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (cluster > 1) {
+    auto& attribute = attributes[config.numAttrs++];
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+  }
+  config.attrs = attributes;
   check_cuda(cudaLaunchKernelEx(&config, kernel, Parameters(std::forward<Arguments>(arguments))...),
              "cudaLaunchKernelEx");
+}
+
+template <class... Parameters, class... Arguments>
+void launch(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+            size_t shared, Arguments&&... arguments) {
+  launch_clusters(context, 1, kernel, grid, block, shared, std::forward<Arguments>(arguments)...);
 }
 
 // Allows a kernel more than 48 KiB of dynamic shared memory. Once for each kernel and device.

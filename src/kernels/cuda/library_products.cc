@@ -1,0 +1,189 @@
+#include "kernels/cuda/library_products.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cctype>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "kernels/cuda/library_call.h"
+
+namespace tensormill {
+namespace {
+
+constexpr int kCandidates = 8;
+constexpr int kTurns = 4, kRuns = 4;
+constexpr float kClearly = 0.97F;
+
+// Where programs keep what they can do without; empty where the user has no such place.
+std::filesystem::path cache_folder() {
+  if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder != nullptr && *folder == '/') {
+    return folder;
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') {
+    return std::filesystem::path(home) / ".cache";
+  }
+  return {};
+}
+
+std::string file_name(std::string_view gpu) {
+  std::string name(gpu);
+  for (char& c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  }
+  return "cublaslt-" + name + "-" + std::to_string(cublasLtGetVersion()) + ".json";
+}
+
+Json read_or_null(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return stream ? Json::parse(stream, nullptr, false) : Json();
+}
+
+template <class Values>
+bool read_numbers(const Json& from, Values& to) {
+  if (!from.is_array() || from.size() != to.size()) return false;
+  for (size_t i = 0; i < to.size(); ++i) {
+    if (!from[i].is_number_integer()) return false;
+    to[i] = from[i].get<typename Values::value_type>();
+  }
+  return true;
+}
+
+// Milliseconds of some runs in a row; the largest number where it doesn't run.
+float time_runs(const LibraryCall& call, const cublasLtMatmulAlgo_t& algorithm,
+                const CudaContext& context, std::array<cudaEvent_t, 2> events) {
+  check_cuda(cudaEventRecord(events[0], context.stream), "timing a product");
+  for (int run = 0; run < kRuns; ++run) {
+    if (!call.run(algorithm, context)) return std::numeric_limits<float>::max();
+  }
+  check_cuda(cudaEventRecord(events[1], context.stream), "timing a product");
+  check_cuda(cudaEventSynchronize(events[1]), "timing a product");
+  float time = 0;
+  check_cuda(cudaEventElapsedTime(&time, events[0], events[1]), "timing a product");
+  return time;
+}
+
+// The library's first guess, unless another is clearly faster. Candidates take turns, since the
+// GPU's clock changes meanwhile; the first turn only warms up.
+const cublasLtMatmulAlgo_t& fastest(const LibraryCall& call,
+                                    const std::vector<cublasLtMatmulAlgo_t>& candidates,
+                                    const CudaContext& context) {
+  std::array<cudaEvent_t, 2> events{};
+  for (cudaEvent_t& event : events) check_cuda(cudaEventCreate(&event), "cudaEventCreate");
+  std::vector<float> least(candidates.size(), std::numeric_limits<float>::max());
+  for (int turn = 0; turn <= kTurns; ++turn) {
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      const float time = time_runs(call, candidates[i], context, events);
+      if (turn > 0) least[i] = std::min(least[i], time);
+    }
+  }
+  for (cudaEvent_t event : events) cudaEventDestroy(event);
+  least[0] *= kClearly;
+  return candidates[static_cast<size_t>(std::min_element(least.begin(), least.end()) -
+                                        least.begin())];
+}
+
+bool capturing(const CudaContext& context) {
+  cudaStreamCaptureStatus status{};
+  check_cuda(cudaStreamIsCapturing(context.stream, &status), "cudaStreamIsCapturing");
+  return status != cudaStreamCaptureStatusNone;
+}
+
+}  // namespace
+
+LibraryProducts::LibraryProducts(std::string_view gpu) {
+  const std::filesystem::path folder = cache_folder();
+  if (folder.empty()) return;
+  file_ = folder / "tensormill" / file_name(gpu);
+  load(choices_);
+}
+
+LibraryProducts::Key LibraryProducts::key_of(const LibraryProduct& p) {
+  const auto rows = static_cast<int64_t>(std::bit_ceil(static_cast<uint32_t>(p.rows)));
+  const DType type = library_type(p.format);
+  return {static_cast<int64_t>(p.format),
+          static_cast<int64_t>(p.out_type),
+          p.outputs,
+          p.inner,
+          rows,
+          p.copies,
+          static_cast<int64_t>(p.act),
+          p.bias != nullptr ? 1 : 0,
+          p.addend != nullptr ? 1 : 0,
+          library_alignment(p.in, p.in_stride, p.in_step, type),
+          library_alignment(p.out, p.out_stride, p.out_step, p.out_type),
+          p.addend != nullptr ? library_alignment(p.addend, p.outputs, 0, DType::kF32) : 16};
+}
+
+bool LibraryProducts::choose(const LibraryCall& call, const Key& key, const CudaContext& context) {
+  const std::vector<cublasLtMatmulAlgo_t> candidates =
+      call.candidates(measuring_ ? kCandidates : 1, context);
+  if (candidates.empty()) return false;
+  const bool measured = measuring_ && call.repeatable() && !capturing(context);
+  choices_[key] = {measured ? fastest(call, candidates, context) : candidates[0], measured};
+  changed_ |= measured;
+  return true;
+}
+
+bool LibraryProducts::multiply(const LibraryProduct& product, void* scratch, size_t bytes,
+                               const CudaContext& context) {
+  const LibraryCall call(product, scratch, bytes);
+  const Key key = key_of(product);
+  auto found = choices_.find(key);
+  const bool want_better = found != choices_.end() && !found->second.measured && measuring_ &&
+                           call.repeatable() && !capturing(context);
+  if (found == choices_.end() || want_better) {
+    if (!choose(call, key, context)) return false;
+    found = choices_.find(key);
+  }
+  if (call.allows(found->second.algorithm, context)) {
+    return call.run(found->second.algorithm, context);
+  }
+  // Made for another row count of the bucket, or read from a file that isn't ours.
+  const std::vector<cublasLtMatmulAlgo_t> own = call.candidates(1, context);
+  return !own.empty() && call.run(own[0], context);
+}
+
+void LibraryProducts::load(std::map<Key, Choice>& choices) const {
+  const Json json = read_or_null(file_);
+  if (!json.is_object() || !json.contains("products") || !json["products"].is_array()) return;
+  for (const Json& entry : json["products"]) {
+    if (!entry.is_object() || !entry.contains("shape") || !entry.contains("algorithm")) continue;
+    Key key{};
+    std::array<uint64_t, sizeof(cublasLtMatmulAlgo_t) / sizeof(uint64_t)> data{};
+    if (!read_numbers(entry["shape"], key) || !read_numbers(entry["algorithm"], data)) continue;
+    choices.insert({key, {std::bit_cast<cublasLtMatmulAlgo_t>(data), true}});
+  }
+}
+
+void LibraryProducts::save() {
+  if (!changed_ || file_.empty()) return;
+  changed_ = false;
+  std::map<Key, Choice> all = choices_;
+  load(all);  // what another process measured meanwhile
+  Json products = Json::array();
+  for (const auto& [key, choice] : all) {
+    if (!choice.measured) continue;
+    const auto data =
+        std::bit_cast<std::array<uint64_t, sizeof(cublasLtMatmulAlgo_t) / sizeof(uint64_t)>>(
+            choice.algorithm);
+    products.push_back({{"shape", key}, {"algorithm", data}});
+  }
+  std::error_code code;
+  std::filesystem::create_directories(file_.parent_path(), code);
+  const std::filesystem::path part = file_.string() + "." + std::to_string(getpid());
+  std::ofstream stream(part, std::ios::binary);
+  stream << Json{{"products", products}}.dump() << '\n';
+  stream.close();
+  if (stream) std::filesystem::rename(part, file_, code);
+  if (!stream || code) std::filesystem::remove(part, code);
+}
+
+}  // namespace tensormill
