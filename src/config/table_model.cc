@@ -142,8 +142,6 @@ constexpr Setting kRows[] = {
      "weights of the right shapes are made up: only config.json is needed"},
     {"option.kv_cache_mb", kModel, kInteger, "0", "0..", kActs,
      "MiB for keys and values; 0: from the memory that is free"},
-    {"option.gpu_memory_utilization", kModel, kNumber, "0.9", "0.05..1", kActs,
-     "share of a GPU's memory that may be in use once keys and values have their part"},
     {"option.prefix_sharing", kModel, kFlag, "true", "true|false", kActs,
      "sequences with the same beginning share its keys and values"},
     {"option.error_status", kModel, kFlag, "false", "true|false", kActs,

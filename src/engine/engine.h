@@ -18,7 +18,7 @@ struct EngineOptions {
   int32_t step_token_budget = 512;      // rows of a step: decode tokens first, then prompt chunks
   int32_t queue_size = 1000;            // job_queue_size: waiting requests
   int64_t cache_bytes = 0;              // 0: from the memory that is left
-  double gpu_memory_utilization = 0.9;  // share of a device's memory that may be taken in all
+  double gpu_memory_utilization = 0.9;  // share of a GPU that weights, activations, cache may take
   bool prefix_sharing = true;
   bool record_steps = true;    // enable_cuda_graph: where the device records and replays work
   ThreadTeam* team = nullptr;  // spreads sampling over its threads; null: the engine's own thread

@@ -105,7 +105,6 @@ LoadTextOptions load_options(const ModelConfig& config) {
   options.engine.gpu_memory_utilization = settings.number("option.gpu_memory_utilization");
   options.engine.record_steps = settings.flag("option.enable_cuda_graph");
   options.engine.prefix_sharing = settings.flag("option.prefix_sharing");
-  options.engine.gpu_memory_utilization = settings.number("option.gpu_memory_utilization");
   return options;
 }
 

@@ -81,7 +81,6 @@ const std::map<std::string, Case, std::less<>> kModelCases = {
     {"option.cpu_level", {"avx2", "avx2", "mmx"}},
     {"option.random_weights", {"yes", "true", "perhaps"}},
     {"option.kv_cache_mb", {"64", "64", "1G"}},
-    {"option.gpu_memory_utilization", {"0.5", "0.5", "1.5"}},
     {"option.enable_cuda_graph", {"false", "false", "maybe"}},
     {"option.prefix_sharing", {"off", "false", "perhaps"}},
     {"option.error_status", {"1", "true", "perhaps"}},

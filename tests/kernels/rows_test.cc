@@ -182,6 +182,38 @@ TEST(Residual, FusedWithProductsHasTheSameBits) {
   }
 }
 
+TEST(Embed, TokensOfTheHistory) {
+  constexpr int kWidth = 5, kStride = 4;
+  ThreadTeam team(1);
+  Random random(2);
+  const Values table(DType::kF32, random.normals(9 * kWidth));
+  const std::vector<int32_t> tokens = {4, ~1, ~0}, slots = {0, 2, 3},
+                             history = {0, 1, 2, 8, 4, 5, 6, 7};
+  const std::vector<int> wanted = {4, 6, 8};
+  const int rows = 3;
+  for (const KernelTable* kernels : levels()) {
+    std::vector<float> out(rows * kWidth);
+    EmbedArgs args{};
+    args.tokens = tokens.data();
+    args.history = history.data();
+    args.history_stride = kStride;
+    args.slots = slots.data();
+    args.table = table.data();
+    args.type = DType::kF32;
+    args.scale = 1;
+    args.residual = out.data();
+    args.width = kWidth;
+    args.live = {&rows, rows};
+    kernels->embed(args, cpu_stream(&team));
+    for (int r = 0; r < rows; ++r) {
+      for (int i = 0; i < kWidth; ++i) {
+        EXPECT_EQ(out[size_t(r * kWidth + i)],
+                  static_cast<float>(table.exact[size_t(wanted[size_t(r)] * kWidth + i)]));
+      }
+    }
+  }
+}
+
 TEST(Embed, TokensAndPositions) {
   constexpr int kVocabulary = 11, kPositions = 7, kWidth = 21;
   ThreadTeam team(2);
