@@ -53,6 +53,33 @@ CacheMemory DeviceRunner::memory() const {
 
 void DeviceRunner::make_cache(int32_t blocks) {
   cache_ = model_.make_cache(blocks);
+  if (!info().rules.recomputes) warm_up(blocks);
+}
+
+// Prompts of several lengths: kernels are loaded at their first use, and products choose how they
+// run by trying. What is left in the cache belongs to nobody.
+void DeviceRunner::warm_up(int32_t blocks) {
+  constexpr int32_t kFewest = 64;
+  const StepLimits& limits = workspace_->limits();
+  const KernelTable& kernels = model_.kernels();
+  const int32_t most =
+      std::min({limits.rows, limits.max_keys,
+                static_cast<int32_t>(std::min<int64_t>(int64_t{blocks} * kBlockTokens, 1 << 20))});
+  Sequence sequence;
+  for (int32_t i = 0; i < most; ++i) sequence.tokens.push_back(i * 7919 % info().vocabulary);
+  for (int32_t b = 0; b < Scheduler::blocks_for(most); ++b) sequence.blocks.push_back(b);
+  if (kernels.measure != nullptr) kernels.measure(true, model_.stream());
+  for (int32_t rows = most; rows >= std::min(kFewest, most); rows /= 2) {
+    sequence.prompt = rows;
+    const StepItem item{&sequence, 0, rows, true};
+    const StepLayout layout(shape_of({&item, 1}, false));
+    auto* const message = sides_[0].message.as<int32_t>();
+    layout.write({&item, 1}, message);
+    device_.upload_staged(message_.data(), message, layout.size() * sizeof(int32_t));
+    forward(model_, layout.batch(message_.as<int32_t>()), *cache_, *workspace_);
+    device_.wait();
+  }
+  if (kernels.measure != nullptr) kernels.measure(false, model_.stream());
 }
 
 void DeviceRunner::put_history(int32_t row, std::span<const int32_t> tokens) {

@@ -30,6 +30,7 @@ class DeviceRunner : public Runner {
   StepResults collect() override;
 
  private:
+  void warm_up(int32_t blocks);
   // The host's side of one of the two steps that may be under way.
   struct Side {
     StagingBuffer message, results;

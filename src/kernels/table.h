@@ -339,7 +339,10 @@ struct KernelTable {
   void (*gather)(const float* from, const int32_t* rows, float* to, int32_t width, Live, Stream);
   void (*sample)(const SampleArgs&, Stream);  // null: the host samples
   void (*pack)(const PackArgs&, Stream);      // reads the host's memory, writes the device's
-  bool (*runs)(const AttentionArgs&);         // asked at load with the model's real arguments
+  // Null, or: while on, products try their ways to run and keep the fastest; off: what was found is
+  // saved for later runs of the program.
+  void (*measure)(bool on, Stream);
+  bool (*runs)(const AttentionArgs&);  // asked at load with the model's real arguments
   bool (*stores)(WeightFormat);
   ActivationTypes (*types)(WeightFormat);
   size_t (*packed_bytes)(WeightFormat, int64_t outputs, int64_t inner);

@@ -120,6 +120,7 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   }
   fill_computed(weights, impl->spec);
   commit(weights);
+  impl->device->wait();  // kernels read weights ahead of what is enqueued before them
   impl->weights = std::move(weights);
   impl->info.format = format;
   impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format, *impl->kernels);

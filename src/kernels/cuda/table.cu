@@ -1,6 +1,7 @@
 #include "kernels/cuda/table.h"
 
 #include "kernels/cuda/entries.h"
+#include "kernels/cuda/library_products.h"
 
 namespace tensormill {
 namespace {
@@ -22,6 +23,12 @@ void norm_linear(const ResidualArgs& norm, const LinearArgs* products, int32_t n
 void gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
             Stream stream) {
   cuda_gather(from, rows, to, width, live, cuda_context(stream));
+}
+
+void measure(bool on, Stream stream) {
+  LibraryProducts& products = *cuda_context(stream).products;
+  products.set_measuring(on);
+  if (!on) products.save();
 }
 
 bool runs(const AttentionArgs& args) {
@@ -66,6 +73,7 @@ KernelTable make_table() {
   table.gather = gather;
   table.sample = entry<cuda_sample, SampleArgs>;
   table.pack = entry<cuda_pack, PackArgs>;
+  table.measure = measure;
   table.runs = runs;
   table.stores = stores;
   table.types = types;
