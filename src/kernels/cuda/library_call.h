@@ -21,6 +21,9 @@ int64_t library_alignment(const void* pointer, int64_t stride, int64_t step, DTy
 class LibraryCall {
  public:
   LibraryCall(const LibraryProduct& product, void* scratch, size_t bytes);
+  // Another product in the scratch of this one.
+  LibraryCall(const LibraryProduct& product, const LibraryCall& like)
+      : LibraryCall(product, like.scratch_, like.bytes_) {}
   ~LibraryCall();
   LibraryCall(const LibraryCall&) = delete;
   LibraryCall& operator=(const LibraryCall&) = delete;
@@ -29,6 +32,7 @@ class LibraryCall {
   std::vector<cublasLtMatmulAlgo_t> candidates(int most, const CudaContext& context) const;
   bool allows(const cublasLtMatmulAlgo_t& algorithm, const CudaContext& context) const;
   bool run(const cublasLtMatmulAlgo_t& algorithm, const CudaContext& context) const;
+  const LibraryProduct& product() const { return product_; }
   // Whether running it twice is the same as once.
   bool repeatable() const { return product_.addend != product_.out; }
 

@@ -90,6 +90,15 @@ const cublasLtMatmulAlgo_t& fastest(const LibraryCall& call,
                                         least.begin())];
 }
 
+// Row counts that share an algorithm, by the largest of them: powers of two, from 64 on four steps
+// to the next.
+int32_t bucket_rows(int32_t rows) {
+  const auto power = static_cast<int32_t>(std::bit_ceil(static_cast<uint32_t>(rows)));
+  if (power <= 64) return power;
+  const int32_t step = power / 8;
+  return (rows + step - 1) / step * step;
+}
+
 bool capturing(const CudaContext& context) {
   cudaStreamCaptureStatus status{};
   check_cuda(cudaStreamIsCapturing(context.stream, &status), "cudaStreamIsCapturing");
@@ -106,13 +115,12 @@ LibraryProducts::LibraryProducts(std::string_view gpu) {
 }
 
 LibraryProducts::Key LibraryProducts::key_of(const LibraryProduct& p) {
-  const auto rows = static_cast<int64_t>(std::bit_ceil(static_cast<uint32_t>(p.rows)));
   const DType type = library_type(p.format);
   return {static_cast<int64_t>(p.format),
           static_cast<int64_t>(p.out_type),
           p.outputs,
           p.inner,
-          rows,
+          bucket_rows(p.rows),
           p.copies,
           static_cast<int64_t>(p.act),
           p.bias != nullptr ? 1 : 0,
@@ -123,8 +131,10 @@ LibraryProducts::Key LibraryProducts::key_of(const LibraryProduct& p) {
 }
 
 bool LibraryProducts::choose(const LibraryCall& call, const Key& key, const CudaContext& context) {
+  LibraryProduct largest = call.product();
+  largest.rows = bucket_rows(largest.rows);
   const std::vector<cublasLtMatmulAlgo_t> candidates =
-      call.candidates(measuring_ ? kCandidates : 1, context);
+      LibraryCall(largest, call).candidates(measuring_ ? kCandidates : 1, context);
   if (candidates.empty()) return false;
   const bool measured = measuring_ && call.repeatable() && !capturing(context);
   choices_[key] = {measured ? fastest(call, candidates, context) : candidates[0], measured};

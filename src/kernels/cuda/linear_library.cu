@@ -12,7 +12,8 @@ namespace tensormill {
 namespace {
 
 constexpr size_t kLibraryScratch = size_t{32} << 20;  // what cuBLASLt wants on sm_90
-constexpr int32_t kWideRows = 320;  // from so many on a kernel with 256 rows at a time pays
+constexpr int32_t kWideRows = 256;                    // from so many on
+constexpr float kWideUse = 0.72F;  // and so much of the GPU the wide kernel is faster
 constexpr int32_t kFinishThreads = 256;
 constexpr int32_t kWholeTiles = 256;  // rows of a range: cuBLASLt's tiles divide it
 constexpr int32_t kTile = 32;         // of the plain kernel
@@ -264,18 +265,20 @@ bool run_finished(const LinearArgs& args, const CudaContext& context, size_t scr
   return true;
 }
 
-// Whether the wide kernel's tiles of 256 by 256, a pair of multiprocessors each, keep most busy.
-bool fills(const LinearArgs& args, const CudaContext& context) {
-  const int32_t tiles = ((args.live.bound + 255) / 256) * ((args.weight->outputs + 255) / 256);
-  const int32_t pairs = std::max(1, context.multiprocessors / 2);
-  const int32_t rounds = (tiles + pairs - 1) / pairs;
-  return 10 * tiles >= 6 * rounds * pairs;
+// How much of the time of all multiprocessors the wide kernel would use: its tiles are 256 by 256
+// and take two of them each.
+float wide_use(const LinearArgs& args, const CudaContext& context) {
+  const int64_t rows = args.live.bound, outputs = args.weight->outputs;
+  const int64_t tiles = ((rows + 255) / 256) * ((outputs + 255) / 256);
+  const int64_t pairs = std::max(1, context.multiprocessors / 2);
+  const int64_t rounds = (tiles + pairs - 1) / pairs;
+  return static_cast<float>(rows * outputs) / static_cast<float>(rounds * pairs * 256 * 256);
 }
 
 // Products that end as cuBLASLt can't, in one kernel. False where that doesn't run.
 bool try_wide(const LinearArgs& args, const CudaContext& context) {
   if (args.live.bound < kWideRows || args.addend != nullptr || args.scale != 0 ||
-      args.softcap != 0 || !fills(args, context)) {
+      args.softcap != 0 || wide_use(args, context) < kWideUse) {
     return false;
   }
   const WideProduct product{*args.weight, 1,        nullptr,    args.in,  args.out,

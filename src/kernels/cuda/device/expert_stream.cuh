@@ -25,8 +25,7 @@ struct ExpertProduct {
   bool gated;
 };
 
-inline constexpr int32_t kExpertWarps =
-    4;  // of a block on tensor cores: they split the inner dimension
+inline constexpr int32_t kExpertWarps = 4;     // of a block; on tensor cores they split the sums
 inline constexpr int32_t kOneRowWarps = 16;    // at most, of a block that finishes one row
 inline constexpr int32_t kExpertOutputs = 16;  // of such a block
 inline constexpr int32_t kRun = 256;           // values that a warp reads at once of a row
