@@ -32,7 +32,9 @@ size_t sums_bytes(const Cut& cut) {
   return size_t{2} * cut.blocks * kSomeTile * kSomeRows * sizeof(float);
 }
 
-bool aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 16 == 0; }
+bool aligned(const void* address) {
+  return reinterpret_cast<uintptr_t>(address) % 16 == 0;
+}
 
 // A matrix of 2-byte values whose boxes have kSomeChunk columns.
 CUtensorMap tensor_map(const void* data, DType type, int32_t rows, int32_t columns, int64_t stride,
@@ -78,10 +80,10 @@ void launch_some(const LinearArgs& args, const SomeProduct& product, int32_t blo
   if (context.major == 9) {
     constexpr auto kernel = some_wgmma_kernel<T, kRows>;
     allow_once<kernel>(context, SomeRings<kRows>::kShared);
-    const SomeMaps maps = {tensor_map(weight.data, args.in.type, weight.outputs, weight.inner,
-                                      weight.inner, kSomeTile),
-                           tensor_map(args.in.x, args.in.type, args.live.bound, weight.inner,
-                                      args.in.stride, kRows)};
+    const SomeMaps maps = {
+        tensor_map(weight.data, args.in.type, weight.outputs, weight.inner, weight.inner,
+                   kSomeTile),
+        tensor_map(args.in.x, args.in.type, args.live.bound, weight.inner, args.in.stride, kRows)};
     launch(context, kernel, blocks, kSomeThreads + 64, SomeRings<kRows>::kShared, maps, product);
     return;
   }
@@ -108,7 +110,8 @@ void launch_type(const LinearArgs& args, const SomeProduct& product, int32_t blo
 bool runs_some(const LinearArgs& args, const CudaContext& context) {
   const Packed& weight = *args.weight;
   const DType type = weight.format == WeightFormat::kF16 ? DType::kF16 : DType::kBF16;
-  if (context.major < 8 || weight.format == WeightFormat::kF32 || args.in.type != type) return false;
+  if (context.major < 8 || weight.format == WeightFormat::kF32 || args.in.type != type)
+    return false;
   if (args.live.bound > kSomeRows || args.copies > 1) return false;
   if (weight.inner % 8 != 0 || args.in.stride % 8 != 0) return false;
   if (!aligned(weight.data) || !aligned(args.in.x)) return false;

@@ -19,8 +19,11 @@ template <int kRows>
 struct SomeRings {
   static constexpr uint32_t kWeight = kSomeTile * kSomeChunk * 2, kInput = kRows * kSomeChunk * 2;
   static constexpr uint32_t kBytes = 112 << 10;
-  static constexpr uint32_t kInputs =
-      kRows <= 16 ? 8 : kRows <= 32 ? 6 : kRows <= 64 ? 5 : kRows <= 96 ? 4 : 3;
+  static constexpr uint32_t kInputs = kRows <= 16   ? 8
+                                      : kRows <= 32 ? 6
+                                      : kRows <= 64 ? 5
+                                      : kRows <= 96 ? 4
+                                                    : 3;
   static constexpr uint32_t kWeights = (kBytes - kInputs * kInput) / kWeight;
   static constexpr uint32_t kInputAt = kWeights * kWeight;
   static constexpr uint32_t kBarrierAt = kInputAt + kInputs * kInput;
@@ -42,6 +45,15 @@ struct SomeMaps {
 };
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
+// A barrier for full and one for free of each stage: `full` has those of all stages, then `free`.
+template <uint32_t kStages>
+__device__ __forceinline__ void init_ring(uint32_t full) {
+  for (uint32_t i = 0; i < kStages; ++i) {
+    init_barrier(full + 8 * i, 1);
+    init_barrier(full + 8 * (kStages + i), kSomeThreads / 32);
+  }
+}
+
 // One thread fills a ring with the boxes of the block's units.
 template <uint32_t kStages, uint32_t kStageBytes, class Box>
 __device__ __forceinline__ void fill_ring(uint32_t ring, uint32_t full, uint32_t free,
@@ -93,14 +105,8 @@ __global__ void __launch_bounds__(kSomeThreads + 64, 2)
   const int32_t end = first_unit(product, blockIdx.x + 1);
   const int32_t warp = threadIdx.x / 32;
   if (threadIdx.x == kSomeThreads) {
-    for (uint32_t i = 0; i < Rings::kWeights; ++i) {
-      init_barrier(weight_full + 8 * i, 1);
-      init_barrier(weight_free + 8 * i, kSomeThreads / 32);
-    }
-    for (uint32_t i = 0; i < Rings::kInputs; ++i) {
-      init_barrier(input_full + 8 * i, 1);
-      init_barrier(input_free + 8 * i, kSomeThreads / 32);
-    }
+    init_ring<Rings::kWeights>(weight_full);
+    init_ring<Rings::kInputs>(input_full);
     publish_barriers();
   }
   __syncthreads();
