@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
   const auto place = find_lane<S>(args, work, threadIdx.x % 32);
   wait_for_previous();
   __shared__ int32_t early[kEarlyIds];
-  if (!find_share(decode, early, work)) return;
+  if (!find_share(decode, early, work)) return finish_copies();
   Result<S> result{{-INFINITY, -INFINITY}, {}, {}};
   walk<S>(args, work, place, memory, result);
   auto* parts = reinterpret_cast<float*>(memory + S::key_pieces * 32);
