@@ -19,11 +19,11 @@ bool half_type(DType type) {
   return type == DType::kBF16 || type == DType::kF16;
 }
 
-template <class T, int kDim, bool kTerms>
+template <class T, class Shape, bool kTerms>
 void launch_mma(const AttentionArgs& args, CudaContext& context) {
   static std::atomic<uint64_t> devices{0};
-  constexpr size_t kShared = sizeof(MmaShared<kDim>);
-  auto* kernel = prompt_mma<T, kDim, kTerms>;
+  constexpr size_t kShared = sizeof(MmaShared<Shape>);
+  auto* kernel = prompt_mma<T, Shape, kTerms>;
   allow_shared_once(kernel, devices, kShared, context.device);
   launch(context, kernel, dim3(static_cast<unsigned>(work_bound(args, kMmaRows))),
          dim3(kMmaThreads), kShared, args);
@@ -33,11 +33,13 @@ template <class T, bool kTerms>
 void attend(const AttentionArgs& args, CudaContext& context) {
   const int32_t dim = std::max(args.dim, args.value_dim);
   if (dim <= 64) {
-    launch_mma<T, 64, kTerms>(args, context);
+    launch_mma<T, MmaShape<64, 64>, kTerms>(args, context);
   } else if (dim <= 128) {
-    launch_mma<T, 128, kTerms>(args, context);
+    launch_mma<T, MmaShape<128, 128>, kTerms>(args, context);
+  } else if (args.dim <= 192 && args.value_dim <= 128) {
+    launch_mma<T, MmaShape<192, 128>, kTerms>(args, context);
   } else {
-    launch_mma<T, 256, kTerms>(args, context);
+    launch_mma<T, MmaShape<256, 256>, kTerms>(args, context);
   }
 }
 
@@ -47,7 +49,7 @@ bool runs_prompt(const AttentionArgs& args, const CudaContext& context) {
   const KvView& kv = args.kv;
   return context.major >= 8 && half_type(kv.type) && args.q.type == kv.type &&
          half_type(args.out.type) && std::max(args.dim, args.value_dim) <= kLargestPromptDim &&
-         sizeof(MmaShared<kLargestPromptDim>) <= context.max_shared &&
+         sizeof(MmaShared<MmaShape<256, 256>>) <= context.max_shared &&
          args.rows.bound < (1 << 24) && aligned(args.q.x, args.q.stride, args.dim) &&
          aligned(args.out.x, args.out.stride, args.value_dim) &&
          aligned(kv.k, kv.k_stride.block, kv.k_stride.head) &&

@@ -10,17 +10,23 @@ namespace tensormill {
 
 inline constexpr int kMmaRows = 64, kMmaThreads = 128;
 
-// Head dims are padded to kDim with zeros. A row's pieces of 16 bytes are spread over the banks.
-template <int kDim>
-struct MmaShared {
-  static constexpr int kKeys = kDim > 128 ? 32 : 64;
-  using Tile = uint16_t[kKeys * kDim];
-  alignas(16) Tile k[2], v[2];
+// Head dims are padded to these with zeros. A row's pieces of 16 bytes are spread over the banks.
+template <int kQueryDim, int kValueDim>
+struct MmaShape {
+  static constexpr int kKeys = kQueryDim > 128 ? 32 : 64;  // of a tile
+  static constexpr int kDim = kQueryDim, kValues = kValueDim;
+  static constexpr int kPitch = kQueryDim > 128 ? 256 : kQueryDim;  // of a key in shared memory
 };
 
-template <int kDim>
+template <class Shape>
+struct MmaShared {
+  alignas(16) uint16_t k[2][Shape::kKeys * Shape::kPitch];
+  alignas(16) uint16_t v[2][Shape::kKeys * Shape::kValues];
+};
+
+template <int kPitch>
 __device__ __forceinline__ int place_of(int token, int piece) {
-  return token * kDim + (piece ^ token % 8) * 8;
+  return token * kPitch + (piece ^ token % 8) * 8;
 }
 
 // 16 bytes, or zeros.
@@ -77,10 +83,10 @@ __device__ __forceinline__ void multiply<__half>(const uint32_t* a, const uint32
 
 // Starts to bring the keys or values from `key` on. Those that nobody sees become zeros: unused
 // places of the cache may hold anything, and 0 * NaN is NaN.
-template <int kDim, int kKeys = MmaShared<kDim>::kKeys>
+template <int kPitch, int kKeys>
 __device__ __forceinline__ void bring(const void* cache, KvStrides strides, int dim,
                                       const PromptWork& work, int32_t key, uint16_t* to) {
-  constexpr int kPieces = kDim / 8, kTokens = kMmaThreads / kPieces;  // of one step
+  constexpr int kPieces = kPitch / 8, kTokens = kMmaThreads / kPieces;  // of one step
   const auto* head = static_cast<const uint16_t*>(cache) + work.kv_head * strides.head;
   const int piece = static_cast<int>(threadIdx.x) % kPieces;
   const int32_t last = (work.keys - 1) / kBlockTokens;
@@ -94,7 +100,7 @@ __device__ __forceinline__ void bring(const void* cache, KvStrides strides, int 
     const int token = i * kTokens + static_cast<int>(threadIdx.x) / kPieces;
     const bool used = key + token >= work.begin && key + token < work.keys && piece * 8 < dim;
     const uint16_t* from = block + token % kBlockTokens * dim + piece * 8;
-    copy_piece(to + place_of<kDim>(token, piece), used ? from : head, used);
+    copy_piece(to + place_of<kPitch>(token, piece), used ? from : head, used);
   }
 }
 
@@ -114,7 +120,7 @@ __device__ __forceinline__ void load_queries(const AttentionArgs& args, const Pr
 }
 
 // s = q k^T.
-template <class T, int kDim, int kKeys = MmaShared<kDim>::kKeys>
+template <class T, int kDim, int kPitch, int kKeys>
 __device__ __forceinline__ void multiply_keys(const uint32_t (&q)[kDim / 16][4], const uint16_t* k,
                                               float (&s)[kKeys / 2]) {
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -126,7 +132,7 @@ __device__ __forceinline__ void multiply_keys(const uint32_t (&q)[kDim / 16][4],
 #pragma unroll
     for (int n = 0; n < kKeys / 16; ++n) {
       uint32_t b[4];
-      load_matrices<false>(k + place_of<kDim>(n * 16 + token, d * 2 + piece), b);
+      load_matrices<false>(k + place_of<kPitch>(n * 16 + token, d * 2 + piece), b);
       multiply<T>(q[d], b, s + n * 8);
       multiply<T>(q[d], b + 2, s + n * 8 + 4);
     }
@@ -134,7 +140,7 @@ __device__ __forceinline__ void multiply_keys(const uint32_t (&q)[kDim / 16][4],
 }
 
 // o += p v.
-template <class T, int kDim, int kKeys = MmaShared<kDim>::kKeys>
+template <class T, int kDim, int kKeys>
 __device__ __forceinline__ void multiply_values(const uint32_t (&p)[kKeys / 4], const uint16_t* v,
                                                 float (&o)[kDim / 2]) {
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -167,14 +173,14 @@ __device__ __forceinline__ void write_rows(const AttentionArgs& args, const Prom
   }
 }
 
-template <class T, int kDim, bool kTerms>
+template <class T, class Shape, bool kTerms>
 __global__ __launch_bounds__(kMmaThreads) void prompt_mma(
     const __grid_constant__ AttentionArgs args) {
   release_next();
   wait_for_previous();
-  constexpr int kKeys = MmaShared<kDim>::kKeys;
+  constexpr int kKeys = Shape::kKeys;
   extern __shared__ __align__(1024) unsigned char memory[];
-  auto& shared = *reinterpret_cast<MmaShared<kDim>*>(memory);
+  auto& shared = *reinterpret_cast<MmaShared<Shape>*>(memory);
   WorkCursor cursor;
   PromptWork work;
   if (!find_work<kMmaRows>(args, cursor, static_cast<int32_t>(blockIdx.x), work)) return;
@@ -184,18 +190,20 @@ __global__ __launch_bounds__(kMmaThreads) void prompt_mma(
   const int32_t column = static_cast<int32_t>(threadIdx.x % 4) * 2;
   const auto bring_tile = [&](int tile) {
     const int32_t key = first + tile * kKeys;
-    bring<kDim>(args.kv.k, args.kv.k_stride, args.dim, work, key, shared.k[tile % 2]);
-    bring<kDim>(args.kv.v, args.kv.v_stride, args.value_dim, work, key, shared.v[tile % 2]);
+    bring<Shape::kPitch, kKeys>(args.kv.k, args.kv.k_stride, args.dim, work, key,
+                                shared.k[tile % 2]);
+    bring<Shape::kValues, kKeys>(args.kv.v, args.kv.v_stride, args.value_dim, work, key,
+                                 shared.v[tile % 2]);
     commit_pieces();
   };
   int tile = (work.end - first + kKeys - 1) / kKeys - 1;
   bring_tile(tile);
-  uint32_t q[kDim / 16][4];
-  load_queries<kDim>(args, work, row, q);
+  uint32_t q[Shape::kDim / 16][4];
+  load_queries<Shape::kDim>(args, work, row, q);
   PromptRows rows;
   set_rows(args.score, work, work.position + row, rows);
   const float scale = kTerms ? kLog2E : args.score.scale * kLog2E;
-  float slope = 0, keep[2], o[kDim / 2] = {};
+  float slope = 0, keep[2], o[Shape::kValues / 2] = {};
   if (kTerms && args.score.slopes != nullptr) slope = args.score.slopes[work.head];
   for (; tile >= 0; --tile) {
     wait_pieces();
@@ -203,7 +211,7 @@ __global__ __launch_bounds__(kMmaThreads) void prompt_mma(
     if (tile > 0) bring_tile(tile - 1);
     float s[kKeys / 2];
     uint32_t p[kKeys / 4];
-    multiply_keys<T, kDim>(q, shared.k[tile % 2], s);
+    multiply_keys<T, Shape::kDim, Shape::kPitch, kKeys>(q, shared.k[tile % 2], s);
     const int32_t key = first + tile * kKeys, position = work.position + warp_row;
     if constexpr (kTerms) add_terms(args.score, rows, slope, key + column, s);
     if (!all_seen(args.score, work, position, position + 15, key, key + kKeys)) {
@@ -212,12 +220,12 @@ __global__ __launch_bounds__(kMmaThreads) void prompt_mma(
     soften<true>(rows, scale, s, keep);
     rescale(keep, o);
     pack_weights<T>(s, p);
-    multiply_values<T, kDim>(p, shared.v[tile % 2], o);
+    multiply_values<T, Shape::kValues, kKeys>(p, shared.v[tile % 2], o);
   }
   float inverse[2];
   invert_sums(rows, inverse);
   rescale(inverse, o);
-  write_rows<kDim>(args, work, row, o);
+  write_rows<Shape::kValues>(args, work, row, o);
 }
 
 }  // namespace tensormill

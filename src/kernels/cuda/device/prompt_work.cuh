@@ -48,9 +48,9 @@ __device__ __forceinline__ bool all_seen(const Score& score, const PromptWork& w
 // The item-th item of a sequence: tiles with the most keys first, heads together as far as the
 // cache holds their keys.
 template <int kRows>
-__device__ __forceinline__ void set_work(const AttentionArgs& args, int32_t sequence, int32_t rows,
-                                         int32_t item, PromptWork& work) {
-  const int32_t keys = args.keys[sequence];
+__device__ __forceinline__ void set_work(const AttentionArgs& args, int32_t sequence, int32_t begin,
+                                         int32_t rows, int32_t keys, int32_t item,
+                                         PromptWork& work) {
   int32_t together = args.kv_heads;
   const int64_t bytes = static_cast<int64_t>(keys) * (args.dim + args.value_dim) * 2;
   while (together % 2 == 0 && together * bytes > kCachedBytes) together /= 2;
@@ -61,7 +61,7 @@ __device__ __forceinline__ void set_work(const AttentionArgs& args, int32_t sequ
   work.sequence = sequence;
   work.head = group * together + rest % together;
   work.kv_head = work.head / (args.heads / args.kv_heads);
-  work.row = args.row_begin[sequence] + first;
+  work.row = begin + first;
   work.rows = rows - first;
   work.position = keys - rows + first;
   work.keys = keys;
@@ -78,11 +78,17 @@ template <int kRows>
 __device__ __forceinline__ bool find_work(const AttentionArgs& args, WorkCursor& cursor,
                                           int32_t index, PromptWork& work) {
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const int32_t count = *args.sequences.count;
-  for (; cursor.sequence < count; cursor.sequence += 32) {
+  const int32_t count = *args.sequences.count, bound = args.sequences.bound;
+  for (; cursor.sequence < bound; cursor.sequence += 32) {
+    // None of these loads waits for another.
     const int32_t sequence = cursor.sequence + lane;
-    int32_t rows = 0;
-    if (sequence < count) rows = args.row_begin[sequence + 1] - args.row_begin[sequence];
+    int32_t begin = 0, end = 0, keys = 0;
+    if (sequence < bound) {
+      begin = args.row_begin[sequence];
+      end = args.row_begin[sequence + 1];
+      keys = args.keys[sequence];
+    }
+    const int32_t rows = sequence < count ? end - begin : 0;
     const int32_t items = rows > 1 ? (rows + kRows - 1) / kRows * args.heads : 0;
     int32_t through = items;
 #pragma unroll
@@ -94,7 +100,8 @@ __device__ __forceinline__ bool find_work(const AttentionArgs& args, WorkCursor&
     if (index < cursor.items + total) {
       const int owner = __ffs(__ballot_sync(~0u, cursor.items + through > index)) - 1;
       const int32_t before = cursor.items + __shfl_sync(~0u, through - items, owner);
-      set_work<kRows>(args, cursor.sequence + owner, __shfl_sync(~0u, rows, owner), index - before,
+      set_work<kRows>(args, cursor.sequence + owner, __shfl_sync(~0u, begin, owner),
+                      __shfl_sync(~0u, rows, owner), __shfl_sync(~0u, keys, owner), index - before,
                       work);
       return true;
     }
