@@ -186,7 +186,7 @@ TEST(Embed, TokensOfTheHistory) {
   constexpr int kWidth = 5, kStride = 4;
   ThreadTeam team(1);
   Random random(2);
-  const Values table(DType::kF32, random.normals(9 * kWidth));
+  Values table(DType::kF32, random.normals(9 * kWidth));
   const std::vector<int32_t> tokens = {4, ~1, ~0}, slots = {0, 2, 3},
                              history = {0, 1, 2, 8, 4, 5, 6, 7};
   const std::vector<int> wanted = {4, 6, 8};
