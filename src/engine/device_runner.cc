@@ -97,8 +97,8 @@ void DeviceRunner::launch(std::span<const int32_t> logit_rows) {
   device_.upload_staged(message_.data(), side.message.as<int32_t>(),
                         draft_->size() * sizeof(int32_t));
   recordings_->run(draft_->shape(), [this] { enqueue(*draft_); });
-  if (sampler_) {
-    side.chosen = static_cast<size_t>(draft_->shape().logit_rows);
+  side.chosen = sampler_ ? static_cast<size_t>(draft_->shape().logit_rows) : 0;
+  if (side.chosen > 0) {
     device_.download(side.results.as<void>(), sampler_->results(),
                      side.chosen * sizeof(SampleResult));
   }

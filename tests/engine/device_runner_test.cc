@@ -79,7 +79,7 @@ class OnDevice : public testing::Test {
   }
 
   fs::path folder_;
-  ThreadTeam team_{2};
+  ThreadTeam team_{1};
   FakeDevice device_;
   EngineOptions options_;
 };

@@ -123,6 +123,7 @@ class Gpu : public CudaDevice {
     if (attributes.type == cudaMemoryTypeHost) wait();
   }
   void upload_staged(void* to, const void* from, size_t bytes) override {
+    enter();
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, context_.stream),
                "cudaMemcpy to the device");
   }
