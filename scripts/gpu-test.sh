@@ -63,12 +63,10 @@ build_all() {
 # Tests of what only CPUs promise take their time and show a sanitizer of GPU code nothing.
 cpu_only='*KeepTheirBits*:*KeepsBits*:*KeepsTheOrderOfSums*:*BitForBit*:Levels.*'
 
-# sanitized TOOL FILTER [FLAG...]: the kernels' tests under one tool of compute-sanitizer.
+# sanitized TOOL PROGRAM FILTER: tests under one tool of compute-sanitizer.
 sanitized() {
-  local tool=$1 filter=$2
-  shift 2
-  compute-sanitizer --tool "$tool" --error-exitcode 1 --print-limit 20 "$@" \
-    "$build/tests/kernels_tests" --gtest_filter="$filter-$cpu_only"
+  TENSORMILL_TEST_DEVICE=cuda compute-sanitizer --tool "$1" --error-exitcode 1 --print-limit 20 \
+    "$build/tests/$2" --gtest_filter="$3-$cpu_only"
 }
 
 # A GPU that the tests can't use would leave every kernel test passed and nothing tested.
@@ -113,10 +111,12 @@ for name in models engine; do
   part "$name" env TENSORMILL_TEST_DEVICE=cuda "$build/tests/${name}_tests" || true
 done
 if [ -z "$quick" ]; then
-  part memcheck sanitized memcheck '*' --leak-check no || true
-  part racecheck-rows sanitized racecheck 'Residual.Wide*:Embed.*:Gather.*:Route.*:Sample.*' || true
-  part racecheck-linear sanitized racecheck 'Linear.Many*:Linear.ScaleAndCap:Experts.*' || true
-  part racecheck-attention sanitized racecheck 'Attention.Score*:*HalfAttention.Score*' || true
+  part memcheck sanitized memcheck kernels_tests '*' || true
+  part memcheck-models sanitized memcheck models_tests '*Parity.Bf16*' || true
+  race=(sanitized racecheck kernels_tests)
+  part racecheck-rows "${race[@]}" 'Residual.Wide*:Embed.*:Gather.*:Route.*:Sample.*' || true
+  part racecheck-linear "${race[@]}" 'Linear.Many*:Linear.ScaleAndCap:Experts.*' || true
+  part racecheck-attention "${race[@]}" 'Attention.Score*:*HalfAttention.Score*' || true
 fi
 if [ -n "$bench" ]; then
   write_configs

@@ -108,7 +108,7 @@ void check_route(const KernelTable& kernels, const RouteCase& c, int rows, Threa
 
 // The CPU's routing is one for all levels.
 std::vector<const KernelTable*> routing_tables() {
-  std::vector<const KernelTable*> all = gpu_tables();
+  std::vector<const KernelTable*> all = mirrors();
   all.push_back(cpu_kernels("portable"));
   return all;
 }
@@ -297,7 +297,7 @@ TEST(Experts, AreTheirProductsBitForBit) {
 TEST(Experts, AreTheirProductsOnAGpu) {
   const MixtureShape kShapes[] = {
       {}, {8, 2, 128, 192, 300}, {4, 4, 72, 40, 150}, {16, 1, 64, 64, 40}};
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     for (const WeightFormat format :
          {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16}) {
       for (const MixtureShape& shape : kShapes) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/thread_team.h"
@@ -23,20 +24,14 @@ inline std::vector<const KernelTable*> levels() {
   return all;
 }
 
-// The GPU's tables behind host pointers; none without a GPU.
-inline std::vector<const KernelTable*> gpu_tables() {
-  if (mirror() == nullptr) return {};
-  return {mirror(), spare_mirror()};
-}
-
 inline std::vector<const KernelTable*> all_tables() {
   std::vector<const KernelTable*> all = levels();
-  for (const KernelTable* kernels : gpu_tables()) all.push_back(kernels);
+  for (const KernelTable* kernels : mirrors()) all.push_back(kernels);
   return all;
 }
 
 inline bool on_gpu(const KernelTable& kernels) {
-  return &kernels == mirror() || &kernels == spare_mirror();
+  return std::string_view(kernels.name).starts_with("cuda");
 }
 
 // How much further from the exact result than a CPU's a GPU's sums may be.

@@ -86,8 +86,11 @@ void check_product(const KernelTable& kernels, WeightFormat format, const Produc
   const auto out =
       read_values(DType::kF32, run(kernels, args, shape.rows, DType::kF32, team).data(),
                   static_cast<size_t>(shape.rows) * shape.outputs);
+  // Some outputs stand for all where there are too many for the time at hand.
+  const int64_t products = int64_t{shape.rows} * shape.outputs * shape.inner;
+  const int step = on_gpu(kernels) && products > 1'000'000 ? 13 : 1;
   for (int r = 0; r < shape.rows; ++r) {
-    for (int o = 0; o < shape.outputs; ++o) {
+    for (int o = r % step; o < shape.outputs; o += step) {
       double sum = double{bias[o]} + addend[size_t(r) * shape.outputs + o], size = 1;
       for (int k = 0; k < shape.inner; ++k) {
         const double product = double{in.exact[size_t(r) * shape.inner + k]} *
@@ -114,7 +117,7 @@ TEST(Linear, MatchesDoublePrecision) {
 
 // The row counts at which a GPU changes its way, with whole and odd sizes.
 TEST(Linear, EveryWayOfAGpu) {
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     for (const WeightFormat format : kFormats) {
       for (const int rows : {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 64, 100, 128, 129, 200}) {
         check_product(*kernels, format, {rows, 136, 520}, nullptr);
@@ -174,7 +177,7 @@ TEST(Linear, EveryActivationAndOutputType) {
   for (const KernelTable* kernels : all_tables()) {
     check_activations(*kernels, WeightFormat::kF32, {5, 66, 20});
   }
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     for (const WeightFormat format : kFormats) {
       for (const int rows : {1, 9, 40, 150}) check_activations(*kernels, format, {rows, 144, 64});
       check_activations(*kernels, format, {3, 66, 21});

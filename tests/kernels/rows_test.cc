@@ -116,7 +116,7 @@ TEST(Residual, MatchesDoublePrecision) {
 // Widths at which a GPU gives a row to more threads.
 TEST(Residual, WideRowsOfAGpu) {
   const NormKind kKinds[] = {NormKind::kNone, NormKind::kLayer, NormKind::kRms};
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     for (const int width : {768, 1023, 2048, 4096, 8192, 12288, 18432}) {
       for (const NormKind in : kKinds) {
         for (const DType type : kFloats) {
@@ -258,7 +258,7 @@ TEST(Embed, TokensAndPositions) {
 // A token below 0 stands for the one at its row's place in a sequence's history.
 TEST(Embed, TokensFromTheHistory) {
   constexpr int kWidth = 24, kStride = 6;
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     Random random(2);
     Values table(DType::kBF16, random.normals(50 * kWidth));
     std::vector<int32_t> history(3 * kStride);
@@ -372,7 +372,7 @@ struct RopeCase {
 
 // What all of a CPU's levels share, and the GPU.
 std::vector<const KernelTable*> shared_tables() {
-  std::vector<const KernelTable*> all = gpu_tables();
+  std::vector<const KernelTable*> all = mirrors();
   all.push_back(cpu_kernels("portable"));
   return all;
 }
@@ -419,7 +419,7 @@ TEST(Gather, CopiesRows) {
 }
 
 TEST(Gpu, IsThere) {
-  if (mirror() == nullptr) GTEST_SKIP() << "no GPU that this build has kernels for";
+  if (mirrors().empty()) GTEST_SKIP() << "no GPU that this build has kernels for";
 }
 
 TEST(Levels, AutoIsTheBestAndUnknownIsNull) {

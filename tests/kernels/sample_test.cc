@@ -156,7 +156,7 @@ void check_row(Step& step, int32_t row, const Ask& ask) {
 
 TEST(Sample, ChoosesAsTheHost) {
   const std::vector<Ask> all = asks();
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     Random random(29);
     for (const int32_t vocabulary : {7, 1000, 32000, 50257, 151936}) {
       SCOPED_TRACE(fmt::format("{} {} tokens", kernels->name, vocabulary));
@@ -169,7 +169,7 @@ TEST(Sample, ChoosesAsTheHost) {
 
 TEST(Sample, SaysWhatIsWrongWithLogits) {
   std::vector<Ask> all = asks();
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     for (const float value : {NAN, INFINITY, -INFINITY}) {
       SCOPED_TRACE(fmt::format("{} {}", kernels->name, value));
       Random random(31);

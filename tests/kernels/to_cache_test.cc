@@ -228,7 +228,7 @@ TEST(ToCache, MatchesDoublePrecision) {
 
 // Queries in the type of the cache.
 TEST(ToCache, HalfQueriesOfAGpu) {
-  for (const KernelTable* kernels : gpu_tables()) {
+  for (const KernelTable* kernels : mirrors()) {
     for (const int dim : {20, 64, 80, 128, 256}) {
       for (const Variant& variant : variants(dim)) {
         for (const DType type : {DType::kBF16, DType::kF16}) {
