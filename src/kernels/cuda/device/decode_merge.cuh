@@ -89,10 +89,13 @@ __device__ __forceinline__ bool arrive_last(int32_t* counter, int shares) {
   __shared__ int32_t arrived;
   __syncthreads();
   if (threadIdx.x == 0) {
-    __threadfence();
-    arrived = atomicAdd(counter, 1);
-    if (arrived == shares - 1) *counter = 0;
-    __threadfence();
+    int32_t before;
+    asm volatile("atom.add.acq_rel.gpu.global.s32 %0, [%1], 1;"
+                 : "=r"(before)
+                 : "l"(counter)
+                 : "memory");
+    if (before == shares - 1) *counter = 0;
+    arrived = before;
   }
   __syncthreads();
   return arrived == shares - 1;
