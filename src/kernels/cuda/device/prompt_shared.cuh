@@ -17,8 +17,7 @@ inline constexpr int kColumn = 64;  // elements of a row of 128 bytes
 template <int kQueryDim, int kValueDim>
 struct HopperShape {
   static constexpr int kKeys = kQueryDim > 192 ? 64 : 128;  // of a tile
-  static constexpr int kBlocks = kKeys / kBlockTokens;
-  static constexpr int kSlots = kQueryDim > 128 ? 1 : 3;  // tiles of queries
+  static constexpr int kSlots = kQueryDim > 128 ? 1 : 3;    // tiles of queries
   static constexpr int kStages = kQueryDim == 64 ? 4 : 2;
   static constexpr int kQueryColumns = kQueryDim / kColumn, kValueColumns = kValueDim / kColumn;
   static constexpr int kPart = kValueDim > 128 ? 128 : kValueDim;  // values of one product
