@@ -162,14 +162,9 @@ class Part {
     }
   }
 
-  // The rows that were read times a chunk of weights; the next chunk's rows are read meanwhile.
+  // The rows that were read times a chunk of weights. Those of the next chunk are on their way
+  // while the warp waits for its weights.
   __device__ __forceinline__ void add(const char* weights, int32_t chunk, int32_t next) {
-    uint4 rows[kTiles][kSteps];
-#pragma unroll
-    for (int i = 0; i < kTiles * kSteps; ++i) {
-      rows[i / kSteps][i % kSteps] = rows_[i / kSteps][i % kSteps];
-    }
-    read_rows(next);
     const char* from = weights + group_ * kRowBytes + at_ * 2;
 #pragma unroll
     for (int i = 0; i < kSteps; ++i) {
@@ -180,11 +175,12 @@ class Part {
           inside ? *reinterpret_cast<const uint4*>(piece + kTileRows * kRowBytes) : uint4{};
 #pragma unroll
       for (int tile = 0; tile < kTiles; ++tile) {
-        const uint4 b = rows[tile][i];
+        const uint4 b = rows_[tile][i];
         multiply(even_[tile], low.x, high.x, low.y, high.y, b.x, b.y, T());
         multiply(odd_[tile], low.z, high.z, low.w, high.w, b.z, b.w, T());
       }
     }
+    read_rows(next);
   }
 
   // To sums [kTiles * kTileRows][kPitch]. Begins the next tile.
