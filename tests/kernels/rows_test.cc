@@ -182,38 +182,6 @@ TEST(Residual, FusedWithProductsHasTheSameBits) {
   }
 }
 
-TEST(Embed, TokensOfTheHistory) {
-  constexpr int kWidth = 5, kStride = 4;
-  ThreadTeam team(1);
-  Random random(2);
-  Values table(DType::kF32, random.normals(9 * kWidth));
-  const std::vector<int32_t> tokens = {4, ~1, ~0}, slots = {0, 2, 3},
-                             history = {0, 1, 2, 8, 4, 5, 6, 7};
-  const std::vector<int> wanted = {4, 6, 8};
-  const int rows = 3;
-  for (const KernelTable* kernels : levels()) {
-    std::vector<float> out(rows * kWidth);
-    EmbedArgs args{};
-    args.tokens = tokens.data();
-    args.history = history.data();
-    args.history_stride = kStride;
-    args.slots = slots.data();
-    args.table = table.data();
-    args.type = DType::kF32;
-    args.scale = 1;
-    args.residual = out.data();
-    args.width = kWidth;
-    args.live = {&rows, rows};
-    kernels->embed(args, cpu_stream(&team));
-    for (int r = 0; r < rows; ++r) {
-      for (int i = 0; i < kWidth; ++i) {
-        EXPECT_EQ(out[size_t(r * kWidth + i)],
-                  static_cast<float>(table.exact[size_t(wanted[size_t(r)] * kWidth + i)]));
-      }
-    }
-  }
-}
-
 TEST(Embed, TokensAndPositions) {
   constexpr int kVocabulary = 11, kPositions = 7, kWidth = 21;
   ThreadTeam team(2);
@@ -257,32 +225,33 @@ TEST(Embed, TokensAndPositions) {
 
 // A token below 0 stands for the one at its row's place in a sequence's history.
 TEST(Embed, TokensFromTheHistory) {
-  constexpr int kWidth = 24, kStride = 6;
-  for (const KernelTable* kernels : mirrors()) {
-    Random random(2);
-    Values table(DType::kBF16, random.normals(50 * kWidth));
-    std::vector<int32_t> history(3 * kStride);
-    for (int32_t& token : history) token = random.below(50);
-    const std::vector<int32_t> tokens = {~0, 7, ~2, ~1, ~2}, slots = {0, 3, 5, 2, 1};
-    const int rows = 5;
-    std::vector<float> out(rows * kWidth);
-    EmbedArgs args{};
-    args.tokens = tokens.data();
-    args.history = history.data();
-    args.slots = slots.data();
-    args.history_stride = kStride;
-    args.table = table.data();
-    args.type = DType::kBF16;
-    args.scale = 1;
-    args.residual = out.data();
-    args.width = kWidth;
-    args.live = {&rows, rows};
-    kernels->embed(args, nullptr);
-    for (int r = 0; r < rows; ++r) {
-      const int token =
-          tokens[r] < 0 ? history[size_t(~tokens[r] * kStride + slots[r])] : tokens[r];
-      for (int i = 0; i < kWidth; ++i) {
-        ASSERT_EQ(out[r * kWidth + i], table.exact[size_t(token * kWidth + i)]) << "row " << r;
+  constexpr int kStride = 6;
+  const std::vector<int32_t> tokens = {~0, 7, ~2, ~1, ~2}, slots = {0, 3, 5, 2, 1};
+  const int rows = 5;
+  for (const KernelTable* kernels : all_tables()) {
+    for (const int width : {5, 24}) {
+      Random random(2);
+      Values table(DType::kBF16, random.normals(size_t(50 * width)));
+      std::vector<int32_t> history(3 * kStride);
+      for (int32_t& token : history) token = random.below(50);
+      std::vector<float> out(size_t(rows * width));
+      EmbedArgs args{};
+      args.tokens = tokens.data();
+      args.history = history.data();
+      args.slots = slots.data();
+      args.history_stride = kStride;
+      args.table = table.data();
+      args.type = DType::kBF16;
+      args.scale = 1;
+      args.residual = out.data();
+      args.width = width;
+      args.live = {&rows, rows};
+      kernels->embed(args, nullptr);
+      for (int i = 0; i < rows * width; ++i) {
+        const int row = i / width, own = tokens[size_t(row)];
+        const int token = own < 0 ? history[size_t(~own * kStride + slots[size_t(row)])] : own;
+        ASSERT_EQ(out[size_t(i)], table.exact[size_t(token * width + i % width)])
+            << kernels->name << " row " << row;
       }
     }
   }
