@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/bench_trace.h"
 #include "cli/command.h"
 #include "cli/load_model.h"
 #include "tasks/load_model.h"
@@ -25,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
   CommonOptions common;
-  std::string model;
+  std::string model, trace;
   std::vector<int32_t> concurrency = {1, 8, 64};
   int32_t prompt_tokens = 128, new_tokens = 128, repeat = 3, step_tokens = 512;
   bool random_weights = false, json = false;
@@ -183,6 +184,20 @@ void print_table(const OrderedJson& result) {
   fmt::print("peak memory {:.0f} MiB\n", result["peak_mib"].get<double>());
 }
 
+// The engine alone on the requests of a file, as many at once as the concurrency says.
+int run_trace_bench(const BenchOptions& options, LoadTextOptions load) {
+  const std::vector<TraceItem> trace = read_trace(options.trace);
+  load.engine.max_tokens = 0;
+  for (const TraceItem& item : trace) {
+    load.engine.max_tokens = std::max(load.engine.max_tokens, item.prompt + item.output);
+  }
+  load.engine.queue_size = static_cast<int32_t>(trace.size());
+  const std::unique_ptr<LoadedText> loaded = load_text(load);
+  const OrderedJson result = run_trace(*loaded->engine, loaded->model->info().vocabulary, trace);
+  fmt::print("{}\n", result.dump(2));
+  return 0;
+}
+
 int run_bench(const BenchOptions& options) {
   const Clock::time_point begin = Clock::now();
   const ModelChoices choices = choose_model(
@@ -203,6 +218,7 @@ int run_bench(const BenchOptions& options) {
   load.engine.cache_bytes = choices.settings.integer("option.kv_cache_mb") << 20;
   load.engine.gpu_memory_utilization = choices.settings.number("option.gpu_memory_utilization");
   load.engine.record_steps = choices.settings.flag("option.enable_cuda_graph");
+  if (!options.trace.empty()) return run_trace_bench(options, load);
   const std::unique_ptr<LoadedText> loaded = load_text(load);
   const ModelInfo& info = loaded->model->info();
   OrderedJson result = {
@@ -252,6 +268,9 @@ CommandRunner declare_bench(CLI::App& app) {
   app.add_option("--repeat", options->repeat, "runs after one that warms up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  app.add_option("--trace", options->trace,
+                 "a file of lines PROMPT OUTPUT: all these requests at once, the largest of "
+                 "--concurrency running; prints JSON");
   app.add_flag("--random-weights", options->random_weights, "needs only config.json");
   app.add_flag("--json", options->json, "print one JSON object");
   options->common.declare(app);
