@@ -38,7 +38,7 @@ def send_all(url, trace, connections):
             prompt, output = item
             body = json.dumps({
                 "inputs": "a" * prompt,
-                "parameters": {"max_new_tokens": output, "ignore_eos_token": True, "details": True},
+                "parameters": {"max_new_tokens": output, "ignore_eos": True, "details": True},
             })
             connection.request("POST", place.path, body, {"content-type": "application/json"})
             reply = connection.getresponse()
