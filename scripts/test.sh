@@ -15,7 +15,7 @@ fi
 
 say "Sources: layering, names, format"
 python3 tools/check_sources.py
-find src tests fuzz bench tools -name '*.h' -o -name '*.cc' | xargs clang-format-14 --dry-run -Werror
+find src tests fuzz bench tools -name '*.h' -o -name '*.cc' -o -name '*.cu' -o -name '*.cuh' | xargs clang-format-14 --dry-run -Werror
 
 if [ -n "${TENSORMILL_TEST_DATA:-}" ] && [ -f "$TENSORMILL_TEST_DATA/tokenizers.tar.xz" ]; then
   mkdir -p build/test-data

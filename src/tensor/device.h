@@ -41,8 +41,8 @@ class Device {
   // `to` holds the values after wait(), or, where it is staging memory, after wait_for().
   virtual void download(void* to, const void* from, size_t bytes) = 0;
 
-  virtual void wait() = 0;              // until all work is done
-  virtual void mark(int which) = 0;     // 0 or 1: everything enqueued so far
+  virtual void wait() = 0;               // until all work is done
+  virtual void mark(int which) = 0;      // 0 or 1: everything enqueued so far
   virtual void wait_for(int which) = 0;  // until what was marked is done
 
   // Records what `enqueue` enqueues, without running it; null where the device doesn't.
