@@ -4,8 +4,8 @@
 usage: http_trace.py TRACE [--url http://127.0.0.1:8080/invocations] [--connections 256]
        http_trace.py --make TRACE [--requests 1000] [--seed 1]
 
-A trace is a file of lines "PROMPT OUTPUT" in tokens. A prompt of n tokens is sent as n letters: the server must
-serve a model of random weights without tokenizer files, whose tokens are bytes. Python's standard library only.
+A trace is a file of lines "PROMPT OUTPUT" in tokens. A prompt of n tokens is sent as n random letters, so that
+prompts share no prefix: the server must serve a model of random weights without tokenizer files, whose tokens are bytes. Python's standard library only.
 """
 
 import argparse
@@ -27,27 +27,29 @@ def make(path, requests, seed):
 def send_all(url, trace, connections):
     place = urllib.parse.urlsplit(url)
     lock, next_item, done, failures = threading.Lock(), iter(trace), [0], []
+    letters = random.Random(1)
 
     def work():
         connection = http.client.HTTPConnection(place.hostname, place.port, timeout=600)
         while True:
             with lock:
                 item = next(next_item, None)
-            if item is None:
-                return
-            prompt, output = item
+                if item is None:
+                    return
+                prompt, output = item
+                text = "".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=prompt))
             body = json.dumps({
-                "inputs": "a" * prompt,
+                "inputs": text,
                 "parameters": {"max_new_tokens": output, "ignore_eos": True, "details": True},
             })
             connection.request("POST", place.path, body, {"content-type": "application/json"})
             reply = connection.getresponse()
-            text = reply.read()
+            answer = reply.read()
             with lock:
                 if reply.status == 200:
                     done[0] += output
                 else:
-                    failures.append((reply.status, text[:200]))
+                    failures.append((reply.status, answer[:200]))
 
     threads = [threading.Thread(target=work) for _ in range(connections)]
     start = time.monotonic()

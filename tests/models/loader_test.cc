@@ -180,6 +180,7 @@ TEST(RandomWeights, NeedOnlyAConfigAndAreTheSameEveryTime) {
     const std::vector<float> values = logits(*first);
     EXPECT_EQ(values, logits(*second));
     for (const float value : values) ASSERT_TRUE(std::isfinite(value));
+    if (on_gpu()) continue;
     // The last of [97, 36] outputs lie in a panel of 64 that is mostly padding: it must be zero.
     const Linear& head = first->impl().weights.head;
     const auto* bytes = static_cast<const std::byte*>(head.weight());
