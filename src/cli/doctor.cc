@@ -87,14 +87,15 @@ void print_gpus() {
   if (gpus.empty()) row("GPUs", "none that this process may use");
   for (size_t i = 0; i < gpus.size(); ++i) {
     const CudaInfo& gpu = gpus[i];
+    const CudaState state = cuda_state(static_cast<int>(i));
     constexpr double kGiB = 1024.0 * 1024 * 1024;
     row(i == 0 ? "GPUs" : "",
         fmt::format("cuda:{} {}, compute capability {}.{}, {} multiprocessors, {:.1f} GiB, {:.1f} "
                     "available{}",
                     i, gpu.name, gpu.major, gpu.minor, gpu.multiprocessors,
                     static_cast<double>(gpu.total) / kGiB,
-                    static_cast<double>(gpu.available) / kGiB,
-                    gpu.runs ? "" : "; not used: this program has no kernels for it"));
+                    static_cast<double>(state.available) / kGiB,
+                    state.runs ? "" : "; not used: this program has no kernels for it"));
   }
 }
 

@@ -20,8 +20,13 @@ class CudaDevice : public Device {
 struct CudaInfo {
   std::string name;  // "NVIDIA H100 80GB HBM3"
   int major = 0, minor = 0, multiprocessors = 0;
-  int64_t total = 0, available = 0;  // bytes of memory
-  bool runs = false;                 // this build has kernels for it
+  int64_t total = 0;  // bytes of memory
+};
+
+// What only a GPU in use can tell; asking takes some of its memory.
+struct CudaState {
+  bool runs = false;      // this build has kernels for it
+  int64_t available = 0;  // bytes of memory
 };
 
 // Whether this program was built with CUDA, and the versions of toolkit and libraries.
@@ -31,6 +36,9 @@ std::string cuda_versions();
 // The GPUs that the process may use (CUDA_VISIBLE_DEVICES); none without a driver or in a build
 // without CUDA. Never throws.
 std::vector<CudaInfo> cuda_devices();
+
+// Of a GPU that cuda_devices() lists. Never throws.
+CudaState cuda_state(int index);
 
 // Errors: kUnsupported where there is no such GPU, or this build has no kernels for it.
 std::unique_ptr<CudaDevice> open_cuda(int index);

@@ -17,6 +17,10 @@ std::vector<CudaInfo> cuda_devices() {
   return {};
 }
 
+CudaState cuda_state(int /*index*/) {
+  return {};
+}
+
 std::unique_ptr<CudaDevice> open_cuda(int index) {
   throw_error(ErrorKind::kUnsupported, "cuda:{}: this program was built without CUDA", index);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "kernels/cpu_stream.h"
 
 namespace tensormill {
@@ -15,9 +16,10 @@ namespace {
 constexpr int kCpu = -1;
 
 int first_gpu() {
-  const std::vector<CudaInfo> gpus = cuda_devices();
-  for (size_t i = 0; i < gpus.size(); ++i) {
-    if (gpus[i].runs) return static_cast<int>(i);
+  const auto count = static_cast<int>(cuda_devices().size());
+  for (int i = 0; i < count; ++i) {
+    if (cuda_state(i).runs) return i;
+    spdlog::warn("cuda:{} is not used: this program has no kernels for it", i);
   }
   return kCpu;
 }
@@ -52,10 +54,8 @@ int gpu_of(const std::string& device) {
 }
 
 std::optional<int64_t> free_on_gpu(int gpu) {
-  const std::vector<CudaInfo> gpus = cuda_devices();
-  const auto index = static_cast<size_t>(gpu);
-  if (gpu < 0 || index >= gpus.size()) return std::nullopt;
-  return gpus[index].available;
+  if (gpu < 0 || static_cast<size_t>(gpu) >= cuda_devices().size()) return std::nullopt;
+  return cuda_state(gpu).available;
 }
 
 Place open_place(const std::string& device, const std::string& cpu_level, ThreadTeam& team) {

@@ -172,7 +172,8 @@ TEST(Settings, MaxRanksIsOneAndSaidOnce) {
   settings.set("option.tensor_parallel_degree", "max", "max-test");
   settings.set("option.tensor_parallel_degree", "max", "max-test");
   EXPECT_EQ(settings.integer("option.tensor_parallel_degree"), 1);
-  const std::string line = "option.tensor_parallel_degree=max (max-test) is 1: a model runs on one device";
+  const std::string line =
+      "option.tensor_parallel_degree=max (max-test) is 1: a model runs on one device";
   const size_t first = log.str().find(line);
   ASSERT_NE(first, std::string::npos) << log.str();
   EXPECT_EQ(log.str().find(line, first + 1), std::string::npos);

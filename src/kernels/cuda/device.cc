@@ -1,8 +1,10 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
-#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "kernels/cuda.h"
@@ -40,10 +42,11 @@ class Gpu : public CudaDevice {
     cudaDeviceProp properties{};
     check_cuda(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
     context_.multiprocessors = properties.multiProcessorCount;
-    context_.major = properties.major;
+    // Kernels of an older architecture run on a newer GPU, without what is new there.
+    context_.major = std::min(properties.major, cuda_kernel_version() / 10);
     context_.minor = properties.minor;
     context_.max_shared = properties.sharedMemPerBlockOptin;
-    context_.dependent_launch = properties.major >= 9;
+    context_.dependent_launch = context_.major >= 9;
     check_cuda(cudaStreamCreateWithFlags(&context_.stream, cudaStreamNonBlocking),
                "cudaStreamCreate");
     check_cublas(cublasLtCreate(&context_.library), "cublasLtCreate");
@@ -235,14 +238,21 @@ std::vector<CudaInfo> cuda_devices() {
     info.minor = properties.minor;
     info.multiprocessors = properties.multiProcessorCount;
     info.total = static_cast<int64_t>(properties.totalGlobalMem);
-    size_t available = 0, total = 0;
-    if (cudaSetDevice(i) == cudaSuccess && cudaMemGetInfo(&available, &total) == cudaSuccess) {
-      info.available = static_cast<int64_t>(available);
-    }
-    info.runs = has_cuda_kernels();
     all.push_back(std::move(info));
   }
   return all;
+}
+
+CudaState cuda_state(int index) {
+  CudaState state;
+  size_t available = 0, total = 0;
+  if (cudaSetDevice(index) != cudaSuccess || cudaMemGetInfo(&available, &total) != cudaSuccess) {
+    cudaGetLastError();
+    return state;
+  }
+  state.available = static_cast<int64_t>(available);
+  state.runs = cuda_kernel_version() > 0;
+  return state;
 }
 
 std::unique_ptr<CudaDevice> open_cuda(int index) {
@@ -257,7 +267,7 @@ std::unique_ptr<CudaDevice> open_cuda(int index) {
                 count == 1 ? "" : "s");
   }
   check_cuda(cudaSetDevice(index), "cudaSetDevice");
-  if (!has_cuda_kernels()) {
+  if (cuda_kernel_version() == 0) {
     throw_error(ErrorKind::kUnsupported,
                 "cuda:{}: this program was built without kernels for it; see "
                 "CMAKE_CUDA_ARCHITECTURES in docs/gpu.md",

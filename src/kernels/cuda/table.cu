@@ -90,11 +90,11 @@ const KernelTable& cuda_table() {
   return table;
 }
 
-bool has_cuda_kernels() {
+int cuda_kernel_version() {
   cudaFuncAttributes attributes{};
-  const bool found = cudaFuncGetAttributes(&attributes, probe) == cudaSuccess;
-  if (!found) cudaGetLastError();
-  return found;
+  if (cudaFuncGetAttributes(&attributes, probe) == cudaSuccess) return attributes.ptxVersion;
+  cudaGetLastError();
+  return 0;
 }
 
 }  // namespace tensormill

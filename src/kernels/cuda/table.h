@@ -6,7 +6,8 @@ namespace tensormill {
 
 const KernelTable& cuda_table();
 
-// Whether this program holds kernels for the thread's current GPU.
-bool has_cuda_kernels();
+// The architecture (80, 90, ...) that the kernels which would run on the thread's current GPU were
+// written for; 0 where there are none.
+int cuda_kernel_version();
 
 }  // namespace tensormill
