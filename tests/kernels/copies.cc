@@ -17,7 +17,7 @@ constexpr uint8_t kPoison = 0xff;  // NaN in every float type
 CudaDevice* gpu() {
   static const std::unique_ptr<CudaDevice> device = [] {
     const std::vector<CudaInfo> all = cuda_devices();
-    return all.empty() || !all[0].runs ? nullptr : open_cuda(0);
+    return all.empty() || !cuda_state(0).runs ? nullptr : open_cuda(0);
   }();
   return device.get();
 }
