@@ -69,7 +69,8 @@ class RandomLinear {
                const LoadContext& context)
       : draws_(draws), format_(format), type_(type), team_(team), context_(context) {}
 
-  void fill(const Linear& linear, uint64_t seed) {
+  // Counts the seed on.
+  void fill(const Linear& linear, uint64_t& seed) {
     constexpr int64_t kValues = int64_t{1} << 24;
     const LinearSpec& shape = linear.spec();
     if (shape.outputs == 0) return;
@@ -79,9 +80,9 @@ class RandomLinear {
     values_.resize(static_cast<size_t>(rows) * static_cast<size_t>(shape.inner) *
                    dtype_size(type_));
     for (int32_t copy = 0; copy < shape.copies; ++copy) {
-      for (int32_t first = 0; first < shape.outputs; first += rows, ++seed) {
+      for (int32_t first = 0; first < shape.outputs; first += rows) {
         const int32_t count = std::min(rows, shape.outputs - first);
-        draws_.fill(values_.data(), int64_t{count} * shape.inner, seed << 40, team_);
+        draws_.fill(values_.data(), int64_t{count} * shape.inner, ++seed << 40, team_);
         pack(context_.kernels,
              {{values_.data(), type_, false, count, shape.inner, nullptr, first, count},
               linear.weight(copy),
@@ -124,7 +125,6 @@ void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadC
     tell(static_cast<int64_t>(table.size()));
   };
   const auto fill_linear = [&](const Linear& linear) {
-    seed += 1 << 16;  // more than one Linear takes
     random.fill(linear, seed);
     tell(linear.bytes(weights.format, context.kernels));
   };

@@ -260,7 +260,10 @@ std::unique_ptr<CudaDevice> open_cuda(int index) {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) {
     cudaGetLastError();
-    throw_error(ErrorKind::kUnsupported, "cuda:{}: {}", index, cudaGetErrorString(status));
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    throw_error(ErrorKind::kUnsupported, "cuda:{}: {}", index,
+                driver == 0 ? "there is no NVIDIA driver here" : cudaGetErrorString(status));
   }
   if (index < 0 || index >= count) {
     throw_error(ErrorKind::kUnsupported, "cuda:{}: this process may use {} GPU{}", index, count,

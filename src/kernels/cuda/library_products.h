@@ -66,8 +66,4 @@ class LibraryProducts {
   bool measuring_ = false, changed_ = false;
 };
 
-// Times the candidates for a product that will be asked for with these arguments, on noise that it
-// writes to `args.in`; `args.out` is overwritten. Waits for the GPU. save() is the caller's.
-void prepare_linear(const LinearArgs& args, CudaContext& context);
-
 }  // namespace tensormill

@@ -301,23 +301,6 @@ void run_one(const LinearArgs& args, const CudaContext& context) {
   if (!done) run_plain(args, context);
 }
 
-__device__ __forceinline__ uint32_t mix(uint32_t x) {
-  x = (x ^ (x >> 16)) * 0x45d9f3bu;
-  x = (x ^ (x >> 16)) * 0x45d9f3bu;
-  return x ^ (x >> 16);
-}
-
-// Values in [-1, 1).
-__global__ void fill_with_noise(Rows rows, int32_t width) {
-  release_next();
-  wait_for_previous();
-  const int64_t at = blockIdx.x * rows.stride;
-  for (int32_t i = threadIdx.x; i < width; i += blockDim.x) {
-    const uint32_t bits = mix(static_cast<uint32_t>(at + i));
-    store_as(rows.x, rows.type, at + i, static_cast<float>(bits >> 8) * 0x1p-23f - 1.0f);
-  }
-}
-
 }  // namespace
 
 void cuda_linear_library(const LinearArgs& args, CudaContext& context) {
@@ -335,20 +318,6 @@ void cuda_linear_library(const LinearArgs& args, CudaContext& context) {
     one.out.x = moved(args.out, copy * args.out_step);
     run_one(one, context);
   }
-}
-
-void prepare_linear(const LinearArgs& args, CudaContext& context) {
-  if (args.live.bound <= 0) return;
-  const int32_t width = args.weight->inner;
-  for (int32_t copy = 0; copy < std::max(args.copies, 1); ++copy) {
-    Rows in = args.in;
-    in.x = moved(args.in, copy * args.in_step);
-    launch(context, fill_with_noise, static_cast<uint32_t>(args.live.bound), 256, 0, in, width);
-  }
-  context.products->set_measuring(true);
-  cuda_linear_library(args, context);
-  context.products->set_measuring(false);
-  check_cuda(cudaStreamSynchronize(context.stream), "measuring products");
 }
 
 }  // namespace tensormill
