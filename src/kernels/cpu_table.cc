@@ -24,7 +24,7 @@ bool stores(WeightFormat format) {
 
 // f16 weights are widened inside of the kernels.
 ActivationTypes types(WeightFormat format) {
-  return {format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32, DType::kF32};
+  return {format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32, DType::kF32, DType::kF32};
 }
 
 void gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
@@ -57,6 +57,7 @@ struct Entries {
     over_rows(stream, args.live, [&](int32_t b, int32_t e) { level().to_cache(args, b, e); });
   }
   static void attention(const AttentionArgs& args, Stream stream) {
+    if (args.store != nullptr) to_cache(*args.store, stream);
     cpu_attention(level(), args, stream);
   }
   static void experts(const ExpertsArgs& args, Stream stream) {

@@ -169,8 +169,7 @@ enum class HeadNorm : uint8_t { kHead, kEachHead, kAllHeads };
 // of each head (each axis turns rope_dim of them), then queries to `q` and keys and values to the
 // cache.
 struct ToCacheArgs {
-  const float* qkv;
-  int64_t qkv_stride;
+  Rows qkv;  // of f32, or of the type that the table's types() say
   int32_t heads, kv_heads, dim, value_dim;
   float clip;           // 0: none
   Norm q_norm, k_norm;  // kNone where there is none
@@ -208,7 +207,9 @@ struct AttentionArgs {
   int32_t heads, kv_heads, dim, value_dim;
   KvView kv;
   Score score;
-  Rows out;       // [rows, heads * value_dim]
+  Rows out;  // [rows, heads * value_dim]
+  // Null, or what is done first: to_cache of these rows, into this q and kv, which are the same.
+  const ToCacheArgs* store;
   void* scratch;  // attention_scratch() bytes
   Live sequences, rows;
 };
@@ -317,10 +318,10 @@ struct PackArgs {
   int32_t outputs, inner;  // of the packed weight
 };
 
-// The types of activations in a weight format: of a product's input, and of queries. Other
-// activations are f32.
+// The types of activations in a weight format: of a product's input, of queries, and of the packed
+// product of queries, keys and values where one product makes it. Other activations are f32.
 struct ActivationTypes {
-  DType input, query;
+  DType input, query, qkv;
 };
 
 struct KernelTable {

@@ -14,7 +14,6 @@
 #include "ops/linear.h"
 #include "ops/residual.h"
 #include "ops/rope.h"
-#include "ops/to_cache.h"
 #include "tensor/host_values.h"
 
 namespace tensormill {
@@ -41,7 +40,8 @@ class Step {
         limit_rows_(workspace.limits().rows),
         width_(model.stack().width),
         residual_(ws_.residual),
-        input_(model.kernels->types(model.weights.format).input) {}
+        types_(model.kernels->types(model.weights.format)),
+        input_(types_.input) {}
 
   StepOutput run() {
     embed_tokens();
@@ -198,13 +198,13 @@ class Step {
       args.keep_y = args.keep_y || branch.keep_in;
       run_latent_products(context(), spec, weights.latent, args);
     } else {
-      read_residual(branch, weights, {ws_.qkv, DType::kF32, spec.qkv_rows()});
+      const DType type = spec.core == Core::kDense ? types_.qkv : DType::kF32;
+      read_residual(branch, weights, {ws_.qkv, type, spec.qkv_rows()});
     }
     if (spec.core != Core::kDense) return run_chunked(spec, weights, joins);
     const KvView view = cache_.view(attention_index_++, batch_.tables, batch_.table_stride);
     ToCacheArgs store{};
-    store.qkv = ws_.qkv;
-    store.qkv_stride = spec.qkv_rows();
+    store.qkv = {ws_.qkv, latent ? DType::kF32 : types_.qkv, spec.qkv_rows()};
     store.heads = spec.heads;
     store.kv_heads = spec.kv_heads;
     store.dim = spec.dim;
@@ -222,10 +222,9 @@ class Step {
     }
     store.row_sequence = batch_.row_sequence;
     store.slots = batch_.slots;
-    store.q = {ws_.queries, model_.kernels->types(model_.weights.format).query, spec.query_rows()};
+    store.q = {ws_.queries, types_.query, spec.query_rows()};
     store.kv = view;
     store.live = batch_.rows;
-    to_cache(kernels_, store, stream_);
 
     AttentionArgs args = attention_shape(spec, model_.weights.format, kernels_);
     args.q.x = ws_.queries;
@@ -235,6 +234,7 @@ class Step {
     args.kv = view;
     if (spec.mask.prefix) args.score.prefix = batch_.prefix;
     args.out.x = ws_.attended;
+    args.store = &store;
     args.scratch = ws_.attention_scratch;
     args.sequences = batch_.sequences;
     args.rows = batch_.rows;
@@ -387,6 +387,7 @@ class Step {
   const int32_t limit_rows_;  // from stream to stream
   int32_t width_;             // of the residual
   float* residual_;           // the stream that is read next
+  const ActivationTypes types_;
   const DType input_;
   Pending pending_;
   const float* slopes_ = nullptr;  // of the attention that runs

@@ -1,6 +1,7 @@
 #include "ops/attention.h"
 
 #include "ops/check.h"
+#include "ops/to_cache.h"
 
 namespace tensormill {
 
@@ -18,6 +19,14 @@ void attention(const KernelTable& kernels, const AttentionArgs& args, Stream str
   require(args.score.slopes == nullptr || args.score.bias_scale != 0, kOp,
           "a bias_scale for the slopes");
   require_rows(args.out, int64_t{args.heads} * args.value_dim, kOp);
+  if (args.store != nullptr) {
+    const ToCacheArgs& store = *args.store;
+    require_to_cache(store, kOp);
+    require(store.q.x == args.q.x && store.kv.k == args.kv.k && store.kv.v == args.kv.v &&
+                store.heads == args.heads && store.kv_heads == args.kv_heads &&
+                store.dim == args.dim && store.value_dim == args.value_dim,
+            kOp, "the queries and the cache that store writes");
+  }
   kernels.attention(args, stream);
 }
 

@@ -9,4 +9,7 @@ namespace tensormill {
 // bf16 or f16). Errors: kInternal for sizes, pointers or types that contradict each other.
 void to_cache(const KernelTable& kernels, const ToCacheArgs& args, Stream stream);
 
+// The checks alone, for an attention that does this first.
+void require_to_cache(const ToCacheArgs& args, const char* op);
+
 }  // namespace tensormill

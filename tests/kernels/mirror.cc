@@ -150,7 +150,7 @@ void to_cache(ToCacheArgs args, Copies& copies) {
   const bool one = args.norm_span == HeadNorm::kHead;
   norm(copies, args.q_norm, one ? args.dim : args.heads * args.dim);
   norm(copies, args.k_norm, one ? args.dim : args.kv_heads * args.dim);
-  copies.in_rows(args.qkv, rows, args.qkv_stride);
+  copies.in(args.qkv, rows, args.qkv.stride);
   copies.in_rows(args.cos_sin, rows, args.rope_axes * args.rope_dim);
   copies.in_rows(args.row_sequence, rows);
   copies.in_rows(args.slots, rows);

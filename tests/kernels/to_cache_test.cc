@@ -114,8 +114,7 @@ struct Case {
   }
 
   void set_args() {
-    args.qkv = qkv.data();
-    args.qkv_stride = stride;
+    args.qkv = {qkv.data(), DType::kF32, stride};
     args.heads = kHeads;
     args.kv_heads = kKvHeads;
     args.dim = dim;

@@ -85,8 +85,7 @@ struct Step {
   }
   ToCacheArgs to_cache_args() {
     ToCacheArgs args{};
-    args.qkv = data.data();
-    args.qkv_stride = 3 * kHeads * kDim;
+    args.qkv = {data.data(), DType::kF32, 3 * kHeads * kDim};
     args.heads = args.kv_heads = kHeads;
     args.dim = args.value_dim = kDim;
     args.row_sequence = sequence.data();
@@ -278,7 +277,7 @@ TEST(Ops, CacheAndAttentionRefuse) {
             [](ToCacheArgs& a) { a.value_dim = Step::kDim + 1, a.kv.v_stride.head *= 2; });
   bad_cache("slots", [](ToCacheArgs& a) { a.slots = nullptr; });
   bad_cache("block table", [](ToCacheArgs& a) { a.kv.table = nullptr; });
-  bad_cache("rows of", [](ToCacheArgs& a) { a.qkv_stride = 5; });
+  bad_cache("rows of", [](ToCacheArgs& a) { a.qkv.stride = 5; });
   const auto bad = [&](const char* expected, auto change) {
     refuses(expected, s.attention_args(), attention, change);
   };

@@ -100,7 +100,7 @@ void store_key(const float* head, int dim, Cache* to) {
 template <class Cache>
 void take_apart(const ToCacheArgs& args, int64_t row) {
   alignas(64) float head[kMaxHeadDim + kLanes];
-  const float* from = args.qkv + row * args.qkv_stride;
+  const float* from = static_cast<const float*>(args.qkv.x) + row * args.qkv.stride;
   const Part queries = make_part(args, from, args.heads, args.dim, args.q_norm);
   from += static_cast<int64_t>(args.heads) * args.dim;
   const Part keys = make_part(args, from, args.kv_heads, args.dim, args.k_norm);

@@ -3,6 +3,7 @@
 namespace tensormill {
 
 void cuda_attention(const AttentionArgs& args, CudaContext& context) {
+  if (args.store != nullptr) cuda_to_cache(*args.store, context);
   const bool decode = runs_decode(args, context);
   if (args.rows.bound == args.sequences.bound) {  // every sequence has one row
     if (decode) return cuda_attention_decode(args, context);

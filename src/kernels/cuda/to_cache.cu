@@ -20,7 +20,7 @@ struct Part {
 };
 
 __device__ __forceinline__ Part part_of(const ToCacheArgs& args, int64_t row, int which) {
-  const float* from = args.qkv + row * args.qkv_stride;
+  const float* from = static_cast<const float*>(args.qkv.x) + row * args.qkv.stride;
   if (which == 0) return {from, args.heads, args.dim, args.q_norm};
   from += static_cast<int64_t>(args.heads) * args.dim;
   if (which == 1) return {from, args.kv_heads, args.dim, args.k_norm};
@@ -213,9 +213,9 @@ __global__ void __launch_bounds__(kThreads) take_apart(const __grid_constant__ T
 
 bool in_fours(const ToCacheArgs& args) {
   const KvView& kv = args.kv;
-  bool fours = args.dim % 4 == 0 && args.value_dim % 4 == 0 && args.qkv_stride % 4 == 0 &&
+  bool fours = args.dim % 4 == 0 && args.value_dim % 4 == 0 && args.qkv.stride % 4 == 0 &&
                args.q.stride % 4 == 0 && kv.k_stride.block % 4 == 0 && kv.k_stride.head % 4 == 0 &&
-               kv.v_stride.block % 4 == 0 && kv.v_stride.head % 4 == 0 && aligned(args.qkv, 16) &&
+               kv.v_stride.block % 4 == 0 && kv.v_stride.head % 4 == 0 && aligned(args.qkv.x, 16) &&
                aligned(args.q.x, 16) && aligned(kv.k, 16) && aligned(kv.v, 16);
   if (args.cos_sin != nullptr) fours = fours && args.rope_dim % 8 == 0 && aligned(args.cos_sin, 16);
   for (const Norm& norm : {args.q_norm, args.k_norm}) {
