@@ -103,7 +103,7 @@ struct Packed {
 struct LinearArgs {
   const Packed* weight;
   const float* bias;    // [outputs] or null
-  const float* addend;  // [rows, outputs] or null
+  const float* addend;  // [rows, outputs] or null; out.x where that is f32 of the same stride
   Activation act;
   bool gated;
   float scale, softcap;  // 0: none; out = softcap * tanh(scale * out / softcap)

@@ -19,7 +19,7 @@
 namespace tensormill {
 namespace {
 
-// What the last branches left for the next seam to add to the residual.
+// What the last branches left for the next seam to do to the residual.
 struct Pending {
   const float* partial = nullptr;  // [rows, width]; null: nothing
   const float* bias = nullptr;     // [width]
@@ -181,12 +181,13 @@ class Step {
         run_mlp(std::get<MlpSpec>(branches[b].body), branches[b], weights.branches[b], joins);
       }
       if (branches[b].with_next) continue;
-      pending_ = {ws_.partial[current_],
-                  weights.branches[b].second.bias(),
-                  weights.branches[b].out.norm(),
-                  weights.branches[b].sum.norm(),
-                  branches[b].carry,
-                  branches[b].scale};
+      pending_.sum = weights.branches[b].sum.norm();
+      if (adds_at_once(branches[b], joins)) continue;
+      pending_.partial = ws_.partial[current_];
+      pending_.bias = weights.branches[b].second.bias();
+      pending_.out = weights.branches[b].out.norm();
+      pending_.carry = branches[b].carry;
+      pending_.scale = branches[b].scale;
     }
   }
 
@@ -198,13 +199,12 @@ class Step {
       args.keep_y = args.keep_y || branch.keep_in;
       run_latent_products(context(), spec, weights.latent, args);
     } else {
-      const DType type = spec.core == Core::kDense ? types_.qkv : DType::kF32;
-      read_residual(branch, weights, {ws_.qkv, type, spec.qkv_rows()});
+      read_residual(branch, weights, {ws_.qkv, qkv_type(spec), spec.qkv_rows()});
     }
-    if (spec.core != Core::kDense) return run_chunked(spec, weights, joins);
+    if (spec.core != Core::kDense) return run_chunked(spec, branch, weights, joins);
     const KvView view = cache_.view(attention_index_++, batch_.tables, batch_.table_stride);
     ToCacheArgs store{};
-    store.qkv = {ws_.qkv, latent ? DType::kF32 : types_.qkv, spec.qkv_rows()};
+    store.qkv = {ws_.qkv, qkv_type(spec), spec.qkv_rows()};
     store.heads = spec.heads;
     store.kv_heads = spec.kv_heads;
     store.dim = spec.dim;
@@ -239,12 +239,18 @@ class Step {
     args.sequences = batch_.sequences;
     args.rows = batch_.rows;
     attention(kernels_, args, stream_);
-    write_partial(weights.second,
-                  latent ? expand_latent(context(), spec, weights.latent, args.out) : args.out,
-                  joins);
+    run_second(branch, weights,
+               latent ? expand_latent(context(), spec, weights.latent, args.out) : args.out, joins);
   }
 
-  void run_chunked(const AttentionSpec& spec, const BranchWeights& weights, bool joins) {
+  // Latents are made in pieces, and a library that adds a bias wants the sums in f32.
+  DType qkv_type(const AttentionSpec& spec) const {
+    const bool one_product = spec.core == Core::kDense && spec.latent.rank == 0;
+    return one_product && !spec.qkv_bias ? types_.qkv : DType::kF32;
+  }
+
+  void run_chunked(const AttentionSpec& spec, const BranchSpec& branch,
+                   const BranchWeights& weights, bool joins) {
     ChunkedAttentionArgs args{};
     args.spec = &spec;
     if (spec.core == Core::kHashed) args.hashes = &model_.hashes[hash_index_++];
@@ -253,7 +259,7 @@ class Step {
     args.out = {ws_.attended, input_, spec.out_inputs()};
     args.scratch = ws_.attention_scratch;
     chunked_attention(args, *model_.device, stream_);
-    write_partial(weights.second, args.out, joins);
+    run_second(branch, weights, args.out, joins);
   }
 
   void run_mlp(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
@@ -261,7 +267,7 @@ class Step {
     if (spec.experts.count > 0) return mix_experts(spec, branch, weights, joins);
     const Rows inner{ws_.mlp, input_, spec.width};
     read_residual(branch, weights, inner);
-    write_partial(weights.second, inner, joins);
+    run_second(branch, weights, inner, joins);
   }
 
   void mix_experts(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
@@ -293,13 +299,25 @@ class Step {
     if (model_.stack().streams > 1) next_stream();
   }
 
+  // Whether a branch's last product adds to the residual itself, and nothing is left for the seam.
+  static bool adds_at_once(const BranchSpec& branch, bool joins) {
+    const auto* mlp = std::get_if<MlpSpec>(&branch.body);
+    return !joins && !branch.with_next && branch.out.kind == NormKind::kNone && branch.carry == 1 &&
+           branch.scale == 1 && (mlp == nullptr || mlp->experts.count == 0);
+  }
+
   // The last product of a branch. Parallel branches add up: each starts from the one before.
-  void write_partial(const Linear& linear_out, const Rows& in, bool joins) {
-    const float* before = joins ? ws_.partial[current_] : nullptr;
-    current_ ^= 1;
-    const Rows out{ws_.partial[current_], DType::kF32, width_};
-    LinearArgs args = linear_out.args(in, out, batch_.rows);
-    args.addend = before;
+  void run_second(const BranchSpec& branch, const BranchWeights& weights, const Rows& in,
+                  bool joins) {
+    LinearArgs args = weights.second.args(in, {residual_, DType::kF32, width_}, batch_.rows);
+    if (adds_at_once(branch, joins)) {
+      args.bias = weights.second.bias();
+      args.addend = residual_;
+    } else {
+      args.addend = joins ? ws_.partial[current_] : nullptr;
+      current_ ^= 1;
+      args.out.x = ws_.partial[current_];
+    }
     linear(kernels_, args, stream_);
   }
 

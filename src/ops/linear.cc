@@ -19,6 +19,9 @@ void require_linear(const KernelTable& kernels, const LinearArgs& args, const ch
   require(args.in_step >= 0 && args.out_step >= 0, op, "steps of 0 or more");
   require(!args.gated || weight->outputs % 2 == 0, op, "pairs of gate and up rows");
   require(args.softcap >= 0, op, "a softcap of 0 or more");
+  require(args.addend != args.out.x ||
+              (args.out.type == DType::kF32 && !args.gated && args.out.stride == weight->outputs),
+          op, "an output like the addend where they are one");
   require_rows(args.out, args.gated ? weight->outputs / 2 : weight->outputs, op);
 }
 

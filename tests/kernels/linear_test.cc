@@ -66,6 +66,7 @@ std::vector<uint8_t> run(const KernelTable& kernels, LinearArgs args, int rows, 
 
 struct ProductShape {
   int rows, outputs, inner;
+  bool in_place = false;  // added onto the addend
 };
 
 void check_product(const KernelTable& kernels, WeightFormat format, const ProductShape& shape,
@@ -83,9 +84,16 @@ void check_product(const KernelTable& kernels, WeightFormat format, const Produc
   args.bias = bias.data();
   args.addend = addend.data();
   args.in = {in.data(), in.type, shape.inner};
-  const auto out =
-      read_values(DType::kF32, run(kernels, args, shape.rows, DType::kF32, team).data(),
-                  static_cast<size_t>(shape.rows) * shape.outputs);
+  std::vector<float> out = addend;
+  if (shape.in_place) {
+    args.addend = out.data();
+    args.out = {out.data(), DType::kF32, shape.outputs};
+    args.live = {&shape.rows, shape.rows};
+    kernels.linear(args, cpu_stream(team));
+  } else {
+    out = read_values(DType::kF32, run(kernels, args, shape.rows, DType::kF32, team).data(),
+                      out.size());
+  }
   // Some outputs stand for all where there are too many for the time at hand.
   const int64_t products = int64_t{shape.rows} * shape.outputs * shape.inner;
   const int step = on_gpu(kernels) && products > 1'000'000 ? 13 : 1;
@@ -111,6 +119,19 @@ TEST(Linear, MatchesDoublePrecision) {
   for (const KernelTable* kernels : all_tables()) {
     for (const WeightFormat format : kFormats) {
       for (const ProductShape& shape : kShapes) check_product(*kernels, format, shape, &team);
+    }
+  }
+}
+
+// out = addend + product, where the two are one array.
+TEST(Linear, AddsInPlace) {
+  ThreadTeam team(2);
+  for (const KernelTable* kernels : all_tables()) {
+    for (const WeightFormat format : kFormats) {
+      for (const int rows : {1, 5, 16, 64, 300}) {
+        check_product(*kernels, format, {rows, 136, 264, true}, &team);
+      }
+      check_product(*kernels, format, {7, 33, 21, true}, &team);
     }
   }
 }

@@ -68,7 +68,8 @@ struct Case {
   int dim, value_dim, stride;
   DType type, query;  // of the cache, of queries
   bool keys_by_dim;
-  std::vector<float> qkv, weights[2], shifts[2], angles;
+  Values qkv;
+  std::vector<float> weights[2], shifts[2], angles;
   std::vector<int32_t> sequence = {0, 0, 1, 1, 1, 0}, slots = {0, 1, 31, 32, 33, 2};
   std::vector<int32_t> table = {4, -1, 2, 0};
   std::vector<uint8_t> q, k, v;
@@ -76,16 +77,18 @@ struct Case {
   ToCacheArgs args{};
 
   Case(const KernelTable& kernels, const Variant& one, int width, int value_width, DType cache,
-       DType query_type = DType::kF32)
+       DType query_type = DType::kF32, DType product = DType::kF32)
       : variant(one),
         dim(width),
         value_dim(value_width),
         type(cache),
         query(query_type),
-        keys_by_dim(kernels.keys_by_dim) {
+        keys_by_dim(kernels.keys_by_dim),
+        qkv(product, {}) {
     Random random(19);
     stride = (kHeads + kKvHeads) * dim + kKvHeads * value_dim + 1;
-    qkv = random.normals(static_cast<size_t>(kRows) * stride);
+    if (product != DType::kF32) stride = (stride + 7) / 8 * 8;  // whole pieces of 16 bytes
+    qkv = Values(product, random.normals(static_cast<size_t>(kRows) * stride));
     angles =
         random.normals(static_cast<size_t>(kRows) * (variant.rope_dim * variant.rope_axes + 1));
     q.resize(static_cast<size_t>(kRows) * kHeads * dim * dtype_size(query));
@@ -114,7 +117,7 @@ struct Case {
   }
 
   void set_args() {
-    args.qkv = {qkv.data(), DType::kF32, stride};
+    args.qkv = {qkv.data(), qkv.type, stride};
     args.heads = kHeads;
     args.kv_heads = kKvHeads;
     args.dim = dim;
@@ -137,7 +140,7 @@ struct Case {
 
   // Queries (part 0), keys (1) or values (2) of one row.
   Part expected(int row, int part) const {
-    const float* from = &qkv[size_t(row) * stride];
+    const float* from = &qkv.exact[size_t(row) * stride];
     if (part > 0) from += kHeads * dim;
     if (part > 1) from += kKvHeads * dim;
     Part x(from, from + (part == 0 ? kHeads * dim : kKvHeads * (part == 1 ? dim : value_dim)));
@@ -225,13 +228,15 @@ TEST(ToCache, MatchesDoublePrecision) {
   }
 }
 
-// Queries in the type of the cache.
+// Queries in the type of the cache, and what they are made of too.
 TEST(ToCache, HalfQueriesOfAGpu) {
   for (const KernelTable* kernels : mirrors()) {
     for (const int dim : {20, 64, 80, 128, 256}) {
       for (const Variant& variant : variants(dim)) {
         for (const DType type : {DType::kBF16, DType::kF16}) {
-          Case(*kernels, variant, dim, dim == 80 ? 64 : dim, type, type).check(*kernels, nullptr);
+          const int values = dim == 80 ? 64 : dim;
+          Case(*kernels, variant, dim, values, type, type).check(*kernels, nullptr);
+          Case(*kernels, variant, dim, values, type, type, type).check(*kernels, nullptr);
         }
       }
     }

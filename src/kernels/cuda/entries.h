@@ -10,6 +10,9 @@ void cuda_embed(const EmbedArgs& args, CudaContext& context);
 void cuda_residual(const ResidualArgs& args, CudaContext& context);
 void cuda_rope(const RopeArgs& args, CudaContext& context);
 void cuda_to_cache(const ToCacheArgs& args, CudaContext& context);
+// to_cache_pieces.cu: bf16 or f16 alone, heads in pieces of 16 bytes, half-split rope or none.
+bool runs_pieces(const ToCacheArgs& args);
+void cuda_to_cache_pieces(const ToCacheArgs& args, CudaContext& context);
 void cuda_gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
                  CudaContext& context);
 void cuda_pack(const PackArgs& args, CudaContext& context);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -90,6 +91,22 @@ const cublasLtMatmulAlgo_t& fastest(const LibraryCall& call,
                                         least.begin())];
 }
 
+// Null where there is no memory to try what adds to its own output.
+const cublasLtMatmulAlgo_t* measured_best(const LibraryCall& call,
+                                          const std::vector<cublasLtMatmulAlgo_t>& candidates,
+                                          const CudaContext& context) {
+  if (call.repeatable()) return &fastest(call, candidates, context);
+  LibraryProduct product = call.product();
+  const size_t bytes =
+      static_cast<size_t>(product.rows * product.out_stride) * dtype_size(product.out_type);
+  if (cudaMalloc(&product.out, bytes) != cudaSuccess) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  const std::unique_ptr<void, decltype(&cudaFree)> room(product.out, cudaFree);
+  return &fastest(LibraryCall(product, call), candidates, context);
+}
+
 // Row counts that share an algorithm, by the largest of them: powers of two, from 64 on four steps
 // to the next.
 int32_t bucket_rows(int32_t rows) {
@@ -136,9 +153,10 @@ bool LibraryProducts::choose(const LibraryCall& call, const Key& key, const Cuda
   const std::vector<cublasLtMatmulAlgo_t> candidates =
       LibraryCall(largest, call).candidates(measuring_ ? kCandidates : 1, context);
   if (candidates.empty()) return false;
-  const bool measured = measuring_ && call.repeatable() && !capturing(context);
-  choices_[key] = {measured ? fastest(call, candidates, context) : candidates[0], measured};
-  changed_ |= measured;
+  const cublasLtMatmulAlgo_t* best = nullptr;
+  if (measuring_ && !capturing(context)) best = measured_best(call, candidates, context);
+  choices_[key] = {best == nullptr ? candidates[0] : *best, best != nullptr};
+  changed_ |= best != nullptr;
   return true;
 }
 
@@ -147,8 +165,8 @@ bool LibraryProducts::multiply(const LibraryProduct& product, void* scratch, siz
   const LibraryCall call(product, scratch, bytes);
   const Key key = key_of(product);
   auto found = choices_.find(key);
-  const bool want_better = found != choices_.end() && !found->second.measured && measuring_ &&
-                           call.repeatable() && !capturing(context);
+  const bool want_better =
+      found != choices_.end() && !found->second.measured && measuring_ && !capturing(context);
   if (found == choices_.end() || want_better) {
     if (!choose(call, key, context)) return false;
     found = choices_.find(key);

@@ -44,9 +44,9 @@ bool stores(WeightFormat format) {
 ActivationTypes types(WeightFormat format) {
   switch (format) {
     case WeightFormat::kF16:
-      return {DType::kF16, DType::kF16, DType::kF32};
+      return {DType::kF16, DType::kF16, DType::kF16};
     case WeightFormat::kBF16:
-      return {DType::kBF16, DType::kBF16, DType::kF32};
+      return {DType::kBF16, DType::kBF16, DType::kBF16};
     default:
       return {DType::kF32, DType::kF32, DType::kF32};
   }

@@ -1,4 +1,5 @@
-// Takes a packed query, key and value product apart. A warp works on one head of one row.
+// Takes a packed query, key and value product apart. A warp works on one head of one row; heads
+// that are all in pieces of 16 bytes go to to_cache_pieces.cu.
 
 #include <cuda_pipeline_primitives.h>
 
@@ -12,15 +13,16 @@ namespace {
 constexpr int kHeads = 4;  // of a block
 constexpr int kThreads = 32 * kHeads;
 
-// Which heads a block takes: of the queries, keys or values of a row.
+// Which heads a block takes: of the queries, keys or values of a row. They begin at `from` of
+// args.qkv.
 struct Part {
-  const float* from;
+  int64_t from;
   int heads, dim;
   Norm norm;
 };
 
 __device__ __forceinline__ Part part_of(const ToCacheArgs& args, int64_t row, int which) {
-  const float* from = static_cast<const float*>(args.qkv.x) + row * args.qkv.stride;
+  int64_t from = row * args.qkv.stride;
   if (which == 0) return {from, args.heads, args.dim, args.q_norm};
   from += static_cast<int64_t>(args.heads) * args.dim;
   if (which == 1) return {from, args.kv_heads, args.dim, args.k_norm};
@@ -29,8 +31,7 @@ __device__ __forceinline__ Part part_of(const ToCacheArgs& args, int64_t row, in
 }
 
 template <int kCount>
-__device__ __forceinline__ Piece<kCount> load_clipped(const ToCacheArgs& args, const float* from) {
-  Piece<kCount> piece = load_piece<kCount>(from);
+__device__ __forceinline__ Piece<kCount> clipped(const ToCacheArgs& args, Piece<kCount> piece) {
   if (args.clip > 0) {
     for (float& x : piece.x) x = fminf(fmaxf(x, -args.clip), args.clip);
   }
@@ -44,6 +45,19 @@ __device__ __forceinline__ void fetch(float* to, const float* from, int count, i
                                       int step) {
   for (int i = first; i < count; i += step) {
     __pipeline_memcpy_async(to + i, from + i, kCount * sizeof(float));
+  }
+}
+
+// Values of args.qkv from `from` on, likewise; those of f32 without waiting for them.
+template <int kCount>
+__device__ __forceinline__ void fetch_product(float* to, const ToCacheArgs& args, int64_t from,
+                                              int count, int first, int step) {
+  if (args.qkv.type == DType::kF32) {
+    fetch<kCount>(to, static_cast<const float*>(args.qkv.x) + from, count, first, step);
+    return;
+  }
+  for (int i = first; i < count; i += step) {
+    store_piece(to + i, load_piece_as<kCount>(args.qkv.x, args.qkv.type, from + i));
   }
 }
 
@@ -135,7 +149,7 @@ __device__ __forceinline__ void norm_head(const ToCacheArgs& args, const Part& p
                                           const float* weight, const float* shift,
                                           const Moments& of_all, float* head) {
   const int first = threadIdx.x % 32 * kCount, step = 32 * kCount;
-  const auto get = [&](int i) { return load_clipped<kCount>(args, head + i); };
+  const auto get = [&](int i) { return clipped(args, load_piece<kCount>(head + i)); };
   if (part.norm.kind == NormKind::kNone) {
     for (int i = first; i < part.dim && args.clip > 0; i += step) store_piece(head + i, get(i));
     return;
@@ -181,19 +195,21 @@ __global__ void __launch_bounds__(kThreads) take_apart(const __grid_constant__ T
     fetch<kCount>(weight, part.norm.weight + at, part.dim, first, 32 * kCount);
   }
   wait_for_previous();
-  if (inside) fetch<kCount>(own, part.from + begin, part.dim, first, 32 * kCount);
   if (which < 2 && args.cos_sin != nullptr) {
     const int turning = args.rope_axes * args.rope_dim;
     fetch<kCount>(angles, args.cos_sin + row * turning, turning, threadIdx.x * kCount,
                   kThreads * kCount);
   }
+  if (inside) fetch_product<kCount>(own, args, part.from + begin, part.dim, first, 32 * kCount);
   __pipeline_commit();
   const bool live = row < *args.live.count;
   Moments moment{0, 1};
   if (part.norm.kind != NormKind::kNone && args.norm_span == HeadNorm::kAllHeads) {
     moment = moments<kCount>(
         part.norm, part.heads * part.dim, threadIdx.x * kCount, kThreads * kCount,
-        [&](int i) { return load_clipped<kCount>(args, part.from + i); },
+        [&](int i) {
+          return clipped(args, load_piece_as<kCount>(args.qkv.x, args.qkv.type, part.from + i));
+        },
         [&](float x, int which_sum) { return block_sum(x, sums[which_sum]); });
   }
   const Goal goal = live && inside ? goal_of(args, row, which, head) : Goal{};
@@ -227,6 +243,7 @@ bool in_fours(const ToCacheArgs& args) {
 }  // namespace
 
 void cuda_to_cache(const ToCacheArgs& args, CudaContext& context) {
+  if (runs_pieces(args)) return cuda_to_cache_pieces(args, context);
   const int query_blocks = (args.heads + kHeads - 1) / kHeads;
   const int key_blocks = (args.kv_heads + kHeads - 1) / kHeads;
   const dim3 grid(args.live.bound, query_blocks + 2 * key_blocks);

@@ -82,12 +82,12 @@ void launch_wide(const WideProduct& p, const wide::Work& work, const CudaContext
   allow_shared(kernel, wide::kShared);
   const int64_t packed = packed_row(p.weight.format, p.weight.inner);
   const wide::Maps maps{
-      map_of(p.in.x, p.weight.format, p.weight.inner, p.live.bound, p.in.stride, kRows),
+      map_of(p.in.x, p.weight.format, p.weight.inner, p.live.bound, p.in.stride, kRows / 2),
       map_of(p.weight.data, p.weight.format, packed, int64_t{p.experts} * p.weight.outputs, packed,
              kOutputs / kCluster)};
   const int32_t tiles = most_tiles(p.live.bound, p.experts, kCluster * kRows) *
                         ((p.weight.outputs + kOutputs - 1) / kOutputs);
-  const int32_t clusters = std::min(tiles, context.multiprocessors / kCluster);
+  const int32_t clusters = std::min(kCluster * tiles, context.multiprocessors / kCluster);
   cudaLaunchConfig_t config{};
   config.gridDim = static_cast<uint32_t>(clusters * kCluster);
   config.blockDim = wide::kThreads;

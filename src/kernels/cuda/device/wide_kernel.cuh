@@ -40,14 +40,18 @@ struct Work {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 struct Tile {
   int32_t expert, first, rows, output;
+  bool cut;
 };
 
-// Which tiles there are. `before` counts the row tiles of all experts before each.
+// Which tiles there are. `before` counts the row tiles of all experts before each. Where the last
+// round of tiles would leave half of the clusters without work, its tiles are cut into halves of
+// 64 rows a block.
 template <int kCluster>
 struct Schedule {
   const Work& work;
   const int32_t* before;
   int32_t row_tiles, output_tiles, all_rows;
+  int32_t whole;  // tiles that aren't cut
 
   __device__ Schedule(const Work& w, int32_t* counts) : work(w), before(counts), all_rows(0) {
     if (work.begin == nullptr) all_rows = *work.count;
@@ -59,6 +63,9 @@ struct Schedule {
     __syncthreads();
     row_tiles = before[work.experts];
     output_tiles = (work.outputs + kOutputs - 1) / kOutputs;
+    const int32_t tiles = row_tiles * output_tiles, clusters = gridDim.x / kCluster;
+    const int32_t rest = tiles % clusters;
+    whole = kCluster == 2 && 2 * rest <= clusters ? tiles - rest : tiles;
   }
   __device__ int32_t start(int32_t e) const { return work.begin == nullptr ? 0 : work.begin[e]; }
   __device__ int32_t end(int32_t e) const {
@@ -79,6 +86,12 @@ struct Schedule {
     if (lane == 0) counts[0] = 0;
   }
   __device__ bool find(int32_t index, int32_t rank, Tile& tile) const {
+    int32_t half = 0;
+    tile.cut = index >= whole;
+    if (tile.cut) {
+      half = (index - whole) % 2;
+      index = whole + (index - whole) / 2;
+    }
     if (index >= row_tiles * output_tiles) return false;
     const int32_t group = index / (kTogether * output_tiles);
     const int32_t within = index - group * kTogether * output_tiles;
@@ -91,8 +104,10 @@ struct Schedule {
     }
     tile.expert = low;
     tile.output = within / height * kOutputs;
-    tile.first = start(low) + ((row_tile - before[low]) * kCluster + rank) * kRows;
-    tile.rows = max(0, min(kRows, end(low) - tile.first));
+    const int32_t rows = tile.cut ? kRows / 2 : kRows;
+    tile.first =
+        start(low) + (row_tile - before[low]) * kCluster * kRows + (half * kCluster + rank) * rows;
+    tile.rows = max(0, min(rows, end(low) - tile.first));
     return true;
   }
 };
@@ -124,8 +139,10 @@ __device__ void bring_all(const Maps& maps, const Schedule<kCluster>& schedule,
       const uint32_t full = places.full + 8 * ring.stage;
       const uint32_t to = places.stages + ring.stage * kStageBytes;
       wait_at(places.empty + 8 * ring.stage, ring.parity ^ 1);
-      expect_bytes(full, kStageBytes);
+      expect_bytes(full, tile.cut ? kStageBytes - kRowBytes / 2 : kStageBytes);
       copy_box(to, maps.in, k * kDepth, tile.first, full);
+      if (!tile.cut)
+        copy_box(to + kRowBytes / 2, maps.in, k * kDepth, tile.first + kRows / 2, full);
       if constexpr (kCluster == 1) {
         copy_box(to + kRowBytes, maps.weight, k * kDepth, row, full);
       } else {
