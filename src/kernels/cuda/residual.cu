@@ -2,6 +2,8 @@
 // How a row is spread over threads depends on its width alone, so a row's bits don't depend on how
 // many there are.
 
+#include <algorithm>
+
 #include "kernels/cuda/device/rows.cuh"
 #include "kernels/cuda/entries.h"
 #include "kernels/cuda/launch.cuh"
@@ -10,7 +12,8 @@ namespace tensormill {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr int kHeld = 2;  // pieces of a row that a thread holds
+constexpr int kHeld = 2;         // pieces of a row that a thread holds
+constexpr int kResident = 1024;  // threads of a multiprocessor that go over many rows
 
 // share: 1 / width, known before the values are.
 __device__ __forceinline__ float inverse_root(float square, float share, float eps) {
@@ -83,6 +86,35 @@ struct HeldNorm {
     });
   }
 };
+
+// y = in(r) alone, for many rows: a block stays, keeps the norm's weights and reads its next row
+// while it works on one.
+template <bool kFull>
+__global__ void __launch_bounds__(kMaxThreads)
+    norm_rows(const __grid_constant__ ResidualArgs args) {
+  release_next();
+  __shared__ float sums[2][2][32];
+  const int width = args.width;
+  HeldNorm<kFull> in;
+  in.load(args.in, width);
+  const float share = 1.0f / static_cast<float>(width);
+  wait_for_previous();
+  const int64_t rows = *args.live.count, step = gridDim.x;
+  Held<kFull> next;
+  if (blockIdx.x < rows) next.load(args.residual + blockIdx.x * int64_t{width}, width);
+  int turn = 0;  // sums of a row may be read until the next row's are written
+  for (int64_t row = blockIdx.x; row < rows; row += step) {
+    Held<kFull> r = next;
+    if (row + step < rows) next.load(args.residual + (row + step) * width, width);
+    in.apply(args.in, width, share, sums[turn], r);
+    turn ^= 1;
+#pragma unroll
+    for (int p = 0; p < kHeld; ++p) {
+      if (!r.inside(p, width)) continue;
+      store_piece_as(args.y.x, args.y.type, row * args.y.stride + r.place(p), r.piece[p]);
+    }
+  }
+}
 
 // All loads are issued before any result is needed; rows that aren't live are computed in vain, so
 // that no load waits for the count. kOut: with the norm `out`.
@@ -220,7 +252,14 @@ void cuda_residual(const ResidualArgs& args, CudaContext& context) {
     threads = (pieces + kHeld - 1) / kHeld;
   }
   threads = threads < kMaxThreads ? (threads + 31) / 32 * 32 : kMaxThreads;
-  launch(context, kernel, args.live.bound, threads, 0, args);
+  int rows = args.live.bound;
+  const int blocks = std::max(1, kResident / threads) * context.multiprocessors;
+  if (kernel != residual_plain && args.partials == 0 && args.in.kind != NormKind::kNone &&
+      !args.keep_y && args.y.x != nullptr && rows > 2 * blocks) {
+    kernel = kernel == residual_held<true, false> ? norm_rows<true> : norm_rows<false>;
+    rows = blocks;
+  }
+  launch(context, kernel, rows, threads, 0, args);
 }
 
 }  // namespace tensormill
