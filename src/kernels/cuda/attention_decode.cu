@@ -28,12 +28,16 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
   Work work;
   find_heads(decode, work);
   const auto place = find_lane<S>(args, work, threadIdx.x % 32);
+  const Fresh<S> fresh{memory + S::key_pieces * 32};
+  auto* parts = reinterpret_cast<float*>(fresh.key + Fresh<S>::kPieces);
+  const FreshRoom<S> room{parts, work.heads + 2};
+  if (decode.stores) fetch_weights(decode, work, room);
   wait_for_previous();
+  if (decode.stores) fetch_heads(decode, work, room);
   __shared__ int32_t early[kEarlyIds];
   if (!find_share(decode, early, work)) return finish_copies();
   Result<S> result{{-INFINITY, -INFINITY}, {}, {}};
-  walk<S>(args, work, place, memory, result);
-  auto* parts = reinterpret_cast<float*>(memory + S::key_pieces * 32);
+  walk<S>(decode, work, place, room, memory, fresh, result);
   leave<S>(args, work, result, parts);
   __syncthreads();
   merge(decode, work, parts);
@@ -67,11 +71,18 @@ void launch_decode(const AttentionArgs& args, CudaContext& context) {
   const int rows = args.kv_heads * groups, items = args.sequences.bound * rows;
   const Plan plan = make_plan(args, context, items);
   const int values = std::min(group, kHeads) * args.value_dim;
+  const bool stores = args.store != nullptr;
+  const ToCacheArgs store = stores ? *args.store : ToCacheArgs{};
+  const int turning = store.rope_axes * store.rope_dim;
+  const int floats = std::max(plan.warps * (values + 2 * kHeads),
+                              stores ? FreshRoom<S>::floats(std::min(group, kHeads), turning) : 0);
   const size_t shared =
-      S::key_pieces * 32 * sizeof(uint4) + sizeof(float) * plan.warps * (values + 2 * kHeads);
+      (S::key_pieces * 32 + Fresh<S>::kPieces) * sizeof(uint4) + sizeof(float) * floats;
   constexpr size_t kFreeShared = 48 << 10;
   if (shared > kFreeShared) allow_shared(decode_kernel<S>, shared);
   const DecodeArgs decode{args,
+                          stores,
+                          store,
                           static_cast<float*>(args.scratch),
                           context.counters,
                           values / 2 * 3,
@@ -106,6 +117,13 @@ bool runs_decode(const AttentionArgs& args, const CudaContext& context) {
          whole_pieces(kv.k, kv.k_stride.block | kv.k_stride.head) &&
          whole_pieces(kv.v, kv.v_stride.block | kv.v_stride.head) &&
          args.sequences.bound <= kMaxGrid && with_shape<__half>(args, [](auto) {});
+}
+
+bool decode_stores(const ToCacheArgs& store) {
+  const bool norms = store.q_norm.kind != NormKind::kNone || store.k_norm.kind != NormKind::kNone;
+  return in_fours(store) && store.log_n == 0 &&
+         !(norms && store.norm_span == HeadNorm::kAllHeads) &&
+         (store.qkv.type == DType::kF32 || store.qkv.type == store.kv.type);
 }
 
 void cuda_attention_decode(const AttentionArgs& args, CudaContext& context) {

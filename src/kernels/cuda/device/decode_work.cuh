@@ -52,6 +52,9 @@ struct Shape {
                 value_run * value_chunks == value_pieces);
 };
 
+template <class T>
+inline constexpr DType kTypeOf = std::is_same_v<T, __half> ? DType::kF16 : DType::kBF16;
+
 // n / d as a product, for n * d below 2^32.
 struct Divisor {
   uint64_t factor;
@@ -64,6 +67,8 @@ struct Divisor {
 
 struct DecodeArgs {
   AttentionArgs attention;
+  bool stores;  // what is done first
+  ToCacheArgs store;
   float* scratch;     // a partial result for each block
   int32_t* counters;  // [sequences, head groups]
   int32_t part;       // floats of a partial result
@@ -77,6 +82,7 @@ struct Work {
   int32_t sequence, row, kv_head, head, heads;  // first query head, how many
   int32_t position, begin, end;                 // tiles of this share by number in `tiles`
   int32_t share;                                // tiles of each
+  int32_t fresh;                 // the key that comes from the product of this step; -1: none
   const int32_t *table, *early;  // block ids; the first kEarlyIds of them in shared memory
   SeenKeys seen;
   SeenBlocks tiles;
@@ -130,6 +136,7 @@ __device__ __forceinline__ bool find_share(const DecodeArgs& decode, int32_t* ea
   work.table = args.kv.table + static_cast<int64_t>(work.sequence) * args.kv.table_stride;
   copy_ids(work.table, min(args.kv.table_stride, kEarlyIds), early);
   work.early = early;
+  work.fresh = decode.stores ? load_now(decode.store.slots + work.sequence) : -1;
   const int32_t sequences = load_now(args.sequences.count);
   const int32_t keys = load_now(args.keys + work.sequence);
   const int32_t next = load_now(args.row_begin + work.sequence + 1);
