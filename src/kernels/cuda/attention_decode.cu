@@ -32,10 +32,15 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
   auto* parts = reinterpret_cast<float*>(fresh.key + Fresh<S>::kPieces);
   const FreshRoom<S> room{parts, work.heads + 2};
   if (decode.stores) fetch_weights(decode, work, room);
-  wait_for_previous();
-  if (decode.stores) fetch_heads(decode, work, room);
+  __pipeline_commit();
+  if (!decode.early) wait_for_previous();
   __shared__ int32_t early[kEarlyIds];
-  if (!find_share(decode, early, work)) return finish_copies();
+  if (!find_share(decode, early, work)) {
+    __pipeline_wait_prior(0);
+    // One block that waits keeps the grid's place in the order.
+    if (blockIdx.x == 0) wait_for_previous();
+    return;
+  }
   Result<S> result{{-INFINITY, -INFINITY}, {}, {}};
   walk<S>(decode, work, place, room, memory, fresh, result);
   leave<S>(args, work, result, parts);
@@ -82,6 +87,7 @@ void launch_decode(const AttentionArgs& args, CudaContext& context) {
   if (shared > kFreeShared) allow_shared(decode_kernel<S>, shared);
   const DecodeArgs decode{args,
                           stores,
+                          stores && args.score.prefix == nullptr,
                           store,
                           static_cast<float*>(args.scratch),
                           context.counters,

@@ -3,10 +3,11 @@
 // How a warp of the kernel for single queries goes through keys and values.
 
 #include "kernels/cuda/device/decode_fresh.cuh"
+#include "kernels/cuda/launch.cuh"
 
 namespace tensormill::decode {
 
-// Whole tiles: a cache block has memory for all its tokens, whatever it holds.
+// Whole tiles, or halves: a cache block has memory for all its tokens, whatever it holds.
 template <class S, int kChunk>
 __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
                                            const Tile<typename S::Type>& tile, int lane,
@@ -17,6 +18,7 @@ __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
     const int dim = S::key_size(args);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
+      if (tile.tokens <= half * kTile / 2) break;
 #pragma unroll
       for (int i = 0; i < S::key_run; ++i) {
         const int d = (kChunk * S::key_run + i) * 32;
@@ -30,6 +32,7 @@ __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
       const int d = ((kChunk - S::key_chunks) * S::value_run + i) * 64;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
+        if (tile.tokens <= j / 2 * kTile / 2) break;
         to[4 * i + j] = S::load(tile.v + (j / 2 * 8 + j % 2) * dim + d, d + 8 * g < dim);
       }
     }
@@ -205,12 +208,11 @@ __device__ __forceinline__ void walk(const DecodeArgs& decode, const Work& work,
   const AttentionArgs& args = decode.attention;
   const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
   const auto id_of_block = [&](int block) {
-    return (block < kEarlyIds ? work.early : work.table)[block];
+    return block < blockDim.x ? work.early[block] : load_now(work.table + block);
   };
   const auto id_of = [&](int i) {
     return id_of_block(work.tiles.block(min(i, work.end - 1)) / (kBlockTokens / kTile));
   };
-  finish_copies();
   __syncthreads();
   int i = work.begin + static_cast<int>(threadIdx.x) / 32;
   int32_t next_id = id_of(i + warps);
@@ -219,6 +221,11 @@ __device__ __forceinline__ void walk(const DecodeArgs& decode, const Work& work,
   load_chunk<S, 0>(args, tile, lane, buffers.chunk[0]);
   load_chunk<S, 1>(args, tile, lane, buffers.chunk[1]);
   if (decode.stores) {
+    wait_for_previous();
+    fetch_heads(decode, work, room);
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    __syncthreads();
     take_heads(decode, work, id_of_block(work.fresh / kBlockTokens), room, queries, fresh);
   } else {
     load_queries<S>(args, work, queries);
