@@ -52,37 +52,56 @@ constexpr int kMaxGrid = 65535;  // along z
 
 struct Plan {
   int warps, splits;
+  int together;  // blocks that share a multiprocessor; 0: as many as fit
 };
 
 // Few pieces of work: one large block for each multiprocessor. More: small blocks that share one,
 // in numbers that give all multiprocessors about as much.
+template <class S>
 Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items) {
-  constexpr int kLargeWarps = 8, kSmallWarps = 4, kSmallBlocks = 2;
+  constexpr int kLeastTogether = 2, kMostTogether = 4;
   const int processors = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);
   const int splits = processors / items;
-  if (items * splits * 8 >= processors * 7) return {kLargeWarps, std::min(splits, most)};
+  if (items * splits * 8 >= processors * 7) return {S::warps, std::min(splits, most), 0};
+  const auto rounds_of = [&](int blocks) { return (blocks + processors - 1) / processors; };
+  const auto small = [&](int s) {
+    const int rounds = rounds_of(items * s);
+    const int warps = rounds < kMostTogether ? S::some_warps : S::few_warps;
+    return Plan{warps, s, rounds <= kMostTogether ? rounds : 0};
+  };
   for (int s = 1; s <= most && items * s <= kMaxBlocks; ++s) {
-    const int blocks = items * s, rounds = (blocks + processors - 1) / processors;
-    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * processors * 7) return {kSmallWarps, s};
+    const int blocks = items * s, rounds = rounds_of(blocks);
+    if (rounds >= kLeastTogether && blocks * 8 >= rounds * processors * 7) return small(s);
   }
-  return {items <= processors ? kLargeWarps : kSmallWarps, 1};
+  return items <= processors ? Plan{S::warps, 1, 0} : small(1);
+}
+
+// Blocks that come before the kernel before has ended land where that leaves room, several on one
+// multiprocessor and none on another. So they ask for so much shared memory that no more than
+// `together` fit.
+size_t shared_for(size_t needed, int together, const CudaContext& context) {
+  constexpr size_t kOfBlock = 1 << 10;  // that a block has besides
+  if (together == 0) return needed;
+  const size_t all = context.max_shared + kOfBlock;
+  return std::max(needed, all / (static_cast<size_t>(together) + 1));
 }
 
 template <class S>
 void launch_decode(const AttentionArgs& args, CudaContext& context) {
   const int group = args.heads / args.kv_heads, groups = (group + kHeads - 1) / kHeads;
   const int rows = args.kv_heads * groups, items = args.sequences.bound * rows;
-  const Plan plan = make_plan(args, context, items);
+  const Plan plan = make_plan<S>(args, context, items);
   const int values = std::min(group, kHeads) * args.value_dim;
   const bool stores = args.store != nullptr;
   const ToCacheArgs store = stores ? *args.store : ToCacheArgs{};
   const int turning = store.rope_axes * store.rope_dim;
   const int floats = std::max(plan.warps * (values + 2 * kHeads),
                               stores ? FreshRoom<S>::floats(std::min(group, kHeads), turning) : 0);
-  const size_t shared =
+  const size_t needed =
       (S::key_pieces * 32 + Fresh<S>::kPieces) * sizeof(uint4) + sizeof(float) * floats;
+  const size_t shared = shared_for(needed, plan.together, context);
   constexpr size_t kFreeShared = 48 << 10;
   if (shared > kFreeShared) allow_shared(decode_kernel<S>, shared);
   const DecodeArgs decode{args,
