@@ -138,6 +138,19 @@ void cache(Copies& copies, KvView& kv, int32_t blocks, int32_t heads, int32_t di
   copies.in_rows(kv.table, sequences, kv.table_stride);
 }
 
+// All but the queries and the cache.
+void taken_apart(Copies& copies, ToCacheArgs& args) {
+  const int32_t rows = *args.live.count;
+  const bool one = args.norm_span == HeadNorm::kHead;
+  norm(copies, args.q_norm, one ? args.dim : args.heads * args.dim);
+  norm(copies, args.k_norm, one ? args.dim : args.kv_heads * args.dim);
+  copies.in(args.qkv, rows, args.qkv.stride);
+  copies.in_rows(args.cos_sin, rows, args.rope_axes * args.rope_dim);
+  copies.in_rows(args.row_sequence, rows);
+  copies.in_rows(args.slots, rows);
+  copies.live(args.live);
+}
+
 void to_cache(ToCacheArgs args, Copies& copies) {
   const int32_t rows = *args.live.count;
   int32_t blocks = 0, sequences = 0;
@@ -147,16 +160,9 @@ void to_cache(ToCacheArgs args, Copies& copies) {
     blocks = std::max(blocks, block + 1);
     sequences = std::max(sequences, sequence + 1);
   }
-  const bool one = args.norm_span == HeadNorm::kHead;
-  norm(copies, args.q_norm, one ? args.dim : args.heads * args.dim);
-  norm(copies, args.k_norm, one ? args.dim : args.kv_heads * args.dim);
-  copies.in(args.qkv, rows, args.qkv.stride);
-  copies.in_rows(args.cos_sin, rows, args.rope_axes * args.rope_dim);
-  copies.in_rows(args.row_sequence, rows);
-  copies.in_rows(args.slots, rows);
+  taken_apart(copies, args);
   copies.out(args.q, rows, args.heads * args.dim);
   cache(copies, args.kv, blocks, args.kv_heads, args.dim, args.value_dim, sequences, true);
-  copies.live(args.live);
   copies.run([&] { copies.kernels().to_cache(args, copies.stream()); });
 }
 
@@ -171,15 +177,25 @@ void attention(AttentionArgs args, Copies& copies) {
   const int32_t keys = most(args.keys, sequences);
   args.scratch = copies.scratch(copies.kernels().attention_scratch(
       args.rows.bound + copies.spare(), args.heads, args.value_dim, keys));
-  copies.in(args.q, rows, args.heads * args.dim);
+  const bool stores = args.store != nullptr;
+  const int32_t width = args.heads * args.dim;
+  stores ? copies.out(args.q, rows, width) : copies.in(args.q, rows, width);
   copies.in_rows(args.row_begin, sequences + 1);
   copies.in_rows(args.keys, sequences);
-  cache(copies, args.kv, blocks, args.kv_heads, args.dim, args.value_dim, sequences, false);
+  cache(copies, args.kv, blocks, args.kv_heads, args.dim, args.value_dim, sequences, stores);
   copies.in(args.score.slopes, args.heads);
   copies.in_rows(args.score.prefix, sequences);
   copies.out(args.out, rows, args.heads * args.value_dim);
   copies.live(args.sequences);
   copies.live(args.rows);
+  ToCacheArgs store{};
+  if (stores) {
+    store = *args.store;
+    taken_apart(copies, store);
+    store.q = args.q;
+    store.kv = args.kv;
+    args.store = &store;
+  }
   copies.run([&] { copies.kernels().attention(args, copies.stream()); });
 }
 

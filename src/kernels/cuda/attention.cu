@@ -2,10 +2,15 @@
 
 namespace tensormill {
 
-void cuda_attention(const AttentionArgs& args, CudaContext& context) {
-  if (args.store != nullptr) cuda_to_cache(*args.store, context);
+void cuda_attention(const AttentionArgs& given, CudaContext& context) {
+  AttentionArgs args = given;
   const bool decode = runs_decode(args, context);
-  if (args.rows.bound == args.sequences.bound) {  // every sequence has one row
+  const bool single = args.rows.bound == args.sequences.bound;  // every sequence has one row
+  if (args.store != nullptr && !(single && decode && decode_stores(*args.store))) {
+    cuda_to_cache(*args.store, context);
+    args.store = nullptr;
+  }
+  if (single) {
     if (decode) return cuda_attention_decode(args, context);
     return cuda_attention_plain(args, QueryRows::kAll, context);
   }

@@ -28,12 +28,21 @@ __global__ void __launch_bounds__(S::warps * 32, 1)
   Work work;
   find_heads(decode, work);
   const auto place = find_lane<S>(args, work, threadIdx.x % 32);
-  wait_for_previous();
+  const Fresh<S> fresh{memory + S::key_pieces * 32};
+  auto* parts = reinterpret_cast<float*>(fresh.key + Fresh<S>::kPieces);
+  const FreshRoom<S> room{parts, work.heads + 2};
+  if (decode.stores) fetch_weights(decode, work, room);
+  __pipeline_commit();
+  if (!decode.early) wait_for_previous();
   __shared__ int32_t early[kEarlyIds];
-  if (!find_share(decode, early, work)) return finish_copies();
+  if (!find_share(decode, early, work)) {
+    __pipeline_wait_prior(0);
+    // One block that waits keeps the grid's place in the order.
+    if (blockIdx.x == 0) wait_for_previous();
+    return;
+  }
   Result<S> result{{-INFINITY, -INFINITY}, {}, {}};
-  walk<S>(args, work, place, memory, result);
-  auto* parts = reinterpret_cast<float*>(memory + S::key_pieces * 32);
+  walk<S>(decode, work, place, room, memory, fresh, result);
   leave<S>(args, work, result, parts);
   __syncthreads();
   merge(decode, work, parts);
@@ -43,35 +52,62 @@ constexpr int kMaxGrid = 65535;  // along z
 
 struct Plan {
   int warps, splits;
+  int together;  // blocks that share a multiprocessor; 0: as many as fit
 };
 
 // Few pieces of work: one large block for each multiprocessor. More: small blocks that share one,
 // in numbers that give all multiprocessors about as much.
+template <class S>
 Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items) {
-  constexpr int kLargeWarps = 8, kSmallWarps = 4, kSmallBlocks = 2;
+  constexpr int kLeastTogether = 2, kMostTogether = 4;
   const int processors = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);
   const int splits = processors / items;
-  if (items * splits * 8 >= processors * 7) return {kLargeWarps, std::min(splits, most)};
+  if (items * splits * 8 >= processors * 7) return {S::warps, std::min(splits, most), 0};
+  const auto rounds_of = [&](int blocks) { return (blocks + processors - 1) / processors; };
+  const auto small = [&](int s) {
+    const int rounds = rounds_of(items * s);
+    const int warps = rounds < kMostTogether ? S::some_warps : S::few_warps;
+    return Plan{warps, s, rounds <= kMostTogether ? rounds : 0};
+  };
   for (int s = 1; s <= most && items * s <= kMaxBlocks; ++s) {
-    const int blocks = items * s, rounds = (blocks + processors - 1) / processors;
-    if (rounds >= kSmallBlocks && blocks * 8 >= rounds * processors * 7) return {kSmallWarps, s};
+    const int blocks = items * s, rounds = rounds_of(blocks);
+    if (rounds >= kLeastTogether && blocks * 8 >= rounds * processors * 7) return small(s);
   }
-  return {items <= processors ? kLargeWarps : kSmallWarps, 1};
+  return items <= processors ? Plan{S::warps, 1, 0} : small(1);
+}
+
+// Blocks that come before the kernel before has ended land where that leaves room, several on one
+// multiprocessor and none on another. So they ask for so much shared memory that no more than
+// `together` fit.
+size_t shared_for(size_t needed, int together, const CudaContext& context) {
+  constexpr size_t kOfBlock = 1 << 10;  // that a block has besides
+  if (together == 0) return needed;
+  const size_t all = context.max_shared + kOfBlock;
+  return std::max(needed, all / (static_cast<size_t>(together) + 1));
 }
 
 template <class S>
 void launch_decode(const AttentionArgs& args, CudaContext& context) {
   const int group = args.heads / args.kv_heads, groups = (group + kHeads - 1) / kHeads;
   const int rows = args.kv_heads * groups, items = args.sequences.bound * rows;
-  const Plan plan = make_plan(args, context, items);
+  const Plan plan = make_plan<S>(args, context, items);
   const int values = std::min(group, kHeads) * args.value_dim;
-  const size_t shared =
-      S::key_pieces * 32 * sizeof(uint4) + sizeof(float) * plan.warps * (values + 2 * kHeads);
+  const bool stores = args.store != nullptr;
+  const ToCacheArgs store = stores ? *args.store : ToCacheArgs{};
+  const int turning = store.rope_axes * store.rope_dim;
+  const int floats = std::max(plan.warps * (values + 2 * kHeads),
+                              stores ? FreshRoom<S>::floats(std::min(group, kHeads), turning) : 0);
+  const size_t needed =
+      (S::key_pieces * 32 + Fresh<S>::kPieces) * sizeof(uint4) + sizeof(float) * floats;
+  const size_t shared = shared_for(needed, plan.together, context);
   constexpr size_t kFreeShared = 48 << 10;
   if (shared > kFreeShared) allow_shared(decode_kernel<S>, shared);
   const DecodeArgs decode{args,
+                          stores,
+                          stores && args.score.prefix == nullptr,
+                          store,
                           static_cast<float*>(args.scratch),
                           context.counters,
                           values / 2 * 3,
@@ -106,6 +142,13 @@ bool runs_decode(const AttentionArgs& args, const CudaContext& context) {
          whole_pieces(kv.k, kv.k_stride.block | kv.k_stride.head) &&
          whole_pieces(kv.v, kv.v_stride.block | kv.v_stride.head) &&
          args.sequences.bound <= kMaxGrid && with_shape<__half>(args, [](auto) {});
+}
+
+bool decode_stores(const ToCacheArgs& store) {
+  const bool norms = store.q_norm.kind != NormKind::kNone || store.k_norm.kind != NormKind::kNone;
+  return in_fours(store) && store.log_n == 0 &&
+         !(norms && store.norm_span == HeadNorm::kAllHeads) &&
+         (store.qkv.type == DType::kF32 || store.qkv.type == store.kv.type);
 }
 
 void cuda_attention_decode(const AttentionArgs& args, CudaContext& context) {

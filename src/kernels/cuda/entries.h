@@ -42,8 +42,10 @@ size_t cuda_attention_scratch(int32_t rows, int32_t heads, int32_t value_dim, in
 // query row, those of the others, or all.
 enum class QueryRows : uint8_t { kAll, kOne, kSeveral };
 void cuda_attention_plain(const AttentionArgs& args, QueryRows taken, CudaContext& context);
-// attention_decode.cu: sequences of one query row; leaves the others' rows alone.
+// attention_decode.cu: sequences of one query row; leaves the others' rows alone. With args.store,
+// which decode_stores() is asked about, every sequence has one.
 bool runs_decode(const AttentionArgs& args, const CudaContext& context);
+bool decode_stores(const ToCacheArgs& store);
 void cuda_attention_decode(const AttentionArgs& args, CudaContext& context);
 size_t decode_scratch(int32_t rows, int32_t heads, int32_t value_dim, int32_t max_keys);
 // attention_prompt.cu: sequences of several query rows, on tensor cores; leaves the others alone.

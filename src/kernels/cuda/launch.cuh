@@ -13,6 +13,10 @@ namespace tensormill {
 // - each thread that reads or writes anything but weights calls wait_for_previous() before, and
 //   every block calls it before it ends, even one without work;
 // - nothing is written before wait_for_previous().
+// What a step's message holds and what earlier steps wrote may be read before it too, past the L1
+// cache (load_now(), load_once()): a message is written by a copy, or by a kernel that releases the
+// next one only when it has written. And blocks that know early that they have nothing to do may
+// end without a wait, as long as one block of the grid waits.
 // cluster: blocks of a cluster along x; more than 1 on sm_90 and later only.
 template <class... Parameters, class... Arguments>
 void launch_clusters(const CudaContext& context, void (*kernel)(Parameters...), dim3 grid,

@@ -47,7 +47,7 @@ struct Pair {
   uint4 low, high;
 };
 
-// The same bits as one element at a time: see to_cache.cu.
+// The same bits as one element at a time: see device/take_head.cuh.
 template <class T>
 __device__ __forceinline__ void turn(Pair& pair, const Floats& cosine, const Floats& sine) {
   Floats low = unpack<T>(pair.low), high = unpack<T>(pair.high);

@@ -2,11 +2,12 @@
 
 // How a warp of the kernel for single queries goes through keys and values.
 
-#include "kernels/cuda/device/decode_work.cuh"
+#include "kernels/cuda/device/decode_fresh.cuh"
+#include "kernels/cuda/launch.cuh"
 
 namespace tensormill::decode {
 
-// Whole tiles: a cache block has memory for all its tokens, whatever it holds.
+// Whole tiles, or halves: a cache block has memory for all its tokens, whatever it holds.
 template <class S, int kChunk>
 __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
                                            const Tile<typename S::Type>& tile, int lane,
@@ -17,6 +18,7 @@ __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
     const int dim = S::key_size(args);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
+      if (tile.tokens <= half * kTile / 2) break;
 #pragma unroll
       for (int i = 0; i < S::key_run; ++i) {
         const int d = (kChunk * S::key_run + i) * 32;
@@ -30,6 +32,7 @@ __device__ __forceinline__ void load_chunk(const AttentionArgs& args,
       const int d = ((kChunk - S::key_chunks) * S::value_run + i) * 64;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
+        if (tile.tokens <= j / 2 * kTile / 2) break;
         to[4 * i + j] = S::load(tile.v + (j / 2 * 8 + j % 2) * dim + d, d + 8 * g < dim);
       }
     }
@@ -42,6 +45,26 @@ __device__ __forceinline__ void clear_absent(int tokens, int lane, uint4 (&value
 #pragma unroll
   for (int i = 0; i < S::value_run * 4; ++i) {
     if (lane % 4 * 2 + i % 4 / 2 * 8 + i % 2 >= tokens) values[i] = {0, 0, 0, 0};
+  }
+}
+
+// The new key, or value, in place of what the cache had there. token: its number in the tile.
+template <class S, int kChunk>
+__device__ __forceinline__ void take_fresh(const Fresh<S>& fresh, int token, int lane,
+                                           uint4 (&chunk)[S::loads]) {
+  const int g = lane / 4, t = lane % 4;
+  if constexpr (kChunk < S::key_chunks) {
+#pragma unroll
+    for (int i = 0; i < S::key_run * 2; ++i) {
+      if (g + i % 2 * 8 == token) chunk[i] = fresh.key[(kChunk * S::key_run + i / 2) * 4 + t];
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < S::value_run * 4; ++i) {
+      if (2 * t + i % 4 / 2 * 8 + i % 2 == token) {
+        chunk[i] = fresh.value()[((kChunk - S::key_chunks) * S::value_run + i / 4) * 8 + g];
+      }
+    }
   }
 }
 
@@ -145,6 +168,7 @@ struct Step {
   const Work& work;
   const HeadBias (&bias)[2];
   const uint4* queries;
+  const Fresh<S>& fresh;
   int lane;
 
   __device__ __forceinline__ void run(int i, const Tile<typename S::Type>& tile,
@@ -152,6 +176,8 @@ struct Step {
                                       float (&sum)[2][4], uint32_t (&weight)[2],
                                       Result<S>& result) const {
     auto& chunk = buffers.chunk[kChunk % 2];
+    const int token = work.fresh - work.tiles.block(i) * kTile;
+    if (token >= 0 && token < kTile) take_fresh<S, kChunk>(fresh, token, lane, chunk);
     if constexpr (kChunk < S::key_chunks) {
       take_keys<S, kChunk>(chunk, queries, lane, sum);
     } else {
@@ -167,7 +193,7 @@ struct Step {
       soften<S>(args, work, bias, work.tiles.block(i), lane, sum, weight, result);
     }
     if constexpr (kChunk + 1 < S::chunks) {
-      const Step<S, kChunk + 1> after{args, work, bias, queries, lane};
+      const Step<S, kChunk + 1> after{args, work, bias, queries, fresh, lane};
       after.run(i, tile, next, buffers, sum, weight, result);
     }
   }
@@ -175,16 +201,18 @@ struct Step {
 
 // A warp's tiles of the share.
 template <class S>
-__device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work,
-                                     const Lane<typename S::Type>& place, uint4* queries,
-                                     Result<S>& result) {
+__device__ __forceinline__ void walk(const DecodeArgs& decode, const Work& work,
+                                     const Lane<typename S::Type>& place, const FreshRoom<S>& room,
+                                     uint4* queries, const Fresh<S>& fresh, Result<S>& result) {
   using T = typename S::Type;
+  const AttentionArgs& args = decode.attention;
   const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
-  const auto id_of = [&](int i) {
-    const int block = work.tiles.block(min(i, work.end - 1)) / (kBlockTokens / kTile);
-    return (block < kEarlyIds ? work.early : work.table)[block];
+  const auto id_of_block = [&](int block) {
+    return block < blockDim.x ? work.early[block] : load_now(work.table + block);
   };
-  finish_copies();
+  const auto id_of = [&](int i) {
+    return id_of_block(work.tiles.block(min(i, work.end - 1)) / (kBlockTokens / kTile));
+  };
   __syncthreads();
   int i = work.begin + static_cast<int>(threadIdx.x) / 32;
   int32_t next_id = id_of(i + warps);
@@ -192,7 +220,16 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
   Buffers<S> buffers;
   load_chunk<S, 0>(args, tile, lane, buffers.chunk[0]);
   load_chunk<S, 1>(args, tile, lane, buffers.chunk[1]);
-  load_queries<S>(args, work, queries);
+  if (decode.stores) {
+    wait_for_previous();
+    fetch_heads(decode, work, room);
+    __pipeline_commit();
+    __pipeline_wait_prior(0);
+    __syncthreads();
+    take_heads(decode, work, id_of_block(work.fresh / kBlockTokens), room, queries, fresh);
+  } else {
+    load_queries<S>(args, work, queries);
+  }
   HeadBias bias[2];
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
@@ -205,7 +242,7 @@ __device__ __forceinline__ void walk(const AttentionArgs& args, const Work& work
     next_id = id_of(i + 2 * warps);
     float sum[2][4] = {};
     uint32_t weight[2];
-    const Step<S, 0> step{args, work, bias, queries, lane};
+    const Step<S, 0> step{args, work, bias, queries, fresh, lane};
     step.run(i, tile, next, buffers, sum, weight, result);
     tile = next;
   }

@@ -12,7 +12,7 @@ constexpr int kTile = 16;         // keys of a tile, its rows
 constexpr int kLoneTiles = 16;    // up to which a sequence is one share
 constexpr int kLeastTiles = 8;    // of a share, where there are several
 constexpr int kMaxShares = 32;    // of a sequence
-constexpr int kEarlyIds = 256;    // of a sequence, loaded before its keys are known
+constexpr int kEarlyIds = 384;    // of a sequence, loaded before its keys are known
 constexpr int kMaxBlocks = 1024;  // of a launch with several shares
 constexpr unsigned kAllLanes = 0xffffffffu;
 
@@ -48,9 +48,14 @@ struct Shape {
   static constexpr int value_run = value_pieces / value_chunks;
   static constexpr int loads = 2 * key_run > 4 * value_run ? 2 * key_run : 4 * value_run;
   static constexpr int warps = kDim <= 128 ? 12 : 8;  // of the largest block
+  // Of a block that shares a multiprocessor with as many as fit, or with fewer.
+  static constexpr int few_warps = kDim <= 128 ? 3 : 4, some_warps = 4;
   static_assert(chunks % 2 == 0 && key_run * key_chunks == key_pieces &&
                 value_run * value_chunks == value_pieces);
 };
+
+template <class T>
+inline constexpr DType kTypeOf = std::is_same_v<T, __half> ? DType::kF16 : DType::kBF16;
 
 // n / d as a product, for n * d below 2^32.
 struct Divisor {
@@ -64,6 +69,8 @@ struct Divisor {
 
 struct DecodeArgs {
   AttentionArgs attention;
+  bool stores, early;  // what is done first
+  ToCacheArgs store;
   float* scratch;     // a partial result for each block
   int32_t* counters;  // [sequences, head groups]
   int32_t part;       // floats of a partial result
@@ -77,7 +84,8 @@ struct Work {
   int32_t sequence, row, kv_head, head, heads;  // first query head, how many
   int32_t position, begin, end;                 // tiles of this share by number in `tiles`
   int32_t share;                                // tiles of each
-  const int32_t *table, *early;  // block ids; the first kEarlyIds of them in shared memory
+  int32_t fresh;                 // the key that comes from the product of this step; -1: none
+  const int32_t *table, *early;  // block ids; the first blockDim.x of them in shared memory
   SeenKeys seen;
   SeenBlocks tiles;
 };
@@ -110,30 +118,21 @@ __device__ __forceinline__ void find_heads(const DecodeArgs& decode, Work& work)
   work.heads = min((work.kv_head + 1) * decode.group - work.head, kHeads);
 }
 
-// Copies block ids to shared memory; they are there after finish_copies() and a barrier.
-__device__ __forceinline__ void copy_ids(const int32_t* from, int count, int32_t* to) {
-  for (int i = threadIdx.x; i < count; i += blockDim.x) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(
-                     static_cast<uint32_t>(__cvta_generic_to_shared(to + i))),
-                 "l"(from + i)
-                 : "memory");
-  }
-}
-__device__ __forceinline__ void finish_copies() {
-  asm volatile("cp.async.wait_all;" ::: "memory");
-}
-
-// The rest; false where the block has nothing to do.
+// The rest; false where the block has nothing to do. The first block ids are in shared memory after
+// a barrier.
 __device__ __forceinline__ bool find_share(const DecodeArgs& decode, int32_t* early, Work& work) {
   const AttentionArgs& args = decode.attention;
   // The loads from here on don't wait for each other.
   work.table = args.kv.table + static_cast<int64_t>(work.sequence) * args.kv.table_stride;
-  copy_ids(work.table, min(args.kv.table_stride, kEarlyIds), early);
   work.early = early;
+  const int own = threadIdx.x;
+  const int32_t id = own < args.kv.table_stride ? load_now(work.table + own) : 0;
+  work.fresh = decode.stores ? load_now(decode.store.slots + work.sequence) : -1;
   const int32_t sequences = load_now(args.sequences.count);
   const int32_t keys = load_now(args.keys + work.sequence);
   const int32_t next = load_now(args.row_begin + work.sequence + 1);
   work.row = load_now(args.row_begin + work.sequence);
+  early[own] = id;
   if ((work.sequence >= sequences) | (next - work.row != 1) | (keys < 1)) return false;
   work.position = keys - 1;
   work.seen = seen_keys(args.score, work.sequence, work.position, keys);

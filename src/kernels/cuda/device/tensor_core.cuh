@@ -59,17 +59,18 @@ __device__ __forceinline__ uint32_t transpose(uint32_t pair) {
   return turned;
 }
 
-// A load that is not put off to where its value is needed.
+// Loads that see what other multiprocessors wrote, and are not put off to where their values are
+// needed.
 __device__ __forceinline__ int32_t load_now(const int32_t* from) {
   int32_t x;
-  asm volatile("ld.global.b32 %0, [%1];" : "=r"(x) : "l"(from));
+  asm volatile("ld.relaxed.gpu.global.b32 %0, [%1];" : "=r"(x) : "l"(from));
   return x;
 }
 
 // 16 bytes that are read once.
 __device__ __forceinline__ uint4 load_once(const void* from) {
   uint4 x;
-  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.relaxed.gpu.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w)
                : "l"(from));
   return x;
@@ -80,7 +81,7 @@ __device__ __forceinline__ uint4 load_once(const void* from, bool wanted) {
   uint4 x{0, 0, 0, 0};
   asm volatile(
       "{\n.reg .pred wanted;\nsetp.ne.b32 wanted, %5, 0;\n"
-      "@wanted ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];\n}"
+      "@wanted ld.relaxed.gpu.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];\n}"
       : "+r"(x.x), "+r"(x.y), "+r"(x.z), "+r"(x.w)
       : "l"(from), "r"(static_cast<int>(wanted)));
   return x;
