@@ -266,13 +266,13 @@ bool run_finished(const LinearArgs& args, const CudaContext& context, size_t scr
 }
 
 // How much of the time of all multiprocessors the wide kernel would use: its tiles are 256 by 256
-// and take two of them each.
+// and take two of them each, and its last round may be one of halves.
 float wide_use(const LinearArgs& args, const CudaContext& context) {
   const int64_t rows = args.live.bound, outputs = args.weight->outputs;
   const int64_t tiles = ((rows + 255) / 256) * ((outputs + 255) / 256);
-  const int64_t pairs = std::max(1, context.multiprocessors / 2);
-  const int64_t rounds = (tiles + pairs - 1) / pairs;
-  return static_cast<float>(rows * outputs) / static_cast<float>(rounds * pairs * 256 * 256);
+  const int64_t pairs = std::max(1, context.multiprocessors / 2), rest = tiles % pairs;
+  const int64_t halves = tiles / pairs * 2 + (rest == 0 ? 0 : 2 * rest <= pairs ? 1 : 2);
+  return static_cast<float>(rows * outputs) / static_cast<float>(halves * pairs * 128 * 256);
 }
 
 // Products that end as cuBLASLt can't, in one kernel. False where that doesn't run.
