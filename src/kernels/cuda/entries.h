@@ -10,13 +10,14 @@ void cuda_embed(const EmbedArgs& args, CudaContext& context);
 void cuda_residual(const ResidualArgs& args, CudaContext& context);
 void cuda_rope(const RopeArgs& args, CudaContext& context);
 void cuda_to_cache(const ToCacheArgs& args, CudaContext& context);
-void cuda_gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
-                 CudaContext& context);
 void cuda_pack(const PackArgs& args, CudaContext& context);
 void cuda_route(const RouteArgs& args, CudaContext& context);
 void cuda_experts(const ExpertsArgs& args, CudaContext& context);
 void cuda_sample(const SampleArgs& args, CudaContext& context);
 size_t cuda_sample_scratch(int32_t rows, int32_t vocabulary);
+
+// copy.cu: from staging memory that stays as it is. False: it is left to a copy engine.
+bool cuda_copy_from_host(void* to, const void* from, size_t bytes, const CudaContext& context);
 
 // Products. cuda_linear() chooses by live.bound and the weight's shape among the three below.
 void cuda_linear(const LinearArgs& args, CudaContext& context);
