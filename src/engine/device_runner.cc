@@ -94,14 +94,8 @@ StepDraft DeviceRunner::begin(const StepShape& shape) {
 void DeviceRunner::launch(std::span<const int32_t> logit_rows) {
   const auto which = static_cast<int>(launched_ % 2);
   Side& side = sides_[launched_ % 2];
-  device_.upload_staged(message_.data(), side.message.as<int32_t>(),
-                        draft_->size() * sizeof(int32_t));
-  recordings_->run(draft_->shape(), [this] { enqueue(*draft_); });
+  recordings_->run(draft_->shape(), which, [this, &side] { enqueue(*draft_, side); });
   side.chosen = sampler_ ? static_cast<size_t>(draft_->shape().logit_rows) : 0;
-  if (side.chosen > 0) {
-    device_.download(side.results.as<void>(), sampler_->results(),
-                     side.chosen * sizeof(SampleResult));
-  }
   download_logits(logit_rows);
   device_.mark(which);
   ++launched_;
@@ -114,8 +108,9 @@ StepResults DeviceRunner::collect() {
   return {{side.results.as<SampleResult>(), side.chosen}, host_logits_.as<float>()};
 }
 
-void DeviceRunner::enqueue(const StepLayout& layout) {
+void DeviceRunner::enqueue(const StepLayout& layout, const Side& side) {
   const int32_t* const message = message_.as<int32_t>();
+  device_.upload_staged(message_.data(), side.message.as<void>(), layout.size() * sizeof(int32_t));
   RaggedBatch batch = layout.batch(message);
   if (sampler_) {
     batch.history = sampler_->history();
@@ -123,7 +118,8 @@ void DeviceRunner::enqueue(const StepLayout& layout) {
   }
   logits_ = forward(model_, batch, *cache_, *workspace_).logits;
   if (sampler_ && batch.logit_rows.bound > 0) {
-    sampler_->choose(logits_, layout.choices(message), batch.logit_rows);
+    sampler_->choose(logits_, layout.choices(message), side.results.as<SampleResult>(),
+                     batch.logit_rows);
   }
 }
 

@@ -12,8 +12,8 @@
 
 namespace tensormill {
 
-// Runs a model on a device that works by itself: a step is one message that is uploaded, work that
-// is enqueued or replayed, and a download of what was chosen.
+// Runs a model on a device that works by itself: a step reads one message from the host's memory,
+// and writes what it chose there. All of that may be recorded and replayed.
 class DeviceRunner : public Runner {
  public:
   explicit DeviceRunner(const Model& model);
@@ -28,6 +28,7 @@ class DeviceRunner : public Runner {
   StepDraft begin(const StepShape& shape) override;
   void launch(std::span<const int32_t> logit_rows) override;
   StepResults collect() override;
+  bool lost() override { return device_.lost(); }
 
  private:
   void warm_up(int32_t blocks);
@@ -36,7 +37,7 @@ class DeviceRunner : public Runner {
     StagingBuffer message, results;
     size_t chosen = 0;  // logit rows of the step
   };
-  void enqueue(const StepLayout& layout);
+  void enqueue(const StepLayout& layout, const Side& side);
   void download_logits(std::span<const int32_t> rows);
 
   const Model& model_;

@@ -32,6 +32,8 @@ struct EngineStats {
   int32_t blocks_total = 0, blocks_free = 0;
   int64_t steps = 0, decode_steps = 0, decode_tokens = 0, prefill_tokens = 0;
   int64_t requests = 0, finished = 0, cancelled = 0, preemptions = 0, shared_prefix_tokens = 0;
+  int32_t failed_steps = 0;  // in a row, the last one included
+  bool lost = false;         // every later step will fail too
   double mean_decode_batch() const {
     return decode_steps ? static_cast<double>(decode_tokens) / static_cast<double>(decode_steps)
                         : 0;

@@ -21,6 +21,8 @@ void LoopStats::publish(const EngineStats& counted, const Scheduler& scheduler,
   cancelled_ = counted.cancelled;
   preemptions_ = scheduler.preemptions();
   shared_prefix_tokens_ = scheduler.shared_tokens();
+  failed_steps_ = counted.failed_steps;
+  lost_ = counted.lost;
 }
 
 EngineStats LoopStats::read() const {
@@ -37,6 +39,8 @@ EngineStats LoopStats::read() const {
   stats.cancelled = cancelled_;
   stats.preemptions = preemptions_;
   stats.shared_prefix_tokens = shared_prefix_tokens_;
+  stats.failed_steps = failed_steps_;
+  stats.lost = lost_;
   return stats;
 }
 

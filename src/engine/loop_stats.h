@@ -21,6 +21,8 @@ class LoopStats {
   std::atomic<int64_t> steps_ = 0, decode_steps_ = 0, decode_tokens_ = 0, prefill_tokens_ = 0;
   std::atomic<int64_t> requests_ = 0, finished_ = 0, cancelled_ = 0, preemptions_ = 0;
   std::atomic<int64_t> shared_prefix_tokens_ = 0;
+  std::atomic<int32_t> failed_steps_ = 0;
+  std::atomic<bool> lost_ = false;
 };
 
 }  // namespace tensormill

@@ -147,6 +147,8 @@ void EngineLoop::append_tokens(const Flight& flight) {
 // What a step that failed left in the cache is not published, and goes with its requests.
 void EngineLoop::fail(const Flight& flight, const char* what) {
   spdlog::error("a step failed: {}", what);
+  ++counted_.failed_steps;
+  counted_.lost = counted_.lost || runner_->lost();
   for (const StepItem& item : flight.items) {
     if (item.sequence == nullptr) continue;
     end(static_cast<ActiveRequest&>(*item.sequence), FinishReason::kError, what);
@@ -155,6 +157,7 @@ void EngineLoop::fail(const Flight& flight, const char* what) {
 
 void EngineLoop::count(const Flight& flight) {
   ++counted_.steps;
+  counted_.failed_steps = 0;
   int64_t decoding = 0;
   for (const StepItem& item : flight.items) {
     if (item.sequence == nullptr) continue;

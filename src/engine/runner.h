@@ -47,6 +47,8 @@ class Runner {
   virtual void launch(std::span<const int32_t> logit_rows) = 0;
   // Waits for the oldest step under way. What it throws fails the requests of that step.
   virtual StepResults collect() = 0;
+  // Asked after a step that failed: whether all later ones will, whatever they hold.
+  virtual bool lost() { return false; }
 };
 
 // A runner whose steps are computed when they are launched, and which leaves choices to the engine.

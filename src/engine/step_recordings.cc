@@ -11,6 +11,10 @@ namespace {
 
 // Tables of block ids are uploaded whole: short ones for short sequences.
 constexpr int32_t kFewestBlocks = 64;
+// Steps of more rows keep the device busy for longer than the host needs to enqueue them.
+constexpr int32_t kMostRows = 256;
+constexpr size_t kMostPrompts =
+    64;  // recordings of steps with prompts; each takes a megabyte or so
 
 int32_t power_of_two(int32_t n) {
   return static_cast<int32_t>(std::bit_ceil(static_cast<uint32_t>(n)));
@@ -24,11 +28,17 @@ int32_t recorded_rows(int32_t rows) {
   return (rows + step - 1) / step * step;
 }
 
+bool StepRecordings::may_record(const StepShape& shape) const {
+  return on_ && (shape.decodes() || shape.rows <= kMostRows);
+}
+
 StepShape StepRecordings::fit(const StepShape& shape) const {
-  if (!on_ || !shape.decodes()) return shape;
+  if (!may_record(shape)) return shape;
   StepShape fitted = shape;
-  fitted.rows = std::min(recorded_rows(shape.rows), limits_.sequences);
-  fitted.sequences = fitted.logit_rows = fitted.rows;
+  fitted.sequences = std::min(recorded_rows(shape.sequences), limits_.sequences);
+  fitted.rows = shape.decodes() ? fitted.sequences
+                                : std::min({recorded_rows(shape.rows), limits_.rows, kMostRows});
+  fitted.logit_rows = shape.logit_rows == 0 ? 0 : fitted.sequences;
   fitted.blocks = std::min(std::max(kFewestBlocks, power_of_two(shape.blocks)), limits_.blocks);
   fitted.max_keys = std::min(fitted.blocks * kBlockTokens, limits_.max_keys);
   return fitted;
@@ -36,14 +46,19 @@ StepShape StepRecordings::fit(const StepShape& shape) const {
 
 // A shape runs as it is once before it is recorded: what is made at the first use of a kernel can't
 // be made in a recording.
-void StepRecordings::run(const StepShape& shape, const std::function<void()>& enqueue) {
-  if (!on_ || !shape.decodes()) {
+void StepRecordings::run(const StepShape& shape, int side, const std::function<void()>& enqueue) {
+  if (!may_record(shape)) {
     enqueue();
     return;
   }
-  Entry& entry = entries_[{shape.rows, shape.blocks}];
-  if (entry.warm && entry.recording == nullptr) record(entry, enqueue);
+  Entry& entry = entries_[{shape.rows, shape.sequences, shape.logit_rows, shape.blocks, side}];
+  if (entry.warm && entry.recording == nullptr) {
+    if (!shape.decodes()) make_room();
+    record(entry, enqueue);
+    entry.decodes = shape.decodes();
+  }
   entry.warm = true;
+  entry.last_use = ++uses_;
   if (entry.recording != nullptr) {
     entry.recording->replay();
   } else {
@@ -59,6 +74,18 @@ void StepRecordings::record(Entry& entry, const std::function<void()>& enqueue) 
     spdlog::warn("{}: steps are not recorded: {}", device_.name(), error.what());
     on_ = false;
   }
+}
+
+// Prompts come in many shapes: the one that was not used for longest goes.
+void StepRecordings::make_room() {
+  size_t count = 0;
+  Entry* oldest = nullptr;
+  for (auto& [shape, entry] : entries_) {
+    if (entry.recording == nullptr || entry.decodes) continue;
+    ++count;
+    if (oldest == nullptr || entry.last_use < oldest->last_use) oldest = &entry;
+  }
+  if (count >= kMostPrompts) oldest->recording.reset();
 }
 
 }  // namespace tensormill

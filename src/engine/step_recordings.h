@@ -3,15 +3,16 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <utility>
+#include <tuple>
 
 #include "engine/step_message.h"
 #include "tensor/device.h"
 
 namespace tensormill {
 
-// Decode steps that a device has recorded, one for each of a few shapes; the counts, which lie in
-// the message, say what a step has less.
+// Steps that a device has recorded, two for each of a few shapes; the counts, which lie in the
+// message, say what a step has less. All that only decode are, and those with prompts that aren't
+// long.
 class StepRecordings {
  public:
   // limits: of the largest shape. on: false records nothing.
@@ -21,20 +22,26 @@ class StepRecordings {
   // The shape that a step runs in: rounded up where it may be recorded.
   StepShape fit(const StepShape& shape) const;
 
-  // Runs what `enqueue` enqueues for a shape that fit() gave.
-  void run(const StepShape& shape, const std::function<void()>& enqueue);
+  // Runs what `enqueue` enqueues for a shape that fit() gave. side: which of the two steps that may
+  // be under way, since each has addresses of its own.
+  void run(const StepShape& shape, int side, const std::function<void()>& enqueue);
 
  private:
+  using Key = std::tuple<int32_t, int32_t, int32_t, int32_t, int>;
   struct Entry {
-    bool warm = false;
+    bool warm = false, decodes = false;
+    int64_t last_use = 0;
     std::unique_ptr<Recording> recording;
   };
+  bool may_record(const StepShape& shape) const;
+  void make_room();
   void record(Entry& entry, const std::function<void()>& enqueue);
 
   Device& device_;
   StepShape limits_;
   bool on_;
-  std::map<std::pair<int32_t, int32_t>, Entry> entries_;  // by rows and blocks
+  int64_t uses_ = 0;
+  std::map<Key, Entry> entries_;  // by rows, sequences, logit rows, blocks and side
 };
 
 // The sizes of batches that are recorded: 1 to 8, then four between a power of two and the next.

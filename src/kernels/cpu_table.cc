@@ -27,17 +27,6 @@ ActivationTypes types(WeightFormat format) {
   return {format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32, DType::kF32, DType::kF32};
 }
 
-void gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
-            Stream stream) {
-  constexpr int64_t kGatherGrain = 16;
-  for_range(stream, *live.count, kGatherGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      std::memcpy(to + i * width, from + int64_t{rows[i]} * width,
-                  sizeof(float) * static_cast<size_t>(width));
-    }
-  });
-}
-
 // The table's entries for one level: function pointers can't carry the level, a template can.
 template <const CpuLevel& (*level)()>
 struct Entries {
@@ -95,7 +84,6 @@ constexpr KernelTable table_of(const char* name) {
   table.attention = E::attention;
   table.route = cpu_route;
   table.experts = E::experts;
-  table.gather = gather;
   table.pack = E::pack;
   table.runs = runs;
   table.stores = stores;

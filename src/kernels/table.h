@@ -75,7 +75,8 @@ struct EmbedArgs {
 };
 
 // s = sum over partials + bias; s = out(s); r = carry * r + branch * s; y = in(r).
-// With keep_y the residual becomes y. With partials == 0 only y = in(r) is done.
+// With keep_y the residual becomes y. With partials == 0 only y = in(r) is done. With `take` row i
+// of y is made of row take[i] of partials and residual, and the residual stays as it is.
 struct ResidualArgs {
   const float* partial[8];  // each [rows, width], added in ascending order
   int32_t partials;
@@ -83,8 +84,9 @@ struct ResidualArgs {
   Norm out, in;
   float* residual;  // in and out [rows, width]
   float carry, branch;
-  bool keep_y;
-  Rows y;  // out [rows, width]; x null: not wanted
+  bool keep_y;          // not with `take`
+  const int32_t* take;  // [rows], or null
+  Rows y;               // out [rows, width]; x null: not wanted
   int32_t width;
   Live live;  // rows
 };
@@ -337,7 +339,6 @@ struct KernelTable {
   void (*attention)(const AttentionArgs&, Stream);
   void (*route)(const RouteArgs&, Stream);
   void (*experts)(const ExpertsArgs&, Stream);
-  void (*gather)(const float* from, const int32_t* rows, float* to, int32_t width, Live, Stream);
   void (*sample)(const SampleArgs&, Stream);  // null: the host samples
   void (*pack)(const PackArgs&, Stream);      // reads the host's memory, writes the device's
   // Null, or: while on, products try their ways to run and keep the fastest; off: what was found is

@@ -105,7 +105,7 @@ AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>
   std::iota(blocks.begin(), blocks.end(), 0);
   const std::unique_ptr<KvCache> cache = model.make_cache(static_cast<int32_t>(blocks.size()));
   const std::unique_ptr<Workspace> workspace =
-      model.make_workspace({rows, 1, rows, static_cast<int32_t>(longest)});
+      model.make_workspace({rows, 1, rows, static_cast<int32_t>(longest), true});
   AllRows all;
   HostBatch batch;
   DeviceBatch brought(model.device());

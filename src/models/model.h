@@ -54,6 +54,7 @@ struct ModelInfo {
 // Bounds that the activations are sized for.
 struct StepLimits {
   int32_t rows = 0, sequences = 0, logit_rows = 0, max_keys = 0;
+  bool hidden = false;  // StepOutput.hidden is wanted
 };
 
 class KvCache;    // nn/kv_cache.h: planes of keys and values of all layers, [blocks] each
@@ -87,7 +88,8 @@ class Model {
 // Results of a step, in the workspace on the device, valid until the next step.
 struct StepOutput {
   const float* logits;  // [logit_rows, vocabulary]
-  const float* hidden;  // [rows, head_width]: what the head reads
+  const float*
+      hidden;  // [rows, head_width]: what the head reads; null unless StepLimits ask for it
 };
 
 // Runs one step: only enqueues work on the model's stream, allocates nothing.

@@ -10,7 +10,6 @@
 #include "nn/rope.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
-#include "ops/gather.h"
 #include "ops/linear.h"
 #include "ops/residual.h"
 #include "ops/rope.h"
@@ -67,7 +66,7 @@ class Step {
     args.width = width_;
     args.live = batch_.rows;
     if (spec.width > 0) {
-      args.residual = ws_.hidden;
+      args.residual = ws_.embedded;
       args.width = spec.width;
       embed(kernels_, args, stream_);
       project_in();
@@ -115,12 +114,12 @@ class Step {
     residual_ = residual_ == ws_.residual ? ws_.residual + size : ws_.residual;
   }
 
-  // From token rows in ws_.hidden; positions are added after the projection.
+  // From token rows in ws_.embedded; positions are added after the projection.
   void project_in() {
     const ModelWeights& weights = model_.weights;
     const int32_t narrow = model_.stack().embedding.width;
     ResidualArgs copy{};
-    copy.residual = ws_.hidden;
+    copy.residual = ws_.embedded;
     copy.y = {ws_.normed, input_, narrow};
     copy.width = narrow;
     copy.live = batch_.rows;
@@ -362,30 +361,25 @@ class Step {
     residual(kernels_, seam({}, {}), stream_);
     const int32_t count = model_.stack().streams * batch_.rows.bound;
     model_.device->upload(ws_.joined_count, &count, sizeof count);
-    const Live live{ws_.joined_count, count};
-    gather(kernels_, ws_.residual, ws_.joined_rows, ws_.joined, width_, live, stream_);
+    ResidualArgs args{};
+    args.residual = ws_.residual;
+    args.take = ws_.joined_rows;
+    args.y = {ws_.joined, DType::kF32, width_};
+    args.width = width_;
+    args.live = {ws_.joined_count, count};
+    residual(kernels_, args, stream_);
     residual_ = ws_.joined;
     width_ *= model_.stack().streams;
   }
 
-  // Hidden rows for all tokens; logits only for the rows that are asked for.
   void finish() {
     join_streams();
-    const Norm norm = model_.weights.final_norm.norm();
+    if (ws_.hidden != nullptr) make_hidden();
     const bool projects = model_.stack().embedding.width > 0;
-    const Rows hidden{ws_.hidden, DType::kF32, model_.info.head_width};
-    if (projects) {
-      const Rows normed{ws_.normed, input_, width_};
-      const LinearArgs product = model_.weights.project_out.args(normed, hidden, batch_.rows);
-      norm_linear(kernels_, seam(norm, normed), {&product, 1}, stream_);
-    } else {
-      residual(kernels_, seam(norm, hidden), stream_);
-    }
-    gather(kernels_, residual_, batch_.logit_row, ws_.logit_residual, width_, batch_.logit_rows,
-           stream_);
     const Rows normed{ws_.logit_normed, input_, width_};
-    ResidualArgs args = seam(norm, normed);
-    args.residual = ws_.logit_residual;
+    ResidualArgs args = seam(model_.weights.final_norm.norm(), normed);
+    args.keep_y = false;
+    args.take = batch_.logit_row;
     args.live = batch_.logit_rows;
     const Rows logits{ws_.logits, DType::kF32, model_.info.vocabulary};
     const Rows projected{ws_.logit_hidden, input_, model_.info.head_width};
@@ -394,6 +388,16 @@ class Step {
     norm_linear(kernels_, args, {&product, 1}, stream_);
     if (!projects) return;
     linear(kernels_, model_.weights.head.args(projected, logits, batch_.logit_rows), stream_);
+  }
+
+  // What the head reads, of all rows.
+  void make_hidden() {
+    const Norm norm = model_.weights.final_norm.norm();
+    const Rows hidden{ws_.hidden, DType::kF32, model_.info.head_width};
+    if (model_.stack().embedding.width == 0) return residual(kernels_, seam(norm, hidden), stream_);
+    const Rows normed{ws_.normed, input_, width_};
+    const LinearArgs product = model_.weights.project_out.args(normed, hidden, batch_.rows);
+    norm_linear(kernels_, seam(norm, normed), {&product, 1}, stream_);
   }
 
   const Model::Impl& model_;

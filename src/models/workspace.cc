@@ -60,8 +60,8 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   a.attended = arena.take(rows * sizes.attended, sizes.types.input);
   a.mlp = arena.take(rows * sizes.mlp, sizes.types.input);
   for (float*& partial : a.partial) partial = arena.floats(rows * sizes.width);
-  a.hidden = arena.floats(rows * sizes.head_width);
-  a.logit_residual = arena.floats(logit_rows * sizes.streams * sizes.width);
+  if (sizes.projects) a.embedded = arena.floats(rows * sizes.head_width);
+  if (sizes.limits.hidden) a.hidden = arena.floats(rows * sizes.head_width);
   a.logit_normed = arena.take(logit_rows * sizes.streams * sizes.width, sizes.types.input);
   a.logit_hidden = arena.take(logit_rows * sizes.head_width, sizes.types.input);
   a.logits = arena.floats(logit_rows * sizes.vocabulary);
@@ -86,6 +86,7 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   sizes.width = stack.width;
   sizes.streams = stack.streams;
   sizes.head_width = spec.head_width();
+  sizes.projects = stack.embedding.width > 0;
   sizes.vocabulary = stack.embedding.vocabulary;
   sizes.types = kernels.types(format);
   for (const RopeSpec& rope : distinct_ropes(spec)) sizes.ropes.push_back(rope.axes * rope.dim);

@@ -12,6 +12,7 @@ namespace tensormill {
 struct WorkspaceSizes {
   StepLimits limits;
   int32_t width = 0, streams = 1, head_width = 0, vocabulary = 0;
+  bool projects = false;                                // tokens' rows and what the head reads
   int32_t qkv = 0, queries = 0, attended = 0, mlp = 0;  // the widest of all layers
   // The most of all layers with a latent: its width, and each head's part before and after.
   int32_t latent = 0, query_short = 0, plain = 0, expanded = 0;
@@ -48,8 +49,8 @@ class Workspace {
     void* attended = nullptr;         // [rows, attended], input type
     void* mlp = nullptr;              // [rows, mlp], input type
     float* partial[2] = {};           // [rows, width]
-    float* hidden = nullptr;          // [rows, head_width]
-    float* logit_residual = nullptr;  // [logit_rows, streams * width]
+    float* embedded = nullptr;        // [rows, head_width], where tokens' rows are projected
+    float* hidden = nullptr;          // [rows, head_width], where it is wanted
     void* logit_normed = nullptr;     // [logit_rows, streams * width], input type
     void* logit_hidden = nullptr;     // [logit_rows, head_width], input type: where it is projected
     float* logits = nullptr;          // [logit_rows, vocabulary]

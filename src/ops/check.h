@@ -35,6 +35,8 @@ inline void require_residual(const ResidualArgs& args, const char* op) {
   require_norm(args.out, op);
   require_norm(args.in, op);
   if (args.y.x != nullptr) require_rows(args.y, args.width, op);
+  require(args.take == nullptr || (args.y.x != nullptr && !args.keep_y), op,
+          "an output for rows that are taken, and no other");
 }
 
 inline void require_heads(int32_t heads, int32_t kv_heads, int32_t dim, int32_t value_dim,

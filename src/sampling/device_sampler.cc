@@ -11,7 +11,6 @@ DeviceSampler::DeviceSampler(const KernelTable& kernels, Stream stream, Device& 
       history_(static_cast<size_t>(sizes.sequences) * static_cast<size_t>(sizes.max_tokens) *
                    sizeof(int32_t),
                "the sequences' tokens", device),
-      results_(static_cast<size_t>(sizes.rows) * sizeof(SampleResult), "chosen tokens", device),
       scratch_(kernels.sample_scratch(sizes.rows, sizes.vocabulary), "the choice of tokens",
                device) {}
 
@@ -20,14 +19,15 @@ void DeviceSampler::put_history(int32_t row, std::span<const int32_t> tokens) {
                  tokens.size_bytes());
 }
 
-void DeviceSampler::choose(const float* logits, const SampleRow* rows, Live live) {
+void DeviceSampler::choose(const float* logits, const SampleRow* rows, SampleResult* results,
+                           Live live) {
   SampleArgs args{};
   args.logits = logits;
   args.vocabulary = sizes_.vocabulary;
   args.rows = rows;
   args.history = history_.as<int32_t>();
   args.history_stride = history_stride();
-  args.results = results_.as<SampleResult>();
+  args.results = results;
   args.scratch = scratch_.data();
   args.live = live;
   sample(kernels_, args, stream_);

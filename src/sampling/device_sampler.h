@@ -24,9 +24,9 @@ class DeviceSampler {
   // The beginning of a row of the history, for what is enqueued from now on.
   void put_history(int32_t row, std::span<const int32_t> tokens);
 
-  // Enqueues the choice for all rows of logits; `rows` lie on the device.
-  void choose(const float* logits, const SampleRow* rows, Live live);
-  const SampleResult* results() const { return results_.as<SampleResult>(); }  // on the device
+  // Enqueues the choice for all rows of logits; `rows` lie on the device, `results` [rows] there or
+  // in its staging memory.
+  void choose(const float* logits, const SampleRow* rows, SampleResult* results, Live live);
 
  private:
   const KernelTable& kernels_;
@@ -34,7 +34,6 @@ class DeviceSampler {
   Device& device_;
   Sizes sizes_;
   Buffer history_;  // [sequences, max_tokens]
-  Buffer results_;  // [rows]
   Buffer scratch_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <map>
 
 #include "base/json.h"
 #include "server/management.h"
@@ -22,26 +23,30 @@ std::string start_time(std::chrono::system_clock::time_point time) {
   return fmt::format("{}.{:03}Z", text, millis);
 }
 
+// As describe and ping say it.
+const char* word_of(Health health) {
+  constexpr const char* kWords[] = {"Healthy", "Unhealthy", "PENDING", "FAILED"};
+  return kWords[static_cast<size_t>(health)];
+}
+
 }  // namespace
 
-const char* health_of(const ServedModel& model) {
-  switch (model.status) {
-    case ModelStatus::kPending:
-      return "PENDING";
-    case ModelStatus::kFailed:
-      return "FAILED";
-    case ModelStatus::kReady:
-      break;
-  }
-  return "Healthy";
+Health health_of(const ServedModel& model) {
+  if (model.status == ModelStatus::kPending) return Health::kPending;
+  if (model.status == ModelStatus::kFailed) return Health::kFailed;
+  const EngineStats stats = model.backend->stats();
+  const int64_t most = model.config.settings.integer("retry_threshold");
+  if (stats.lost || stats.failed_steps > most) return Health::kFailed;
+  return stats.failed_steps > 0 ? Health::kUnhealthy : Health::kHealthy;
 }
 
 OrderedJson describe_model(const ServedModel& model) {
   const ModelConfig& config = model.config;
   const Settings& settings = config.settings;
   const bool ready = model.status == ModelStatus::kReady;
+  const Health health = health_of(model);
   OrderedJson workers = OrderedJson::array();
-  for (int i = 0; ready && i < model.min_workers; ++i) {
+  for (int i = 0; health == Health::kHealthy && i < model.min_workers; ++i) {
     workers.push_back({{"id", model.id * 1000 + i + 1},
                        {"startTime", start_time(model.started)},
                        {"status", "READY"}});
@@ -58,7 +63,7 @@ OrderedJson describe_model(const ServedModel& model) {
                   {"maxIdleSeconds", settings.integer("max_idle_time")},
                   {"queueSize", settings.integer("job_queue_size")},
                   {"requestInQueue", ready ? model.backend->stats().waiting : 0},
-                  {"status", health_of(model)},
+                  {"status", word_of(health)},
                   {"loadedAtStartup", config.loaded_at_startup},
                   {"workerGroups", OrderedJson::array({std::move(group)})}};
   OrderedJson reply{{"workflowName", config.name}};
@@ -68,18 +73,20 @@ OrderedJson describe_model(const ServedModel& model) {
 }
 
 PingReply ping(const ModelRegistry& models, bool allow_multi_status) {
-  OrderedJson body = OrderedJson::object();
-  bool pending = false, failed = false;
+  // Of several versions the one that is worst off speaks.
+  std::map<std::string, Health> by_name;
+  Health worst = Health::kHealthy;
   for (const ModelHandle& model : models.all()) {
-    pending |= model->status == ModelStatus::kPending;
-    failed |= model->status == ModelStatus::kFailed;
-    auto& entry = body[model->config.name];
-    // Of several versions the one that is worst off speaks.
-    if (entry.is_null() || model->status != ModelStatus::kReady) {
-      entry = OrderedJson{{"status", health_of(*model)}};
-    }
+    const Health health = health_of(*model);
+    Health& of_name = by_name[model->config.name];
+    of_name = std::max(of_name, health);
+    worst = std::max(worst, health);
   }
-  const int status = failed ? 500 : pending && allow_multi_status ? 207 : 200;
+  OrderedJson body = OrderedJson::object();
+  for (const auto& [name, health] : by_name) body[name] = {{"status", word_of(health)}};
+  int status = 200;
+  if (worst == Health::kFailed) status = 500;
+  if (worst == Health::kPending && allow_multi_status) status = 207;
   return {status, server_json(body)};
 }
 

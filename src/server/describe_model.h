@@ -9,7 +9,11 @@ namespace tensormill {
 // One element of the reply to GET /models/{name}.
 nlohmann::ordered_json describe_model(const ServedModel& model);
 
-// "Healthy", "PENDING" or "FAILED": the words of describe and ping.
-const char* health_of(const ServedModel& model);
+// In the order of which is worse.
+enum class Health : uint8_t { kHealthy, kUnhealthy, kPending, kFailed };
+
+// Unhealthy: the last step failed. Failed: the load did, more steps in a row than retry_threshold,
+// or the device for good.
+Health health_of(const ServedModel& model);
 
 }  // namespace tensormill

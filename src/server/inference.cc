@@ -21,7 +21,7 @@ void require_ready(const ServedModel& model) {
   if (model.status != ModelStatus::kReady) {
     throw ApiError(503, "WlmException", "Model is not ready: " + model.config.name);
   }
-  if (!model.has_workers()) {
+  if (!model.has_workers() || model.backend->stats().lost) {
     throw ApiError(503, "WlmShutdownException",
                    "All model workers has been shutdown: " + model.config.name);
   }

@@ -79,7 +79,9 @@ void Management::handle(const HttpRequest& request, const std::shared_ptr<HttpEx
     case Endpoint::kHealthLive:
     case Endpoint::kHealthReady: {
       bool ready = true;
-      for (const ModelHandle& model : models_.all()) ready &= model->status == ModelStatus::kReady;
+      for (const ModelHandle& model : models_.all()) {
+        ready &= health_of(*model) < Health::kPending;
+      }
       return exchange->reply({ready ? 200 : 424, "", {{"content-type", "application/json"}}}, "");
     }
     case Endpoint::kModels:
@@ -126,9 +128,10 @@ void Management::list_models(const HttpRequest& request, HttpExchange& exchange)
     OrderedJson row{{"modelName", config.name}};
     if (!config.version.empty()) row["version"] = config.version;
     row["modelUrl"] = config.url;
-    row["status"] = all[i]->status == ModelStatus::kPending  ? "PENDING"
-                    : all[i]->status == ModelStatus::kFailed ? "FAILED"
-                                                             : "READY";
+    const Health health = health_of(*all[i]);
+    row["status"] = health == Health::kPending  ? "PENDING"
+                    : health == Health::kFailed ? "FAILED"
+                                                : "READY";
     reply["models"].push_back(std::move(row));
   }
   reply_json(exchange, 200, reply);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "server/describe_model.h"
 #include "server/server_json.h"
 
 namespace tensormill {
@@ -166,7 +167,7 @@ void Service::open_ai_models(const HttpRequest&, HttpExchange& exchange, const R
   OrderedJson rows = OrderedJson::array();
   std::string last;
   for (const ModelHandle& model : models_.all()) {
-    if (model->status != ModelStatus::kReady || model->config.name == last) continue;
+    if (health_of(*model) >= Health::kPending || model->config.name == last) continue;
     last = model->config.name;
     if (route.model.empty() || route.model == last) rows.push_back(row(*model));
   }

@@ -30,13 +30,14 @@ class Device {
   // Zeroed memory, aligned to 256 bytes (64 on the host); null where there is not so much.
   virtual void* take(size_t bytes) = 0;
   virtual void give(void* data, size_t bytes) noexcept = 0;
-  // The host's memory that transfers read and write at full speed.
+  // The host's memory that transfers read and write at full speed; work of the device may write to
+  // it, too.
   virtual void* take_staging(size_t bytes) = 0;
   virtual void give_staging(void* data, size_t bytes) noexcept = 0;
 
   // `from` may change as soon as this returns.
   virtual void upload(void* to, const void* from, size_t bytes) = 0;
-  // `from` is staging memory that stays as it is until the copy is done.
+  // `from` is staging memory that stays as it is until the copy is done. May be recorded.
   virtual void upload_staged(void* to, const void* from, size_t bytes) = 0;
   // `to` holds the values after wait(), or, where it is staging memory, after wait_for().
   virtual void download(void* to, const void* from, size_t bytes) = 0;
@@ -44,6 +45,9 @@ class Device {
   virtual void wait() = 0;               // until all work is done
   virtual void mark(int which) = 0;      // 0 or 1: everything enqueued so far
   virtual void wait_for(int which) = 0;  // until what was marked is done
+
+  // Asked after an error: whether nothing that is enqueued here will ever run again.
+  virtual bool lost() { return false; }
 
   // Records what `enqueue` enqueues, without running it; null where the device doesn't.
   virtual std::unique_ptr<Recording> record(const std::function<void()>& enqueue) = 0;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "engine/fakes.h"
 #include "engine/host_choice.h"
 
@@ -23,6 +24,7 @@ class AsyncHashRunner : public Runner {
   struct Seen {  // outlives the runner, for tests
     std::atomic<int64_t> launched = 0, overlapped = 0, with_logits = 0, tokens_ahead = 0;
     std::atomic<int64_t> fail_launch = -1, fail_work = -1;  // which step, from 0
+    std::atomic<int64_t> fail_from = -1;                    // this step and all later ones
   };
 
   AsyncHashRunner(Pace pace, Seen& seen, ModelInfo info = fake_info())
@@ -90,6 +92,7 @@ class AsyncHashRunner : public Runner {
     if (!side.error.empty()) throw std::runtime_error(std::exchange(side.error, {}));
     return {side.chosen, side.logits.data()};
   }
+  bool lost() override { return seen_.fail_from >= 0; }
 
  private:
   struct Side {
@@ -115,7 +118,10 @@ class AsyncHashRunner : public Runner {
   }
   void run(Side& side, int64_t step) {
     try {
-      if (step == seen_.fail_work) throw std::runtime_error("the device is gone");
+      const int64_t from = seen_.fail_from;
+      if (step == seen_.fail_work || (from >= 0 && step >= from)) {
+        throw Error(ErrorKind::kInternal, "the device is gone");
+      }
       compute(side);
     } catch (const std::exception& error) {
       side.error = error.what();

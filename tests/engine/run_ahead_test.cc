@@ -300,11 +300,34 @@ TEST_P(RunAhead, FailedStepsFailTheirRequestsAlone) {
       }
       EXPECT_GT(failed, 0);
       expect_all_back(*engine);
+      EXPECT_FALSE(engine->stats().lost);
       *fail = -1;
       CollectingSink again;
       expect_same(run(*engine, again, 8, varied), expected);
+      EXPECT_EQ(engine->stats().failed_steps, 0);
     }
   }
+}
+
+TEST_P(RunAhead, ALostDeviceIsToldAndFailsEveryRequest) {
+  seen_.fail_from = 3;
+  const auto engine = start({});
+  CollectingSink sink;
+  std::vector<uint64_t> ids;
+  for (int32_t i = 0; i < 8; ++i) {
+    GenerationRequest request = varied(i, sink);
+    request.max_new_tokens = 100;
+    ids.push_back(engine->submit(request));
+  }
+  sink.wait_ended(8);
+  EXPECT_TRUE(engine->stats().lost);
+  const int32_t failed = engine->stats().failed_steps;
+  EXPECT_GT(failed, 0);
+  ids.push_back(engine->submit(varied(0, sink)));
+  sink.wait_ended(9);
+  EXPECT_EQ(sink.answer(ids.back()).finish, FinishReason::kError);
+  EXPECT_GT(engine->stats().failed_steps, failed);
+  expect_all_back(*engine);
 }
 
 std::string test_name(const testing::TestParamInfo<Pace>& info) {

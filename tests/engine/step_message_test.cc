@@ -110,8 +110,40 @@ TEST(StepRecordings, ShapesStayWithinTheLargest) {
   EXPECT_EQ(shape.max_keys, 5000);
   StepShape prompt = decode_shape(9, 100);
   prompt.rows = 50;
-  EXPECT_EQ(recordings.fit(prompt).rows, 50);
+  prompt.logit_rows = 1;
+  shape = StepRecordings(device, {1000, 18, 18, 5000, 157, true}, true).fit(prompt);
+  EXPECT_EQ(shape.rows, 56);
+  EXPECT_EQ(shape.sequences, 10);
+  EXPECT_EQ(shape.logit_rows, 10);
+  EXPECT_EQ(shape.blocks, 64);
+  prompt.logit_rows = 0;
+  EXPECT_EQ(recordings.fit(prompt).rows, 18);  // no step has more
+  EXPECT_EQ(recordings.fit(prompt).logit_rows, 0);
+  prompt.rows = 600;
+  EXPECT_EQ(recordings.fit(prompt).rows, 600);
   EXPECT_EQ(recordings.fit(prompt).blocks, 4);
+}
+
+TEST(StepRecordings, PromptsTakeRoomFromEachOther) {
+  FakeDevice device;
+  StepRecordings recordings(device, {512, 64, 64, 2048, 64, true}, true);
+  const std::function<void()> work = [] {};
+  const auto run_twice = [&](int32_t rows, int32_t sequences) {
+    const StepShape shape = recordings.fit({rows, sequences, 1, 100, 4, true});
+    for (int i = 0; i < 2; ++i) recordings.run(shape, 0, work);
+  };
+  run_twice(100, 1);
+  run_twice(8, 8);
+  EXPECT_EQ(device.recorded, 2);
+  for (int32_t sequences = 2; sequences <= 12; ++sequences) {
+    for (int32_t rows = 16; rows < 256; rows = recorded_rows(rows + 1)) run_twice(rows, sequences);
+  }
+  const int64_t recorded = device.recorded;
+  EXPECT_GT(recorded, 100);
+  run_twice(8, 8);
+  EXPECT_EQ(device.recorded, recorded);  // decoding keeps its recordings
+  run_twice(100, 1);
+  EXPECT_EQ(device.recorded, recorded + 1);
 }
 
 TEST(StepRecordings, RecordsAtTheSecondUse) {
@@ -120,16 +152,16 @@ TEST(StepRecordings, RecordsAtTheSecondUse) {
   int runs = 0;
   const std::function<void()> work = [&runs] { ++runs; };
   for (int i = 1; i <= 4; ++i) {
-    recordings.run(recordings.fit(decode_shape(3, 100)), work);
+    recordings.run(recordings.fit(decode_shape(3, 100)), 0, work);
     EXPECT_EQ(runs, i);
     EXPECT_EQ(device.recorded, i >= 2 ? 1 : 0);
     EXPECT_EQ(device.replayed, std::max(0, i - 1));
   }
-  recordings.run(recordings.fit(decode_shape(4, 100)), work);
+  recordings.run(recordings.fit(decode_shape(3, 100)), 1, work);  // the other side
   EXPECT_EQ(device.recorded, 1);
   device.fails_to_record = true;
   for (int i = 6; i <= 9; ++i) {
-    recordings.run(recordings.fit(decode_shape(4, 100)), work);
+    recordings.run(recordings.fit(decode_shape(4, 100)), 0, work);
     EXPECT_EQ(runs, i);
   }
 }

@@ -61,11 +61,13 @@ void embed(EmbedArgs args, Copies& copies) {
 
 ResidualArgs residual_copy(ResidualArgs args, Copies& copies) {
   const int32_t rows = *args.live.count;
-  for (int32_t p = 0; p < args.partials; ++p) copies.in_rows(args.partial[p], rows, args.width);
+  const int32_t from = args.take == nullptr ? rows : most(args.take, rows) + 1;
+  for (int32_t p = 0; p < args.partials; ++p) copies.in_rows(args.partial[p], from, args.width);
   copies.in(args.bias, args.width);
   norm(copies, args.out, args.width);
   norm(copies, args.in, args.width);
-  copies.out_rows(args.residual, rows, args.width);
+  copies.out_rows(args.residual, from, args.width);
+  copies.in_rows(args.take, rows);
   copies.out(args.y, rows, args.width);
   copies.live(args.live);
   return args;
@@ -238,16 +240,6 @@ void experts(ExpertsArgs args, Copies& copies) {
   copies.run([&] { copies.kernels().experts(args, copies.stream()); });
 }
 
-void gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
-            Copies& copies) {
-  const int32_t count = *live.count;
-  copies.in(from, int64_t{most(rows, count) + 1} * width);
-  copies.in_rows(rows, count);
-  copies.out_rows(to, count, width);
-  copies.live(live);
-  copies.run([&] { copies.kernels().gather(from, rows, to, width, live, copies.stream()); });
-}
-
 void sample(SampleArgs args, Copies& copies) {
   const int32_t rows = *args.live.count;
   int32_t slots = 0;
@@ -290,7 +282,6 @@ KernelTable make_table(const char* name) {
   table.attention = entry<attention, spare, const AttentionArgs&>;
   table.route = entry<route, spare, const RouteArgs&>;
   table.experts = entry<experts, spare, const ExpertsArgs&>;
-  table.gather = entry<gather, spare, const float*, const int32_t*, float*, int32_t, Live>;
   table.sample = entry<sample, spare, const SampleArgs&>;
   table.pack = entry<pack, spare, const PackArgs&>;
   return table;

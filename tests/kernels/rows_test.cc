@@ -41,10 +41,12 @@ struct ResidualCase {
   NormKind out, in;
   DType type;
   bool keep_y;
+  bool takes = false;
 };
 
 void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTeam* team) {
   const int rows = 5;
+  const int32_t take[rows] = {3, 0, 3, 1, 4};
   const double slack = looseness(kernels) * 1e-5;
   Random random(13);
   const size_t size = static_cast<size_t>(rows) * c.width;
@@ -64,6 +66,7 @@ void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTea
   args.carry = 1.25f;
   args.branch = 0.75f;
   args.keep_y = c.keep_y;
+  if (c.takes) args.take = take;
   const int stride = c.width + 3;
   std::vector<uint8_t> y(static_cast<size_t>(rows) * stride * dtype_size(c.type), 0xee);
   args.y = {y.data(), c.type, stride};
@@ -72,7 +75,7 @@ void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTea
   kernels.residual(args, cpu_stream(team));
   const auto values = read_values(c.type, y.data(), y.size() / dtype_size(c.type));
   for (int row = 0; row < rows; ++row) {
-    const size_t at = static_cast<size_t>(row) * c.width;
+    const size_t at = static_cast<size_t>(c.takes ? take[row] : row) * c.width;
     std::vector<double> r(before.begin() + ptrdiff_t(at), before.begin() + ptrdiff_t(at) + c.width);
     if (c.partials > 0) {
       std::vector<double> s(bias.begin(), bias.end());
@@ -85,9 +88,13 @@ void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTea
     const auto want = apply(in, r);
     for (int i = 0; i < c.width; ++i) {
       ASSERT_NEAR(values[size_t(row) * stride + i], want[i], rounding(c.type, want[i]) + slack);
+      if (c.takes) continue;
       ASSERT_NEAR(residual[at + i], c.keep_y ? want[i] : r[i], slack);
     }
     ASSERT_EQ(y[(size_t(row) * stride + c.width) * dtype_size(c.type)], 0xee) << "past the row";
+  }
+  if (c.takes) {
+    ASSERT_EQ(residual, before);
   }
 }
 
@@ -105,6 +112,7 @@ TEST(Residual, MatchesDoublePrecision) {
               // A row of one value under LayerNorm is all rounding: there is nothing to compare.
               if (width == 1 && (out == NormKind::kLayer || in == NormKind::kLayer)) continue;
               check_residual(*kernels, {width, partials, out, in, type, partials == 3}, &team);
+              check_residual(*kernels, {width, partials, out, in, type, false, true}, &team);
             }
           }
         }
@@ -124,6 +132,8 @@ TEST(Residual, WideRowsOfAGpu) {
                                    dtype_name(type)));
           check_residual(*kernels, {width, 1, NormKind::kNone, in, type, false}, nullptr);
           check_residual(*kernels, {width, 8, NormKind::kRms, in, type, true}, nullptr);
+          check_residual(*kernels, {width, 1, NormKind::kNone, in, type, false, true}, nullptr);
+          check_residual(*kernels, {width, 8, NormKind::kRms, in, type, false, true}, nullptr);
         }
       }
     }
@@ -363,25 +373,6 @@ TEST(Rope, AnglesOfEveryLength) {
           // A frequency of the reference, rounded: an ulp of it, times the position.
           EXPECT_GT(c.check(length == RopeLength::kLong ? exact : 1e-4), 0.1);
         }
-      }
-    }
-  }
-}
-
-TEST(Gather, CopiesRows) {
-  ThreadTeam team(3);
-  Random random(1);
-  for (const KernelTable* kernels : all_tables()) {
-    for (const int width : {5, 64}) {
-      const auto from = random.normals(size_t(40 * width));
-      std::vector<int32_t> rows;
-      for (int i = 0; i < 60; ++i) rows.push_back(random.below(40));
-      std::vector<float> to(size_t(60 * width));
-      const int count = 60;
-      kernels->gather(from.data(), rows.data(), to.data(), width, {&count, count},
-                      cpu_stream(&team));
-      for (int i = 0; i < 60 * width; ++i) {
-        ASSERT_EQ(to[i], from[size_t(rows[i / width] * width + i % width)]) << kernels->name;
       }
     }
   }

@@ -8,7 +8,6 @@
 #include "ops/attention.h"
 #include "ops/embed.h"
 #include "ops/experts.h"
-#include "ops/gather.h"
 #include "ops/linear.h"
 #include "ops/pack.h"
 #include "ops/residual.h"
@@ -161,6 +160,9 @@ TEST(Ops, AcceptWhatIsWhole) {
   EXPECT_NO_THROW(pack(s.kernels, s.pack_args(), nullptr));
   EXPECT_NO_THROW(embed(s.kernels, s.embed_args(), nullptr));
   EXPECT_NO_THROW(residual(s.kernels, s.residual_args(), nullptr));
+  ResidualArgs taken = s.residual_args();
+  taken.take = s.ids.data();
+  EXPECT_NO_THROW(residual(s.kernels, taken, nullptr));
   EXPECT_NO_THROW(linear(s.kernels, s.linear_args(), nullptr));
   const LinearArgs products[] = {s.linear_args()};
   EXPECT_NO_THROW(norm_linear(s.kernels, s.residual_args(), products, nullptr));
@@ -169,7 +171,6 @@ TEST(Ops, AcceptWhatIsWhole) {
   EXPECT_NO_THROW(experts(s.kernels, s.experts_args(), nullptr));
   EXPECT_NO_THROW(to_cache(s.kernels, s.to_cache_args(), nullptr));
   EXPECT_NO_THROW(attention(s.kernels, s.attention_args(), nullptr));
-  EXPECT_NO_THROW(gather(s.kernels, s.data.data(), s.ids.data(), s.out.data(), 4, s.live, nullptr));
 }
 
 // Changes one argument and expects the op to say so.
@@ -205,6 +206,14 @@ TEST(Ops, ResidualAndLinearRefuse) {
   bad("every partial", [](ResidualArgs& a) { a.partials = 1; });
   bad("weight", [](ResidualArgs& a) { a.in.weight = nullptr; });
   bad("stride", [](ResidualArgs& a) { a.y.stride = 7; });
+  bad("rows that are taken", [&](ResidualArgs& a) {
+    a.take = s.ids.data();
+    a.keep_y = true;
+  });
+  bad("rows that are taken", [&](ResidualArgs& a) {
+    a.take = s.ids.data();
+    a.y.x = nullptr;
+  });
   const auto bad_product = [&](const char* expected, auto change) {
     refuses(expected, s.linear_args(), linear, change);
   };
@@ -335,7 +344,7 @@ TEST(Ops, SeveralWeightsHaveNoBias) {
   fails("no bias or addend", [&] { linear(s.kernels, args, nullptr); });
 }
 
-TEST(Ops, PackAndGatherRefuse) {
+TEST(Ops, PackRefuses) {
   Step s;
   const auto bad = [&](const char* expected, auto change) {
     refuses(expected, s.pack_args(), pack, change);
@@ -345,8 +354,6 @@ TEST(Ops, PackAndGatherRefuse) {
   bad("same inner", [](PackArgs& a) { a.source.inner = 7; });
   std::vector<int32_t> map = {0, 1, 2, 3, 4, 5, 6, 8};
   bad("row_map", [&](PackArgs& a) { a.source.row_map = map.data(); });
-  fails("positive width",
-        [&] { gather(s.kernels, s.data.data(), s.ids.data(), s.out.data(), 0, s.live, nullptr); });
 }
 
 }  // namespace

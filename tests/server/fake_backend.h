@@ -23,6 +23,8 @@ class FakeBackend : public InferenceBackend {
   };
   struct Counts {
     std::atomic<int> submitted{0}, cancelled{0}, finished{0};
+    std::atomic<int> failed_steps{0};  // what stats() say
+    std::atomic<bool> lost{false};
   };
 
   FakeBackend(Script script, std::shared_ptr<Counts> counts)
@@ -81,6 +83,8 @@ class FakeBackend : public InferenceBackend {
     EngineStats stats;
     stats.running = static_cast<int32_t>(running_.size());
     stats.waiting = static_cast<int32_t>(waiting_.size());
+    stats.failed_steps = counts_->failed_steps;
+    stats.lost = counts_->lost;
     return stats;
   }
 

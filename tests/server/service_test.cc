@@ -106,6 +106,38 @@ TEST_F(ServiceTest, PingNamesEveryModel) {
   EXPECT_EQ(get("/v2/health/ready").status(), 200);
 }
 
+TEST_F(ServiceTest, StepsThatFailShowInTheModelsHealth) {
+  start_with(model_config("rb"));
+  const auto described = [this] { return json(get("/models/rb"))[0]["models"][0]; };
+  counts_->failed_steps = 10;
+  EXPECT_EQ(get("/ping").status(), 200);
+  EXPECT_EQ(json(get("/ping"))["rb"]["status"], "Unhealthy");
+  EXPECT_EQ(described()["status"], "Unhealthy");
+  EXPECT_TRUE(described()["workerGroups"][0]["workers"].empty());
+  EXPECT_EQ(json(get("/models"))["models"][0]["status"], "READY");
+  EXPECT_EQ(get("/v2/health/ready").status(), 200);
+  EXPECT_EQ(post("/predictions/rb", kRequest).status(), 200);
+  counts_->failed_steps = 11;  // more than retry_threshold
+  EXPECT_EQ(get("/ping").status(), 500);
+  EXPECT_EQ(json(get("/ping"))["rb"]["status"], "FAILED");
+  EXPECT_EQ(described()["status"], "FAILED");
+  EXPECT_EQ(json(get("/models"))["models"][0]["status"], "FAILED");
+  EXPECT_TRUE(json(get("/v1/models"))["data"].empty());
+  EXPECT_EQ(get("/v2/health/ready").status(), 424);
+  EXPECT_EQ(post("/predictions/rb", kRequest).status(), 200);  // it may come back
+  counts_->failed_steps = 0;
+  EXPECT_EQ(json(get("/ping"))["rb"]["status"], "Healthy");
+}
+
+TEST_F(ServiceTest, AModelWhoseDeviceIsLostRefuses) {
+  start_with(model_config("rb"));
+  counts_->lost = true;
+  EXPECT_EQ(get("/ping").status(), 500);
+  EXPECT_EQ(json(get("/ping"))["rb"]["status"], "FAILED");
+  expect_error(post("/predictions/rb", kRequest), 503, "WlmShutdownException",
+               "All model workers has been shutdown: rb");
+}
+
 TEST_F(ServiceTest, PingWithoutModels) {
   start();
   EXPECT_EQ(get("/ping").body, "{}\n");

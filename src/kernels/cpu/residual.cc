@@ -7,34 +7,39 @@
 namespace tensormill {
 namespace {
 
-// r = carry * r + branch * out(sum of partials + bias)
-void add_branch(const ResidualArgs& args, int64_t row) {
-  const int64_t at = row * args.width;
-  float* residual = args.residual + at;
-  const auto branch = [&](int i, int n) {
-    F s = load_some(args.partial[0] + at + i, n);
-    for (int p = 1; p < args.partials; ++p) s = s + load_some(args.partial[p] + at + i, n);
-    return args.bias == nullptr ? s : s + load_some(args.bias + i, n);
-  };
-  const F carry = set1(args.carry), scale = set1(args.branch);
-  const auto add = [&](int i, int n, F s) {
-    store_some(residual + i, fma(scale, s, carry * load_some(residual + i, n)), n);
-  };
-  if (args.out.kind == NormKind::kNone) {
-    for_vectors(args.width, [&](int i, int n) { add(i, n, branch(i, n)); });
-    return;
+// carry * r + branch * out(sum of partials + bias) of one row.
+class Sum {
+ public:
+  Sum(const ResidualArgs& args, int64_t row) : args_(args), at_(row * args.width) {
+    if (norms()) {
+      moment_ = moments(args.out, args.width, [this](int i, int n) { return branch(i, n); });
+    }
   }
-  const Moments moment = moments(args.out, args.width, branch);
-  for_vectors(args.width,
-              [&](int i, int n) { add(i, n, normed(args.out, moment, branch(i, n), i, n)); });
-}
 
-// y = in(r), and r = y with keep_y
-template <class Out>
-void norm_row(const ResidualArgs& args, int64_t row) {
+  // Values [i, i + n), then zeros.
+  F operator()(int i, int n) const {
+    const F s = norms() ? normed(args_.out, moment_, branch(i, n), i, n) : branch(i, n);
+    return fma(set1(args_.branch), s, set1(args_.carry) * load_some(args_.residual + at_ + i, n));
+  }
+
+ private:
+  bool norms() const { return args_.out.kind != NormKind::kNone; }
+  F branch(int i, int n) const {
+    F s = load_some(args_.partial[0] + at_ + i, n);
+    for (int p = 1; p < args_.partials; ++p) s = s + load_some(args_.partial[p] + at_ + i, n);
+    return args_.bias == nullptr ? s : s + load_some(args_.bias + i, n);
+  }
+
+  const ResidualArgs& args_;
+  const int64_t at_;
+  Moments moment_{0, 1};
+};
+
+// y = in(get), and r = y with keep_y
+template <class Out, class Get>
+void norm_row(const ResidualArgs& args, int64_t row, Get&& get) {
   float* residual = args.residual + row * args.width;
   Out* y = args.y.x == nullptr ? nullptr : static_cast<Out*>(args.y.x) + row * args.y.stride;
-  const auto get = [&](int i, int n) { return load_some(residual + i, n); };
   const bool norms = args.in.kind != NormKind::kNone;
   const Moments moment = norms ? moments(args.in, args.width, get) : Moments{0, 1};
   for_vectors(args.width, [&](int i, int n) {
@@ -45,14 +50,27 @@ void norm_row(const ResidualArgs& args, int64_t row) {
   });
 }
 
+template <class Out>
+void run_row(const ResidualArgs& args, int64_t row) {
+  const int64_t from = args.take == nullptr ? row : args.take[row];
+  float* residual = args.residual + from * args.width;
+  if (args.take != nullptr && args.partials > 0) {
+    return norm_row<Out>(args, row, Sum(args, from));
+  }
+  if (args.partials > 0) {
+    const Sum sum(args, row);
+    for_vectors(args.width, [&](int i, int n) { store_some(residual + i, sum(i, n), n); });
+  }
+  if (args.y.x == nullptr && !args.keep_y) return;
+  norm_row<Out>(args, row, [&](int i, int n) { return load_some(residual + i, n); });
+}
+
 }  // namespace
 
 void LEVEL(residual)(const ResidualArgs& args, int32_t row_begin, int32_t row_end) {
-  for (int64_t row = row_begin; row < row_end; ++row) {
-    if (args.partials > 0) add_branch(args, row);
-    if (args.y.x == nullptr && !args.keep_y) continue;
-    with_type(args.y.type, [&](auto* type) { norm_row<Pointee<decltype(type)>>(args, row); });
-  }
+  with_type(args.y.type, [&](auto* type) {
+    for (int64_t row = row_begin; row < row_end; ++row) run_row<Pointee<decltype(type)>>(args, row);
+  });
 }
 
 }  // namespace tensormill

@@ -16,7 +16,7 @@ class StagingRing;      // staging.h: memory that weights travel through
 // What a Stream points to on CUDA. One thread enqueues; everything runs in order.
 struct CudaContext {
   int device = 0;
-  int multiprocessors = 0, major = 0, minor = 0;
+  int multiprocessors = 0, major = 0;
   size_t max_shared = 0;  // bytes of shared memory that a block may ask for
   cudaStream_t stream = nullptr;
   bool dependent_launch = false;  // programmatic dependent launch: see launch.h

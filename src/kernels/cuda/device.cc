@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "kernels/cuda.h"
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/entries.h"
 #include "kernels/cuda/library_products.h"
 #include "kernels/cuda/staging.h"
 #include "kernels/cuda/table.h"
@@ -44,7 +45,6 @@ class Gpu : public CudaDevice {
     context_.multiprocessors = properties.multiProcessorCount;
     // Kernels of an older architecture run on a newer GPU, without what is new there.
     context_.major = std::min(properties.major, cuda_kernel_version() / 10);
-    context_.minor = properties.minor;
     context_.max_shared = properties.sharedMemPerBlockOptin;
     context_.dependent_launch = context_.major >= 9;
     check_cuda(cudaStreamCreateWithFlags(&context_.stream, cudaStreamNonBlocking),
@@ -127,6 +127,7 @@ class Gpu : public CudaDevice {
   }
   void upload_staged(void* to, const void* from, size_t bytes) override {
     enter();
+    if (cuda_copy_from_host(to, from, bytes, context_)) return;
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, context_.stream),
                "cudaMemcpy to the device");
   }
@@ -145,6 +146,13 @@ class Gpu : public CudaDevice {
   }
   void wait_for(int which) override {
     check_cuda(cudaEventSynchronize(marks_[which]), "cudaEventSynchronize");
+  }
+
+  // An error that is still there after it was read has ended this process's use of the GPU.
+  bool lost() override {
+    cudaGetLastError();
+    const cudaError_t status = cudaStreamQuery(context_.stream);
+    return status != cudaSuccess && status != cudaErrorNotReady;
   }
 
   std::unique_ptr<Recording> record(const std::function<void()>& enqueue) override {

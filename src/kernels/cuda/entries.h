@@ -13,13 +13,14 @@ void cuda_to_cache(const ToCacheArgs& args, CudaContext& context);
 // to_cache_pieces.cu: bf16 or f16 alone, heads in pieces of 16 bytes, half-split rope or none.
 bool runs_pieces(const ToCacheArgs& args);
 void cuda_to_cache_pieces(const ToCacheArgs& args, CudaContext& context);
-void cuda_gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
-                 CudaContext& context);
 void cuda_pack(const PackArgs& args, CudaContext& context);
 void cuda_route(const RouteArgs& args, CudaContext& context);
 void cuda_experts(const ExpertsArgs& args, CudaContext& context);
 void cuda_sample(const SampleArgs& args, CudaContext& context);
 size_t cuda_sample_scratch(int32_t rows, int32_t vocabulary);
+
+// copy.cu: from staging memory that stays as it is. False: it is left to a copy engine.
+bool cuda_copy_from_host(void* to, const void* from, size_t bytes, const CudaContext& context);
 
 // Products. cuda_linear() chooses by live.bound and the weight's shape among the three below.
 void cuda_linear(const LinearArgs& args, CudaContext& context);

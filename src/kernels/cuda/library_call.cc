@@ -88,6 +88,13 @@ LibraryCall::~LibraryCall() {
   cublasLtMatmulDescDestroy(product_desc_);
 }
 
+void LibraryCall::take_operands(const LibraryProduct& product) {
+  if (product.bias != product_.bias) {
+    set(product_desc_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, product.bias);
+  }
+  product_ = product;
+}
+
 std::vector<cublasLtMatmulAlgo_t> LibraryCall::candidates(int most,
                                                           const CudaContext& context) const {
   const LibraryProduct& p = product_;

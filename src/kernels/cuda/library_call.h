@@ -16,8 +16,8 @@ constexpr DType library_type(WeightFormat format) {
 // Greatest power of two up to 16 that divides the address and, in bytes, stride and step.
 int64_t library_alignment(const void* pointer, int64_t stride, int64_t step, DType type);
 
-// cuBLASLt's descriptors of one product. cuBLASLt thinks in columns: to it the output is [outputs,
-// rows], the weight transposed.
+// cuBLASLt's descriptors of one product, for any operands of its shape. cuBLASLt thinks in columns:
+// to it the output is [outputs, rows], the weight transposed.
 class LibraryCall {
  public:
   LibraryCall(const LibraryProduct& product, void* scratch, size_t bytes);
@@ -28,6 +28,8 @@ class LibraryCall {
   LibraryCall(const LibraryCall&) = delete;
   LibraryCall& operator=(const LibraryCall&) = delete;
 
+  // From now on the operands of `product`, which differs in nothing else.
+  void take_operands(const LibraryProduct& product);
   // Best first, at most `most`.
   std::vector<cublasLtMatmulAlgo_t> candidates(int most, const CudaContext& context) const;
   bool allows(const cublasLtMatmulAlgo_t& algorithm, const CudaContext& context) const;
@@ -37,7 +39,7 @@ class LibraryCall {
   bool repeatable() const { return product_.addend != product_.out; }
 
  private:
-  const LibraryProduct& product_;
+  LibraryProduct product_;
   void* scratch_;
   size_t bytes_;
   cublasLtMatmulDesc_t product_desc_ = nullptr;

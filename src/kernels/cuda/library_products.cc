@@ -22,6 +22,7 @@ namespace {
 constexpr int kCandidates = 8;
 constexpr int kTurns = 4, kRuns = 4;
 constexpr float kClearly = 0.97F;
+constexpr size_t kMostPlans = 4096;  // of 1 KiB or so
 
 // Where programs keep what they can do without; empty where the user has no such place.
 std::filesystem::path cache_folder() {
@@ -131,6 +132,8 @@ LibraryProducts::LibraryProducts(std::string_view gpu) {
   load(choices_);
 }
 
+LibraryProducts::~LibraryProducts() = default;
+
 LibraryProducts::Key LibraryProducts::key_of(const LibraryProduct& p) {
   const DType type = library_type(p.format);
   return {static_cast<int64_t>(p.format),
@@ -160,10 +163,14 @@ bool LibraryProducts::choose(const LibraryCall& call, const Key& key, const Cuda
   return true;
 }
 
-bool LibraryProducts::multiply(const LibraryProduct& product, void* scratch, size_t bytes,
-                               const CudaContext& context) {
-  const LibraryCall call(product, scratch, bytes);
-  const Key key = key_of(product);
+// Plans hold choices that measuring may change.
+void LibraryProducts::set_measuring(bool on) {
+  measuring_ = on;
+  plans_.clear();
+}
+
+bool LibraryProducts::make_plan(const Key& key, const CudaContext& context, Plan& plan) {
+  const LibraryCall& call = *plan.call;
   auto found = choices_.find(key);
   const bool want_better =
       found != choices_.end() && !found->second.measured && measuring_ && !capturing(context);
@@ -171,12 +178,34 @@ bool LibraryProducts::multiply(const LibraryProduct& product, void* scratch, siz
     if (!choose(call, key, context)) return false;
     found = choices_.find(key);
   }
-  if (call.allows(found->second.algorithm, context)) {
-    return call.run(found->second.algorithm, context);
-  }
+  plan.algorithm = found->second.algorithm;
+  if (call.allows(plan.algorithm, context)) return true;
   // Made for another row count of the bucket, or read from a file that isn't ours.
   const std::vector<cublasLtMatmulAlgo_t> own = call.candidates(1, context);
-  return !own.empty() && call.run(own[0], context);
+  if (!own.empty()) plan.algorithm = own[0];
+  return !own.empty();
+}
+
+bool LibraryProducts::multiply(const LibraryProduct& product, void* scratch, size_t bytes,
+                               const CudaContext& context) {
+  const Key key = key_of(product);
+  Shape shape{product.rows,
+              product.in_stride,
+              product.out_stride,
+              product.in_step,
+              product.out_step,
+              reinterpret_cast<int64_t>(scratch),
+              static_cast<int64_t>(bytes)};
+  std::copy(key.begin(), key.end(), shape.end() - static_cast<ptrdiff_t>(key.size()));
+  auto found = plans_.find(shape);
+  if (found == plans_.end()) {
+    Plan plan{std::make_unique<LibraryCall>(product, scratch, bytes), {}};
+    if (!make_plan(key, context, plan)) return false;
+    if (plans_.size() >= kMostPlans) plans_.clear();
+    found = plans_.emplace(shape, std::move(plan)).first;
+  }
+  found->second.call->take_operands(product);
+  return found->second.call->run(found->second.algorithm, context);
 }
 
 void LibraryProducts::load(std::map<Key, Choice>& choices) const {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string_view>
 
 #include "kernels/cuda/context.h"
@@ -39,6 +40,7 @@ class LibraryProducts {
  public:
   // `gpu`: its name, as CUDA says it.
   explicit LibraryProducts(std::string_view gpu);
+  ~LibraryProducts();
 
   // Enqueues the product; cuBLASLt may use `bytes` of scratch. False: it has no algorithm for it.
   bool multiply(const LibraryProduct& product, void* scratch, size_t bytes,
@@ -46,7 +48,7 @@ class LibraryProducts {
 
   // While set, a shape's first product outside of a capture times the candidates and takes the
   // best; otherwise it takes the library's own first guess.
-  void set_measuring(bool on) { measuring_ = on; }
+  void set_measuring(bool on);
   // Writes what was measured. Failing to is no error.
   void save();
 
@@ -57,12 +59,23 @@ class LibraryProducts {
     bool measured;
   };
 
+  // All that descriptors and the algorithm depend on: a key with the exact number of rows, strides,
+  // steps and scratch.
+  using Shape = std::array<int64_t, 19>;
+  // What a product needs no more than its operands for.
+  struct Plan {
+    std::unique_ptr<LibraryCall> call;
+    cublasLtMatmulAlgo_t algorithm;
+  };
+
   static Key key_of(const LibraryProduct& product);
+  bool make_plan(const Key& key, const CudaContext& context, Plan& plan);
   bool choose(const LibraryCall& call, const Key& key, const CudaContext& context);
   void load(std::map<Key, Choice>& choices) const;
 
   std::filesystem::path file_;  // empty: no cache folder
   std::map<Key, Choice> choices_;
+  std::map<Shape, Plan> plans_;
   bool measuring_ = false, changed_ = false;
 };
 

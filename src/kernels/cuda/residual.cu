@@ -116,6 +116,14 @@ __global__ void __launch_bounds__(kMaxThreads)
   }
 }
 
+// The row of partials and residual that row `row` of y is made of. What is taken beyond the live
+// rows is anything.
+__device__ __forceinline__ int64_t source_row(const ResidualArgs& args, int64_t row, bool live) {
+  if (args.take == nullptr) return row;
+  const int32_t taken = args.take[row];
+  return live ? taken : 0;
+}
+
 // All loads are issued before any result is needed; rows that aren't live are computed in vain, so
 // that no load waits for the count. kOut: with the norm `out`.
 template <bool kFull, bool kOut>
@@ -133,16 +141,17 @@ __global__ void __launch_bounds__(kMaxThreads)
   const float share = 1.0f / static_cast<float>(width);
   wait_for_previous();
   const bool live = row < *args.live.count;
-  float* residual = args.residual + row * width;
+  const int64_t at = source_row(args, row, live) * width;
+  float* residual = args.residual + at;
   Held<kFull> r;
   r.load(residual, width);
   if (args.partials > 0) {
     Held<kFull> s;
-    s.load(args.partial[0] + row * width, width);
+    s.load(args.partial[0] + at, width);
 #pragma unroll 1
     for (int partial = 1; partial < args.partials; ++partial) {
       Held<kFull> next;
-      next.load(args.partial[partial] + row * width, width);
+      next.load(args.partial[partial] + at, width);
       s.each([&](float& value, int p, int i) { value += next.piece[p].x[i]; });
     }
     s.each([&](float& value, int p, int i) { value += bias.piece[p].x[i]; });
@@ -157,7 +166,7 @@ __global__ void __launch_bounds__(kMaxThreads)
       if (live && r.inside(p, width)) store_piece(residual + r.place(p), r.piece[p]);
     }
   };
-  if (args.partials > 0 && !args.keep_y) store_residual();
+  if (args.partials > 0 && !args.keep_y && args.take == nullptr) store_residual();
   if (args.in.kind != NormKind::kNone) in.apply(args.in, width, share, sums + 2, r);
   if (args.keep_y) store_residual();
   if (args.y.x == nullptr) return;
@@ -192,7 +201,8 @@ __device__ __forceinline__ float normed(const Norm& norm, float2 moment, float x
   return norm.shift == nullptr ? x : x + norm.shift[i];
 }
 
-// Any width and alignment. A thread reads what it wrote itself.
+// Any width and alignment. A thread reads what it wrote itself; with `take`, which writes nothing,
+// it makes the sum again for each pass.
 __global__ void __launch_bounds__(kMaxThreads)
     residual_plain(const __grid_constant__ ResidualArgs args) {
   release_next();
@@ -201,26 +211,30 @@ __global__ void __launch_bounds__(kMaxThreads)
   const int64_t row = blockIdx.x;
   if (row >= *args.live.count) return;
   const int width = args.width;
-  float* residual = args.residual + row * width;
-  if (args.partials > 0) {
-    const auto branch = [&](int i) {
-      float s = args.partial[0][row * width + i];
-      for (int p = 1; p < args.partials; ++p) s += args.partial[p][row * width + i];
-      return args.bias == nullptr ? s : s + args.bias[i];
-    };
-    const bool norms = args.out.kind != NormKind::kNone;
-    const float2 moment = norms ? moments(args.out, width, sums, branch) : float2{};
-    for (int i = threadIdx.x; i < width; i += blockDim.x) {
-      const float s = norms ? normed(args.out, moment, branch(i), i) : branch(i);
-      residual[i] = args.carry * residual[i] + args.branch * s;
-    }
+  const int64_t at = source_row(args, row, true) * width;
+  float* residual = args.residual + at;
+  const auto branch = [&](int i) {
+    float s = args.partial[0][at + i];
+    for (int p = 1; p < args.partials; ++p) s += args.partial[p][at + i];
+    return args.bias == nullptr ? s : s + args.bias[i];
+  };
+  const bool adds = args.partials > 0, norms_branch = args.out.kind != NormKind::kNone;
+  float2 of_branch{};
+  if (adds && norms_branch) of_branch = moments(args.out, width, sums, branch);
+  const auto sum = [&](int i) {
+    const float s = norms_branch ? normed(args.out, of_branch, branch(i), i) : branch(i);
+    return args.carry * residual[i] + args.branch * s;
+  };
+  const bool again = adds && args.take != nullptr;
+  if (adds && !again) {
+    for (int i = threadIdx.x; i < width; i += blockDim.x) residual[i] = sum(i);
   }
   if (args.y.x == nullptr && !args.keep_y) return;
   const bool norms = args.in.kind != NormKind::kNone;
-  const auto get = [&](int i) { return residual[i]; };
+  const auto get = [&](int i) { return again ? sum(i) : residual[i]; };
   const float2 moment = norms ? moments(args.in, width, sums + 2, get) : float2{};
   for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    const float value = norms ? normed(args.in, moment, residual[i], i) : residual[i];
+    const float value = norms ? normed(args.in, moment, get(i), i) : get(i);
     if (args.y.x != nullptr) store_as(args.y.x, args.y.type, row * args.y.stride + i, value);
     if (args.keep_y) residual[i] = value;
   }
@@ -254,8 +268,8 @@ void cuda_residual(const ResidualArgs& args, CudaContext& context) {
   threads = threads < kMaxThreads ? (threads + 31) / 32 * 32 : kMaxThreads;
   int rows = args.live.bound;
   const int blocks = std::max(1, kResident / threads) * context.multiprocessors;
-  if (kernel != residual_plain && args.partials == 0 && args.in.kind != NormKind::kNone &&
-      !args.keep_y && args.y.x != nullptr && rows > 2 * blocks) {
+  if (kernel != residual_plain && args.partials == 0 && args.take == nullptr && !args.keep_y &&
+      args.in.kind != NormKind::kNone && args.y.x != nullptr && rows > 2 * blocks) {
     kernel = kernel == residual_held<true, false> ? norm_rows<true> : norm_rows<false>;
     rows = blocks;
   }

@@ -20,11 +20,6 @@ void norm_linear(const ResidualArgs& norm, const LinearArgs* products, int32_t n
   for (int32_t i = 0; i < n; ++i) cuda_linear(products[i], context);
 }
 
-void gather(const float* from, const int32_t* rows, float* to, int32_t width, Live live,
-            Stream stream) {
-  cuda_gather(from, rows, to, width, live, cuda_context(stream));
-}
-
 void measure(bool on, Stream stream) {
   LibraryProducts& products = *cuda_context(stream).products;
   products.set_measuring(on);
@@ -70,7 +65,6 @@ KernelTable make_table() {
   table.attention = entry<cuda_attention, AttentionArgs>;
   table.route = entry<cuda_route, RouteArgs>;
   table.experts = entry<cuda_experts, ExpertsArgs>;
-  table.gather = gather;
   table.sample = entry<cuda_sample, SampleArgs>;
   table.pack = entry<cuda_pack, PackArgs>;
   table.measure = measure;
