@@ -210,7 +210,9 @@ struct AttentionArgs {
   KvView kv;
   Score score;
   Rows out;  // [rows, heads * value_dim]
-  // Null, or what is done first: to_cache of these rows, into this q and kv, which are the same.
+  // Null, or what is done first: to_cache of these rows, into this q and kv, which are the same. q
+  // may stay as it was. A device may read counts, keys, slots, tables and what the cache holds of
+  // earlier steps before the operation before has ended.
   const ToCacheArgs* store;
   void* scratch;  // attention_scratch() bytes
   Live sequences, rows;

@@ -20,8 +20,7 @@ namespace {
 using namespace decode;
 
 template <class S>
-__global__ void __launch_bounds__(S::warps * 32, 1)
-    decode_kernel(const __grid_constant__ DecodeArgs decode) {
+__global__ void __maxnreg__(S::registers) decode_kernel(const __grid_constant__ DecodeArgs decode) {
   extern __shared__ uint4 memory[];
   release_next();
   const AttentionArgs& args = decode.attention;
@@ -59,7 +58,7 @@ struct Plan {
 // in numbers that give all multiprocessors about as much.
 template <class S>
 Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items) {
-  constexpr int kLeastTogether = 2, kMostTogether = 4;
+  constexpr int kLeastTogether = 2, kSomeTogether = 3;
   const int processors = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);
@@ -68,8 +67,8 @@ Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items)
   const auto rounds_of = [&](int blocks) { return (blocks + processors - 1) / processors; };
   const auto small = [&](int s) {
     const int rounds = rounds_of(items * s);
-    const int warps = rounds < kMostTogether ? S::some_warps : S::few_warps;
-    return Plan{warps, s, rounds <= kMostTogether ? rounds : 0};
+    const int warps = rounds <= kSomeTogether ? S::some_warps : S::few_warps;
+    return Plan{warps, s, rounds <= S::together ? rounds : 0};
   };
   for (int s = 1; s <= most && items * s <= kMaxBlocks; ++s) {
     const int blocks = items * s, rounds = rounds_of(blocks);

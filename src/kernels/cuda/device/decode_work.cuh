@@ -50,6 +50,9 @@ struct Shape {
   static constexpr int warps = kDim <= 128 ? 12 : 8;  // of the largest block
   // Of a block that shares a multiprocessor with as many as fit, or with fewer.
   static constexpr int few_warps = kDim <= 128 ? 3 : 4, some_warps = 4;
+  // Blocks of few warps that a multiprocessor holds, at so many registers a thread.
+  static constexpr int together = kDim == 64 ? 6 : 4;
+  static constexpr int registers = kDim == 64 ? 112 : kDim <= 128 ? 168 : 255;
   static_assert(chunks % 2 == 0 && key_run * key_chunks == key_pieces &&
                 value_run * value_chunks == value_pieces);
 };
