@@ -18,7 +18,7 @@ void cuda_experts(const ExpertsArgs& args, CudaContext& context);
 void cuda_sample(const SampleArgs& args, CudaContext& context);
 size_t cuda_sample_scratch(int32_t rows, int32_t vocabulary);
 
-// Products. cuda_linear() chooses by live.bound and the weight's shape among the three below.
+// Products. cuda_linear() chooses by live.bound and the weight's shape among the four below.
 void cuda_linear(const LinearArgs& args, CudaContext& context);
 // linear_few.cu: 1 to kFewRows rows, bf16 and f16, weights streamed once at full bandwidth.
 inline constexpr int32_t kFewRows = 16;
@@ -28,6 +28,9 @@ void cuda_linear_few(const LinearArgs& args, CudaContext& context);
 inline constexpr int32_t kSomeRows = 128;
 bool runs_some(const LinearArgs& args, const CudaContext& context);
 void cuda_linear_some(const LinearArgs& args, CudaContext& context);
+// linear_wave.cu: up to kSomeRows rows and small weights on Hopper.
+bool runs_wave(const LinearArgs& args, const CudaContext& context);
+void cuda_linear_wave(const LinearArgs& args, CudaContext& context);
 // linear_library.cu: any rows and formats, through cuBLASLt.
 void cuda_linear_library(const LinearArgs& args, CudaContext& context);
 
