@@ -22,7 +22,7 @@ size_t cuda_sample_scratch(int32_t rows, int32_t vocabulary);
 // copy.cu: from staging memory that stays as it is. False: it is left to a copy engine.
 bool cuda_copy_from_host(void* to, const void* from, size_t bytes, const CudaContext& context);
 
-// Products. cuda_linear() chooses by live.bound and the weight's shape among the three below.
+// Products. cuda_linear() chooses by live.bound and the weight's shape among the four below.
 void cuda_linear(const LinearArgs& args, CudaContext& context);
 // linear_few.cu: 1 to kFewRows rows, bf16 and f16, weights streamed once at full bandwidth.
 inline constexpr int32_t kFewRows = 16;
@@ -32,6 +32,9 @@ void cuda_linear_few(const LinearArgs& args, CudaContext& context);
 inline constexpr int32_t kSomeRows = 128;
 bool runs_some(const LinearArgs& args, const CudaContext& context);
 void cuda_linear_some(const LinearArgs& args, CudaContext& context);
+// linear_wave.cu: up to kSomeRows rows and small weights on Hopper.
+bool runs_wave(const LinearArgs& args, const CudaContext& context);
+void cuda_linear_wave(const LinearArgs& args, CudaContext& context);
 // linear_library.cu: any rows and formats, through cuBLASLt.
 void cuda_linear_library(const LinearArgs& args, CudaContext& context);
 

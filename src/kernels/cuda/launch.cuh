@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <utility>
 
@@ -56,6 +57,15 @@ void allow_shared(Kernel kernel, size_t bytes) {
   check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   static_cast<int>(bytes)),
              "cudaFuncSetAttribute");
+}
+
+template <auto kernel>
+void allow_shared_once(const CudaContext& context, size_t bytes) {
+  static std::atomic<uint64_t> allowed{0};
+  const uint64_t device = uint64_t{1} << (context.device & 63);
+  if ((allowed.load(std::memory_order_relaxed) & device) != 0) return;
+  allow_shared(kernel, bytes);
+  allowed.fetch_or(device, std::memory_order_relaxed);
 }
 
 #ifdef __CUDACC__

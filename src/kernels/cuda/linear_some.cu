@@ -1,11 +1,9 @@
-#include <cudaTypedefs.h>
-
 #include <algorithm>
-#include <atomic>
 
 #include "kernels/cuda/device/some_mma.cuh"
 #include "kernels/cuda/device/some_wgmma.cuh"
 #include "kernels/cuda/entries.h"
+#include "kernels/cuda/tensor_map.h"
 
 // Up to kSomeRows rows: a product bound by reading its weights. The weights are the left operand of
 // the tensor cores, so that all rows are one tile and every weight is read once.
@@ -32,64 +30,24 @@ size_t sums_bytes(const Cut& cut) {
   return size_t{2} * cut.blocks * kSomeTile * kSomeRows * sizeof(float);
 }
 
-bool aligned(const void* address) {
-  return reinterpret_cast<uintptr_t>(address) % 16 == 0;
-}
-
-// A matrix of 2-byte values whose boxes have kSomeChunk columns.
-CUtensorMap tensor_map(const void* data, DType type, int32_t rows, int32_t columns, int64_t stride,
-                       int32_t box_rows) {
-  static const auto encode = [] {
-    void* function = nullptr;
-    cudaDriverEntryPointQueryResult found;
-    check_cuda(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                                cudaEnableDefault, &found),
-               "cudaGetDriverEntryPointByVersion");
-    return reinterpret_cast<PFN_cuTensorMapEncodeTiled_v12000>(function);
-  }();
-  CUtensorMap map;
-  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
-  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(stride) * 2};
-  const cuuint32_t box[2] = {kSomeChunk, static_cast<cuuint32_t>(box_rows)};
-  const cuuint32_t steps[2] = {1, 1};
-  const CUresult status = encode(
-      &map,
-      type == DType::kF16 ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
-      const_cast<void*>(data), sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
-      CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  check_cuda(status == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue,
-             "cuTensorMapEncodeTiled");
-  return map;
-}
-
-// Once for each kernel and device.
-template <auto kernel>
-void allow_once(const CudaContext& context, size_t bytes) {
-  static std::atomic<uint64_t> allowed{0};
-  const uint64_t device = uint64_t{1} << (context.device & 63);
-  if ((allowed.load(std::memory_order_relaxed) & device) != 0) return;
-  allow_shared(kernel, bytes);
-  allowed.fetch_or(device, std::memory_order_relaxed);
-}
-
 template <class T, int kRows>
 void launch_some(const LinearArgs& args, const SomeProduct& product, int32_t blocks,
                  const CudaContext& context) {
   const Packed& weight = *args.weight;
   if (context.major == 9) {
     constexpr auto kernel = some_wgmma_kernel<T, kRows>;
-    allow_once<kernel>(context, SomeRings<kRows>::kShared);
+    allow_shared_once<kernel>(context, SomeRings<kRows>::kShared);
     const SomeMaps maps = {
-        tensor_map(weight.data, args.in.type, weight.outputs, weight.inner, weight.inner,
-                   kSomeTile),
-        tensor_map(args.in.x, args.in.type, args.live.bound, weight.inner, args.in.stride, kRows)};
+        tensor_map({weight.data, args.in.type, weight.outputs, weight.inner, weight.inner},
+                   {kSomeTile, kSomeChunk}),
+        tensor_map({args.in.x, args.in.type, args.live.bound, weight.inner, args.in.stride},
+                   {kRows, kSomeChunk})};
     launch(context, kernel, blocks, kSomeThreads + 64, SomeRings<kRows>::kShared, maps, product);
     return;
   }
   constexpr int kMmaRows = kRows <= 32 ? 32 : kRows <= 64 ? 64 : 128;  // fewer kernels
   constexpr auto kernel = some_mma_kernel<T, kMmaRows>;
-  allow_once<kernel>(context, SomeStages<kMmaRows>::kShared);
+  allow_shared_once<kernel>(context, SomeStages<kMmaRows>::kShared);
   launch(context, kernel, blocks, kSomeThreads, SomeStages<kMmaRows>::kShared, weight.data, args.in,
          product);
 }
@@ -114,7 +72,7 @@ bool runs_some(const LinearArgs& args, const CudaContext& context) {
     return false;
   if (args.live.bound > kSomeRows || args.copies > 1) return false;
   if (weight.inner % 8 != 0 || args.in.stride % 8 != 0) return false;
-  if (!aligned(weight.data) || !aligned(args.in.x)) return false;
+  if (!whole(weight.data) || !whole(args.in.x)) return false;
   const Cut parts = cut(weight, context);
   return parts.tiles <= context.counter_count && sums_bytes(parts) <= context.workspace_bytes;
 }
@@ -128,14 +86,7 @@ void cuda_linear_some(const LinearArgs& args, CudaContext& context) {
   product.chunks = parts.chunks;
   product.units = parts.tiles * parts.chunks;
   product.bias = args.bias;
-  product.addend = args.addend;
-  product.act = args.act;
-  product.gated = args.gated;
-  product.whole_pieces =
-      aligned(args.out.x) && args.out.stride * dtype_size(args.out.type) % 16 == 0;
-  product.scale = args.scale;
-  product.softcap = args.softcap;
-  product.out = args.out;
+  product.end = end_of(args);
   product.live = args.live;
   product.sums = static_cast<float4*>(context.workspace);
   product.arrived = context.counters;

@@ -7,12 +7,8 @@
 // cut into pieces of several blocks. Those leave their sums in the workspace, and whoever comes
 // last adds them up in the order of blocks.
 
-#include <type_traits>
-
-#include "kernels/cuda/device/activation.cuh"
-#include "kernels/cuda/device/convert.cuh"
+#include "kernels/cuda/device/product_end.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/table.h"
 
 namespace tensormill {
 
@@ -25,12 +21,8 @@ inline constexpr int kTurnStride = 20;
 
 struct SomeProduct {
   int32_t outputs, inner, chunks, units;
-  const float *bias, *addend;
-  Activation act;
-  bool gated;
-  bool whole_pieces;  // 8 neighbouring outputs, or 4 of gated ones, may be stored at once
-  float scale, softcap;
-  Rows out;
+  const float* bias;
+  ProductEnd end;
   Live live;
   float4* sums;      // [blocks, 2, groups, kSomeThreads]: of a block's first piece and its last
   int32_t* arrived;  // [tiles]: pieces whose sums are there; zeros before and after
@@ -151,94 +143,6 @@ __device__ __forceinline__ bool join_pieces(const SomeProduct& product, SomeSums
   return true;
 }
 
-template <Activation act, int kCount>
-__device__ __forceinline__ void activate_each(float (&x)[kCount]) {
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) x[i] = activate(act, x[i]);
-}
-
-// One choice for all values.
-template <int kCount>
-__device__ __forceinline__ void activate_all(Activation act, float (&x)[kCount]) {
-  switch (act) {
-    case Activation::kNone:
-      return;
-    case Activation::kRelu:
-      return activate_each<Activation::kRelu>(x);
-    case Activation::kGelu:
-      return activate_each<Activation::kGelu>(x);
-    case Activation::kGeluTanh:
-      return activate_each<Activation::kGeluTanh>(x);
-    case Activation::kQuickGelu:
-      return activate_each<Activation::kQuickGelu>(x);
-    case Activation::kSilu:
-      return activate_each<Activation::kSilu>(x);
-    case Activation::kTanh:
-      return activate_each<Activation::kTanh>(x);
-  }
-}
-
-template <class T, int kCount>
-__device__ __forceinline__ void store_pieces(T* to, const float (&x)[kCount]) {
-  constexpr int kBytes = kCount * sizeof(T) < 16 ? kCount * sizeof(T) : 16;
-  using Piece = std::conditional_t<kBytes == 8, uint2, uint4>;
-  alignas(16) T values[kCount];
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) values[i] = from_float<T>(x[i]);
-#pragma unroll
-  for (int i = 0; i < static_cast<int>(kCount * sizeof(T)) / kBytes; ++i) {
-    reinterpret_cast<Piece*>(to)[i] = reinterpret_cast<const Piece*>(values)[i];
-  }
-}
-
-// Outputs [at, at + kCount) of a row, of which there are `outputs`.
-template <int kCount>
-__device__ __forceinline__ void store_row(const SomeProduct& product, float (&x)[kCount],
-                                          int32_t row, int32_t at, int32_t outputs) {
-  if (product.scale != 0.0f || product.softcap != 0.0f) {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) x[i] = scale_and_cap(x[i], product.scale, product.softcap);
-  }
-  const int64_t to = row * product.out.stride + at;
-  if (!product.whole_pieces || at + kCount > outputs) {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      if (at + i < outputs) store_as(product.out.x, product.out.type, to + i, x[i]);
-    }
-  } else if (product.out.type == DType::kF32) {
-    store_pieces(static_cast<float*>(product.out.x) + to, x);
-  } else if (product.out.type == DType::kF16) {
-    store_pieces(static_cast<__half*>(product.out.x) + to, x);
-  } else {
-    store_pieces(static_cast<__nv_bfloat16*>(product.out.x) + to, x);
-  }
-}
-
-// From eight sums of one row to its outputs.
-__device__ __forceinline__ void put_row(const SomeProduct& product, float (&x)[8],
-                                        const float (&bias)[8], int32_t row, int32_t output) {
-#pragma unroll
-  for (int i = 0; i < 8; ++i) x[i] += bias[i];
-  if (product.addend != nullptr) {
-    const float* addend = product.addend + int64_t{row} * product.outputs + output;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      if (output + i < product.outputs) x[i] += addend[i];
-    }
-  }
-  if (!product.gated) {
-    activate_all(product.act, x);
-    return store_row(product, x, row, output, product.outputs);
-  }
-  float y[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) y[i] = x[2 * i];
-  activate_all(product.act, y);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) y[i] *= x[2 * i + 1];
-  store_row(product, y, row, output / 2, product.outputs / 2);
-}
-
 // After a tile's last unit in a block. Leaves the sums undefined. `turn` is the warp's 16 *
 // kTurnStride floats of shared memory, in which sums are turned so that a lane has neighbouring
 // outputs.
@@ -272,7 +176,9 @@ __device__ __forceinline__ void finish_tile(const SomeProduct& product, SomeSums
     *reinterpret_cast<float4*>(x + 4) = from[1];
     __syncwarp();
     if (first + lane / 2 < rows && output < product.outputs) {
-      put_row(product, x, bias, first + lane / 2, output);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) x[i] += bias[i];
+      end_row(product.end, x, first + lane / 2, output);
     }
 #pragma unroll
     for (int g = 2; g < kGroups; ++g) {

@@ -1,8 +1,9 @@
 #pragma once
 
 // The kernel of linear_some.cu for sm_90: tensor maps bring weights and inputs, each into a ring of
-// its own, since the weights may come before the kernel before has ended. Two blocks fit into a
-// multiprocessor: while one works, the next kernel's already fills its ring.
+// its own, since the weights may come before the kernel before has ended. A block takes more than
+// half of a multiprocessor's shared memory: blocks that come early land where there is room, and
+// two on one multiprocessor would take twice the time of the others.
 
 #include "kernels/cuda/device/some_tile.cuh"
 #include "kernels/cuda/device/tensor_copy.cuh"
@@ -10,18 +11,14 @@
 
 namespace tensormill {
 
-// Units whose weights are fetched to L2 when the ring is full for the first time: the kernel before
-// may still run for a while.
-inline constexpr int32_t kSomeAhead = 4;
-
 // Places in shared memory for products of up to kRows rows.
 template <int kRows>
 struct SomeRings {
   static constexpr uint32_t kWeight = kSomeTile * kSomeChunk * 2, kInput = kRows * kSomeChunk * 2;
-  static constexpr uint32_t kBytes = 112 << 10;
+  static constexpr uint32_t kBytes = 144 << 10;
   static constexpr uint32_t kInputs = kRows <= 16   ? 8
-                                      : kRows <= 32 ? 6
-                                      : kRows <= 64 ? 5
+                                      : kRows <= 32 ? 8
+                                      : kRows <= 64 ? 6
                                       : kRows <= 96 ? 4
                                                     : 3;
   static constexpr uint32_t kWeights = (kBytes - kInputs * kInput) / kWeight;
@@ -89,7 +86,7 @@ __device__ __forceinline__ void multiply_unit(SomeSums<kGroups>& sums, uint32_t 
 #endif
 
 template <class T, int kRows>
-__global__ void __launch_bounds__(kSomeThreads + 64, 2)
+__global__ void __launch_bounds__(kSomeThreads + 64, 1)
     some_wgmma_kernel(const __grid_constant__ SomeMaps maps, SomeProduct product) {
   release_next();
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -119,11 +116,6 @@ __global__ void __launch_bounds__(kSomeThreads + 64, 2)
           const int32_t unit = begin + i, tile = unit / product.chunks;
           copy_box(to, &maps.weight, (unit - tile * product.chunks) * kSomeChunk, tile * kSomeTile,
                    full, policy);
-          if (i != static_cast<int32_t>(Rings::kWeights) - 1) return;
-          for (int32_t next = unit + 1; next <= unit + kSomeAhead && next < end; ++next) {
-            fetch_box(&maps.weight, next % product.chunks * kSomeChunk,
-                      next / product.chunks * kSomeTile);
-          }
         });
     return;
   }
