@@ -1,20 +1,28 @@
 #!/usr/bin/env python3
 """Sends the requests of a trace to a server at full load and prints tokens a second.
 
-usage: http_trace.py TRACE [--url http://127.0.0.1:8080/invocations] [--connections 256]
+usage: http_trace.py TRACE [--url http://127.0.0.1:8080/invocations] [--connections 512] [--stream]
        http_trace.py --make TRACE [--requests 1000] [--seed 1]
 
-A trace is a file of lines "PROMPT OUTPUT" in tokens. A prompt of n tokens is sent as n random letters, so that
-prompts share no prefix: the server must serve a model of random weights without tokenizer files, whose tokens are bytes. Python's standard library only.
+A trace is a file of lines "PROMPT OUTPUT" in tokens. A prompt of n tokens is sent as n random
+letters, so that prompts share no prefix: the server must serve a model without tokenizer files,
+whose tokens are bytes. Several processes share the work, so that the sender is never what is
+measured; each reads whatever its sockets hold. Python's standard library only.
 """
 
 import argparse
-import http.client
 import json
+import multiprocessing
 import random
-import threading
+import re
+import selectors
+import socket
 import time
 import urllib.parse
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
+GENERATED = re.compile(rb'"generated_tokens": *([0-9]+)')
 
 
 def make(path, requests, seed):
@@ -24,40 +32,110 @@ def make(path, requests, seed):
             out.write(f"{rng.randint(32, 1024)} {rng.randint(16, 512)}\n")
 
 
-def send_all(url, trace, connections):
-    place = urllib.parse.urlsplit(url)
-    lock, next_item, done, failures = threading.Lock(), iter(trace), [0], []
-    letters = random.Random(1)
+class Connection:
+    """One request after another; the answer's pieces are kept unread until it is whole."""
 
-    def work():
-        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=600)
-        while True:
-            with lock:
-                item = next(next_item, None)
-                if item is None:
-                    return
-                prompt, output = item
-                text = "".join(letters.choices("abcdefghijklmnopqrstuvwxyz", k=prompt))
-            body = json.dumps({
-                "inputs": text,
-                "parameters": {"max_new_tokens": output, "ignore_eos": True, "details": True},
-            })
-            connection.request("POST", place.path, body, {"content-type": "application/json"})
-            reply = connection.getresponse()
-            answer = reply.read()
-            with lock:
-                if reply.status == 200:
-                    done[0] += output
-                else:
-                    failures.append((reply.status, answer[:200]))
+    def __init__(self, place):
+        self.socket = socket.create_connection((place.hostname, place.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.pieces, self.tail, self.left = [], b"", None
 
-    threads = [threading.Thread(target=work) for _ in range(connections)]
+    def send(self, message):
+        self.pieces, self.tail, self.left = [], b"", None
+        self.socket.sendall(message)
+
+    def receive(self):
+        """The whole answer, or None while some of it is missing."""
+        piece = self.socket.recv(1 << 16)
+        if not piece:
+            raise ConnectionError("the server closed a connection")
+        if not self.pieces and b"\r\n\r\n" in piece:
+            head, body = piece.split(b"\r\n\r\n", 1)
+            length = LENGTH.search(head)
+            if length:
+                self.left = int(length[1]) - len(body)
+        elif self.left is not None:
+            self.left -= len(piece)
+        self.pieces.append(piece)
+        self.tail = (self.tail + piece)[-7:]
+        whole = self.left <= 0 if self.left is not None else self.tail == b"\r\n0\r\n\r\n"
+        return b"".join(self.pieces) if whole else None
+
+
+def read_answer(answer, output):
+    """How many tokens came, and what is wrong."""
+    if not answer.startswith(b"HTTP/1.1 200"):
+        return 0, answer[:300].decode(errors="replace")
+    found = GENERATED.findall(answer)
+    tokens = int(found[-1]) if found else 0
+    wrong = None if tokens == output else f"{tokens} of {output} tokens: {answer[-200:]!r}"
+    return tokens, wrong
+
+
+def work(options, place, messages, next_item, started, results):
+    """One process: its share of the connections, each taking the next request of all."""
+    waiting = selectors.DefaultSelector()
+    tokens, size, failures = 0, 0, []
+    outputs = {}
+
+    def begin(connection):
+        with next_item.get_lock():
+            item = next_item.value
+            next_item.value += 1
+        if item >= len(messages):
+            waiting.unregister(connection.socket)
+            return
+        output, message = messages[item]
+        outputs[connection] = output
+        connection.send(message)
+
+    connections = [Connection(place) for _ in range(options.connections // options.processes)]
+    for connection in connections:
+        waiting.register(connection.socket, selectors.EVENT_READ, connection)
+    started.wait()
+    for connection in connections:
+        begin(connection)
+    while waiting.get_map():
+        for key, _ in waiting.select():
+            answer = key.data.receive()
+            if answer is None:
+                continue
+            came, wrong = read_answer(answer, outputs[key.data])
+            tokens, size = tokens + came, size + len(answer)
+            if wrong:
+                failures.append(wrong)
+            begin(key.data)
+    results.put((tokens, size, failures))
+
+
+def send_all(options, trace):
+    place = urllib.parse.urlsplit(options.url)
+    letters = random.Random(options.seed)
+    messages = []
+    for prompt, output in trace:
+        body = json.dumps({
+            "inputs": "".join(letters.choices(LETTERS, k=prompt)),
+            "parameters": {"max_new_tokens": output, "ignore_eos": True, "details": True},
+            "stream": options.stream,
+        })
+        head = (f"POST {place.path} HTTP/1.1\r\nhost: {place.netloc}\r\n"
+                f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n")
+        messages.append((output, (head + body).encode()))
+    next_item, results = multiprocessing.Value("l", 0), multiprocessing.Queue()
+    started = multiprocessing.Barrier(options.processes + 1)
+    workers = [multiprocessing.Process(target=work, args=(options, place, messages, next_item,
+                                                          started, results))
+               for _ in range(options.processes)]
+    for worker in workers:
+        worker.start()
+    started.wait()
     start = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.monotonic() - start, done[0], failures
+    parts = [results.get() for _ in workers]
+    seconds = time.monotonic() - start
+    for worker in workers:
+        worker.join()
+    failures = [failure for part in parts for failure in part[2]]
+    return seconds, sum(part[0] for part in parts), sum(part[1] for part in parts), failures
 
 
 def main():
@@ -67,17 +145,20 @@ def main():
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--url", default="http://127.0.0.1:8080/invocations")
-    parser.add_argument("--connections", type=int, default=256)
+    parser.add_argument("--connections", type=int, default=512)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--stream", action="store_true", help="ask for a line for each token")
     options = parser.parse_args()
     if options.make:
         return make(options.trace, options.requests, options.seed)
     with open(options.trace, encoding="ascii") as lines:
         trace = [tuple(map(int, line.split())) for line in lines]
-    seconds, tokens, failures = send_all(options.url, trace, options.connections)
+    seconds, tokens, size, failures = send_all(options, trace)
     print(json.dumps({"requests": len(trace), "failed": len(failures), "output_tokens": tokens,
-                      "seconds": round(seconds, 3), "output_tokens_per_second": tokens / seconds}))
-    for status, text in failures[:3]:
-        print(status, text)
+                      "bytes": size, "seconds": round(seconds, 3),
+                      "output_tokens_per_second": round(tokens / seconds, 1)}))
+    for failure in failures[:3]:
+        print(failure)
     return 1 if failures else 0
 
 

@@ -73,8 +73,8 @@ class Filler {
   void table(const PlannedTensor& tensor, const void* data) const {
     const DType type = tensor.stored->view.type, to_type = plain_type(format_);
     const int64_t values = tensor.stored->view.elements();
+    if (tensor.row_width == 0) return whole_table({data, type, {values}}, *tensor.buffer);
     auto* to = static_cast<std::byte*>(tensor.buffer->host());
-    if (tensor.row_width == 0) return convert(data, type, to, to_type, values);
     const auto* from = static_cast<const std::byte*>(data);
     const int64_t width = tensor.shape.back();
     to += static_cast<size_t>(tensor.first_column) * dtype_size(to_type);
@@ -82,6 +82,26 @@ class Filler {
       convert(from + static_cast<size_t>(row * width) * dtype_size(type), type,
               to + static_cast<size_t>(row * tensor.row_width) * dtype_size(to_type), to_type,
               width);
+    }
+  }
+
+  // Without a mirror on the host: as it lies in the file, or converted some values at a time.
+  void whole_table(const TensorView& from, const Buffer& to) const {
+    constexpr int64_t kSome = int64_t{4} << 20;
+    const DType to_type = plain_type(format_);
+    const size_t size = dtype_size(from.type), to_size = dtype_size(to_type);
+    const int64_t values = from.elements();
+    if (from.type == to_type) {
+      return context_.device.upload(to.data(), from.data, static_cast<size_t>(values) * size);
+    }
+    std::vector<std::byte> some(static_cast<size_t>(std::min(kSome, values)) * to_size);
+    for (int64_t first = 0; first < values; first += kSome) {
+      const auto at = static_cast<size_t>(first);
+      const int64_t count = std::min(kSome, values - first);
+      convert(static_cast<const std::byte*>(from.data) + at * size, from.type, some.data(), to_type,
+              count);
+      context_.device.upload(to.as<std::byte>() + at * to_size, some.data(),
+                             static_cast<size_t>(count) * to_size);
     }
   }
 

@@ -1,5 +1,8 @@
 #include "tasks/load_model.h"
 
+#include <spdlog/spdlog.h>
+#include <spdlog/stopwatch.h>
+
 #include <algorithm>
 #include <mutex>
 
@@ -60,7 +63,9 @@ ThreadTeam& process_team(int threads) {
 
 std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   auto text = std::make_unique<LoadedText>();
+  const spdlog::stopwatch opening;
   text->place = open_place(options.device, options.cpu_level, process_team(options.threads));
+  spdlog::debug("{} opened in {:.2f} s", text->place.device->name(), opening);
   LoadOptions load;
   load.kernels = text->place.kernels;
   load.stream = text->place.stream;
@@ -71,7 +76,10 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   text->tokenizer = tokenizer_of(options);
   text->chat_template = template_of(options.folder);
   if (text->tokenizer) check_vocabulary(options, *text->tokenizer);
+  const spdlog::stopwatch reading;
   text->model = Model::load(options.folder, load);
+  spdlog::debug("weights of {:.2f} GB loaded in {:.2f} s",
+                1e-9 * static_cast<double>(text->model->info().weight_bytes), reading);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
 }
@@ -92,7 +100,9 @@ void start_engine(LoadedText& text, EngineOptions options) {
         static_cast<int32_t>(std::clamp<int64_t>(room, 2, std::max<int32_t>(2, most)));
   }
   options.team = &process_team();
+  const spdlog::stopwatch starting;
   text.engine = std::make_unique<Engine>(*text.model, *text.tokenizer, options);
+  spdlog::debug("engine started in {:.2f} s", starting);
 }
 
 std::unique_ptr<LoadedText> load_text(const LoadTextOptions& options) {

@@ -119,6 +119,7 @@ class Gpu : public CudaDevice {
   // CUDA has copied or staged pageable memory when the call returns.
   void upload(void* to, const void* from, size_t bytes) override {
     enter();
+    if (bytes >= StagingRing::kBytes) return upload_pieces(to, from, bytes);
     check_cuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, context_.stream),
                "cudaMemcpy to the device");
     cudaPointerAttributes attributes{};
@@ -175,6 +176,20 @@ class Gpu : public CudaDevice {
  private:
   // CUDA's current device belongs to a thread.
   void enter() const { check_cuda(cudaSetDevice(context_.device), "cudaSetDevice"); }
+
+  // CUDA's own way through pinned memory has one thread.
+  void upload_pieces(void* to, const void* from, size_t bytes) {
+    constexpr size_t kPiece = StagingRing::kBytes;
+    const auto pieces = static_cast<int64_t>((bytes + kPiece - 1) / kPiece);
+    staging_->each(context_.device, pieces, [&](const StagingRing::Piece& piece, int64_t i) {
+      const size_t at = static_cast<size_t>(i) * kPiece, size = std::min(kPiece, bytes - at);
+      std::memcpy(piece.host, static_cast<const std::byte*>(from) + at, size);
+      check_cuda(cudaMemcpyAsync(static_cast<std::byte*>(to) + at, piece.host, size,
+                                 cudaMemcpyHostToDevice, context_.stream),
+                 "cudaMemcpy to the device");
+      check_cuda(cudaEventRecord(piece.done, context_.stream), "cudaEventRecord");
+    });
+  }
 
   void* must_take(size_t bytes, const char* what) {
     void* data = take(bytes);

@@ -94,6 +94,7 @@ class Packer {
       const int32_t from = args.source.row_map == nullptr ? r : args.source.row_map[r];
       if (from >= 0) entries_.push_back({from, args.source.first_row + r});
     }
+    step_ = even_step();
   }
 
   void lines() {
@@ -101,8 +102,9 @@ class Packer {
     const size_t most = (StagingRing::kBytes - kAlignment) / bytes_ / kAlignment * kAlignment;
     const size_t inner = static_cast<size_t>(args_.source.inner), width = std::min(inner, most);
     const size_t parts = (inner + width - 1) / width;
-    const size_t count =
+    const size_t limit =
         (StagingRing::kBytes - kAlignment) / (round_up(width * bytes_) + sizeof(Entry));
+    const size_t count = balanced(entries_.size(), limit);
     const size_t groups = (entries_.size() + count - 1) / count;
     each(groups * parts, [&](const StagingRing::Piece& piece, size_t i) {
       const size_t entry = i / parts * count, begin = i % parts * width;
@@ -135,6 +137,30 @@ class Packer {
     size_t entry, count;
     int32_t first, width;
   };
+
+  // How many rows of the weight it is from one of the source's to the next; 0 where that changes.
+  int32_t even_step() const {
+    const int32_t step = entries_.size() < 2 ? 1 : entries_[1].to - entries_[0].to;
+    for (size_t i = 1; i < entries_.size(); ++i) {
+      if (entries_[i].to - entries_[i - 1].to != step) return 0;
+    }
+    return step;
+  }
+
+  // Whether rows can be copied to where they belong: a kernel between two copies makes both wait.
+  bool copies_rows(size_t width) const {
+    constexpr size_t kLongRow = 1024;  // bytes; shorter ones are copied slowly
+    return step_ > 0 && stored_type(args_.format) == args_.source.type &&
+           width * bytes_ >= kLongRow;
+  }
+
+  // Rows of a piece, at most `limit`, so that every thread gets as many pieces.
+  size_t balanced(size_t rows, size_t limit) const {
+    if (rows <= limit) return limit;
+    const auto threads = static_cast<size_t>(context_.staging->threads());
+    const size_t pieces = (rows + limit * threads - 1) / (limit * threads) * threads;
+    return (rows + pieces - 1) / pieces;
+  }
 
   template <class F>
   void each(size_t count, F&& f) {
@@ -178,11 +204,23 @@ class Packer {
       const size_t from = static_cast<size_t>(entries_[entry + i].from);
       std::memcpy(to + i * line, source_ + from * row + begin * bytes_, width * bytes_);
     }
+    if (copies_rows(width)) return copy_rows(to, entry, count, begin, width);
     const Staged staged = send(piece, count, count, width, begin);
     const bool fours = width % 4 == 0;
     const size_t pieces = count * width / (fours ? 4 : 1);
     launch(context_, fours ? pack_lines<4> : pack_lines<1>,
            static_cast<unsigned>((pieces + kThreads - 1) / kThreads), kThreads, 0, staged);
+  }
+
+  void copy_rows(const std::byte* from, size_t entry, size_t count, size_t begin,
+                 size_t width) const {
+    const size_t row = static_cast<size_t>(packed_row(args_.format, args_.inner)) * bytes_;
+    auto* to = static_cast<std::byte*>(args_.packed) +
+               static_cast<size_t>(entries_[entry].to) * row + begin * bytes_;
+    check_cuda(
+        cudaMemcpy2DAsync(to, static_cast<size_t>(step_) * row, from, round_up(width * bytes_),
+                          width * bytes_, count, cudaMemcpyHostToDevice, context_.stream),
+        "cudaMemcpy2DAsync");
   }
 
   // Inner elements begin .. begin + depth of all the columns.
@@ -212,6 +250,7 @@ class Packer {
   size_t bytes_;  // of a value of the source
   const std::byte* source_;
   std::vector<Entry> entries_;
+  int32_t step_ = 0;
 };
 
 }  // namespace

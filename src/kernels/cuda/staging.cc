@@ -9,7 +9,7 @@ constexpr size_t kCount = size_t{StagingRing::kThreads} * StagingRing::kPieces;
 
 }  // namespace
 
-StagingRing::StagingRing() {
+StagingRing::StagingRing() : team_(std::min(kThreads, usable_cores())) {
   try {
     void* memory = nullptr;
     check_cuda(cudaHostAlloc(&memory, kCount * kBytes, cudaHostAllocDefault), "cudaHostAlloc");
@@ -42,12 +42,6 @@ StagingRing::Piece StagingRing::take(int thread, int64_t turn) {
   const size_t index = static_cast<size_t>(thread * kPieces + turn % kPieces);
   check_cuda(cudaEventSynchronize(events_[index]), "cudaEventSynchronize");
   return {host_ + index * kBytes, device_ + index * kBytes, events_[index]};
-}
-
-int staging_threads() {
-  const unsigned cores = std::thread::hardware_concurrency();
-  if (cores == 0) return 1;
-  return cores < StagingRing::kThreads ? static_cast<int>(cores) : StagingRing::kThreads;
 }
 
 }  // namespace tensormill

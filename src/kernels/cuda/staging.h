@@ -2,10 +2,14 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
-#include <thread>
 #include <vector>
+
+#include "base/thread_team.h"
 
 namespace tensormill {
 
@@ -21,14 +25,13 @@ class StagingRing {
     cudaEvent_t done;          // of the last that was enqueued on the piece
   };
 
-  // For the current device. Errors: as check_cuda().
+  // For the current device. Errors: as check_cuda() and ThreadTeam.
   StagingRing();
   ~StagingRing();
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
 
-  // The thread's piece of its turn 0, 1, 2, ..., when the device is done with it.
-  Piece take(int thread, int64_t turn);
+  int threads() const { return team_.size(); }
 
   // Calls f(piece, i) for each i below `count` on several threads. f fills the piece and enqueues
   // what the device does with it; work of different i may be enqueued in any order.
@@ -36,22 +39,22 @@ class StagingRing {
   void each(int device, int64_t count, F&& f);
 
  private:
+  // The thread's piece of its turn 0, 1, 2, ..., when the device is done with it.
+  Piece take(int thread, int64_t turn);
   // Frees what there is.
   void release();
 
+  ThreadTeam team_;  // stays: a thread's first call of CUDA is slow
   std::byte *host_ = nullptr, *device_ = nullptr;
   std::vector<cudaEvent_t> events_;
 };
 
-// Threads that one process should copy with, at most StagingRing::kThreads.
-int staging_threads();
-
 template <class F>
 void StagingRing::each(int device, int64_t count, F&& f) {
-  const int64_t limit = staging_threads();
-  const int threads = static_cast<int>(count < limit ? count : limit);
-  std::vector<std::exception_ptr> errors(static_cast<size_t>(threads));
-  const auto work = [&](int thread) noexcept {
+  std::array<std::exception_ptr, kThreads> errors;
+  const int64_t threads = std::min<int64_t>(count, team_.size());
+  auto work = [&](int thread) noexcept {
+    if (thread >= threads) return;
     try {
       cudaSetDevice(device);
       for (int64_t i = thread, turn = 0; i < count; i += threads, ++turn) {
@@ -62,10 +65,11 @@ void StagingRing::each(int device, int64_t count, F&& f) {
       errors[static_cast<size_t>(thread)] = std::current_exception();
     }
   };
-  {
-    std::vector<std::jthread> others;
-    for (int thread = 1; thread < threads; ++thread) others.emplace_back(work, thread);
-    if (threads > 0) work(0);
+  if (threads <= 1) {
+    work(0);
+  } else {
+    using Work = decltype(work);
+    team_.run([](void* job, int thread) { (*static_cast<Work*>(job))(thread); }, &work);
   }
   for (const std::exception_ptr& error : errors) {
     if (error != nullptr) std::rethrow_exception(error);
