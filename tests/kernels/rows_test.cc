@@ -42,11 +42,12 @@ struct ResidualCase {
   DType type;
   bool keep_y;
   bool takes = false;
+  int rows = 5;
 };
 
 void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTeam* team) {
-  const int rows = 5;
-  const int32_t take[rows] = {3, 0, 3, 1, 4};
+  const int rows = c.rows;
+  const int32_t take[] = {3, 0, 3, 1, 4};
   const double slack = looseness(kernels) * 1e-5;
   Random random(13);
   const size_t size = static_cast<size_t>(rows) * c.width;
@@ -67,7 +68,7 @@ void check_residual(const KernelTable& kernels, const ResidualCase& c, ThreadTea
   args.branch = 0.75f;
   args.keep_y = c.keep_y;
   if (c.takes) args.take = take;
-  const int stride = c.width + 3;
+  const int stride = c.width + (c.width % 8 == 0 ? 4 : 3);  // whole pieces, or not
   std::vector<uint8_t> y(static_cast<size_t>(rows) * stride * dtype_size(c.type), 0xee);
   args.y = {y.data(), c.type, stride};
   args.width = c.width;
@@ -135,6 +136,19 @@ TEST(Residual, WideRowsOfAGpu) {
           check_residual(*kernels, {width, 1, NormKind::kNone, in, type, false, true}, nullptr);
           check_residual(*kernels, {width, 8, NormKind::kRms, in, type, false, true}, nullptr);
         }
+      }
+    }
+  }
+}
+
+// A GPU's blocks stay for several rows of a norm.
+TEST(Residual, ManyRowsOfAGpu) {
+  for (const KernelTable* kernels : mirrors()) {
+    for (const int width : {4096, 8008, 8192}) {
+      for (const NormKind in : {NormKind::kLayer, NormKind::kRms}) {
+        SCOPED_TRACE(fmt::format("{} width {} norm {}", kernels->name, width, int(in)));
+        check_residual(*kernels, {width, 0, NormKind::kNone, in, DType::kBF16, false, false, 700},
+                       nullptr);
       }
     }
   }
