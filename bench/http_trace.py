@@ -5,9 +5,9 @@ usage: http_trace.py TRACE [--url http://127.0.0.1:8080/invocations] [--connecti
        http_trace.py --make TRACE [--requests 1000] [--seed 1]
 
 A trace is a file of lines "PROMPT OUTPUT" in tokens. A prompt of n tokens is sent as n random
-letters, so that prompts share no prefix: the server must serve a model without tokenizer files,
-whose tokens are bytes. Several processes share the work, so that the sender is never what is
-measured; each reads whatever its sockets hold. Python's standard library only.
+letters, so that prompts share no prefix: as many tokens where the model has no tokenizer files,
+since its tokens are bytes then, else fewer. Several processes share the work, so that the sender is
+never what is measured; each reads whatever its sockets hold. Python's standard library only.
 """
 
 import argparse
