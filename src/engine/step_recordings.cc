@@ -13,8 +13,9 @@ namespace {
 constexpr int32_t kFewestBlocks = 64;
 // Steps of more rows keep the device busy for longer than the host needs to enqueue them.
 constexpr int32_t kMostRows = 256;
-constexpr size_t kMostPrompts =
-    64;  // recordings of steps with prompts; each takes a megabyte or so
+// Recording costs more than one replay saves, and prompts come in many shapes: those that come
+// often are recorded, as long as there is room. Each takes a megabyte or so.
+constexpr int32_t kUsesOfPrompts = 8, kMostPrompts = 64;
 
 int32_t power_of_two(int32_t n) {
   return static_cast<int32_t>(std::bit_ceil(static_cast<uint32_t>(n)));
@@ -44,21 +45,24 @@ StepShape StepRecordings::fit(const StepShape& shape) const {
   return fitted;
 }
 
-// A shape runs as it is once before it is recorded: what is made at the first use of a kernel can't
-// be made in a recording.
+// A shape runs as it is once at least before it is recorded: what is made at the first use of a
+// kernel can't be made in a recording.
+bool StepRecordings::recurs(const Entry& entry, const StepShape& shape) const {
+  if (shape.decodes()) return entry.uses > 1;
+  return entry.uses > kUsesOfPrompts && prompts_ < kMostPrompts;
+}
+
 void StepRecordings::run(const StepShape& shape, int side, const std::function<void()>& enqueue) {
   if (!may_record(shape)) {
     enqueue();
     return;
   }
   Entry& entry = entries_[{shape.rows, shape.sequences, shape.logit_rows, shape.blocks, side}];
-  if (entry.warm && entry.recording == nullptr) {
-    if (!shape.decodes()) make_room();
+  ++entry.uses;
+  if (entry.recording == nullptr && recurs(entry, shape)) {
     record(entry, enqueue);
-    entry.decodes = shape.decodes();
+    if (!shape.decodes()) ++prompts_;
   }
-  entry.warm = true;
-  entry.last_use = ++uses_;
   if (entry.recording != nullptr) {
     entry.recording->replay();
   } else {
@@ -74,18 +78,6 @@ void StepRecordings::record(Entry& entry, const std::function<void()>& enqueue) 
     spdlog::warn("{}: steps are not recorded: {}", device_.name(), error.what());
     on_ = false;
   }
-}
-
-// Prompts come in many shapes: the one that was not used for longest goes.
-void StepRecordings::make_room() {
-  size_t count = 0;
-  Entry* oldest = nullptr;
-  for (auto& [shape, entry] : entries_) {
-    if (entry.recording == nullptr || entry.decodes) continue;
-    ++count;
-    if (oldest == nullptr || entry.last_use < oldest->last_use) oldest = &entry;
-  }
-  if (count >= kMostPrompts) oldest->recording.reset();
 }
 
 }  // namespace tensormill

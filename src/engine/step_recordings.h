@@ -11,8 +11,8 @@
 namespace tensormill {
 
 // Steps that a device has recorded, two for each of a few shapes; the counts, which lie in the
-// message, say what a step has less. All that only decode are, and those with prompts that aren't
-// long.
+// message, say what a step has less. All that only decode are, and those with short prompts that
+// come often.
 class StepRecordings {
  public:
   // limits: of the largest shape. on: false records nothing.
@@ -29,18 +29,17 @@ class StepRecordings {
  private:
   using Key = std::tuple<int32_t, int32_t, int32_t, int32_t, int>;
   struct Entry {
-    bool warm = false, decodes = false;
-    int64_t last_use = 0;
+    int64_t uses = 0;
     std::unique_ptr<Recording> recording;
   };
   bool may_record(const StepShape& shape) const;
-  void make_room();
+  bool recurs(const Entry& entry, const StepShape& shape) const;
   void record(Entry& entry, const std::function<void()>& enqueue);
 
   Device& device_;
   StepShape limits_;
   bool on_;
-  int64_t uses_ = 0;
+  int32_t prompts_ = 0;           // recordings of steps with prompts
   std::map<Key, Entry> entries_;  // by rows, sequences, logit rows, blocks and side
 };
 
