@@ -152,6 +152,12 @@ TEST(Linear, EveryWayOfAGpu) {
       }
       check_product(*kernels, format, {520, 256, 264}, nullptr);
     }
+    // Weights large enough for the ways of large ones, with whole and odd vocabularies.
+    const ProductShape kLarge[] = {
+        {17, 2052, 4104}, {64, 2052, 4104}, {33, 8195, 1032}, {20, 25501, 336}, {70, 25501, 336}};
+    for (const ProductShape& shape : kLarge) {
+      check_product(*kernels, WeightFormat::kBF16, shape, nullptr);
+    }
   }
 }
 

@@ -12,10 +12,10 @@ constexpr size_t kMost = size_t{64} << 10;
 constexpr int kThreads = 256;
 constexpr int64_t kPiece = sizeof(uint4);
 
-// The host's memory stays as it is, so it is read early.
+// The host's memory stays as it is, so it is read early. Later kernels read what is written here
+// before they wait (launch.cuh), so none may come before that is done.
 __global__ void __launch_bounds__(kThreads)
     copy_from_host(const uint8_t* from, uint8_t* to, int64_t bytes) {
-  release_next();
   const int64_t at = (int64_t{blockIdx.x} * kThreads + threadIdx.x) * kPiece;
   const bool whole = at + kPiece <= bytes;
   uint4 piece{};
@@ -26,6 +26,9 @@ __global__ void __launch_bounds__(kThreads)
   } else {
     for (int64_t i = at; i < bytes; ++i) to[i] = __ldcv(from + i);
   }
+  __threadfence();
+  __syncthreads();
+  release_next();
 }
 
 }  // namespace

@@ -69,13 +69,6 @@ __device__ __forceinline__ void copy_box(uint32_t to, const CUtensorMap* map, in
       "l"(map), "r"(column), "r"(row), "r"(barrier), "l"(policy)
       : "memory");
 }
-
-// The same, to L2 only.
-__device__ __forceinline__ void fetch_box(const CUtensorMap* map, int32_t column, int32_t row) {
-  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global [%0, {%1, %2}];" ::"l"(map), "r"(column),
-               "r"(row)
-               : "memory");
-}
 #endif
 
 }  // namespace tensormill

@@ -32,7 +32,7 @@ struct WaveMaps {
 // Where a product's sums lie for its end: rows of kPitch floats, so that writes meet all banks.
 template <int kOutputs, int kGroups>
 struct WaveTurn {
-  static constexpr int kPitch = (kOutputs + 31) / 32 * 32 + 8;
+  static constexpr int kPitch = kOutputs + 8;
   static constexpr int kBytes = kGroups * kWaveRows * kPitch * static_cast<int>(sizeof(float));
 };
 
