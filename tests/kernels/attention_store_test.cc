@@ -61,8 +61,12 @@ class Case {
         qkv_(types.qkv, many(random_, static_cast<size_t>(rows_ * width_))) {
     const auto turning = static_cast<size_t>(variant.rope_dim * variant.rope_axes);
     angles_ = random_.normals(static_cast<size_t>(rows_) * turning + 1);
-    weights_ = random_.normals(static_cast<size_t>(shape.heads * shape.dim));
-    shifts_ = random_.normals(weights_.size());
+    for (int part = 0; part < 2; ++part) {
+      const int heads = part == 0 ? shape.heads : shape.kv_heads;
+      const int span = variant.span == HeadNorm::kHead ? 1 : heads;
+      weights_[part] = random_.normals(static_cast<size_t>(span * shape.dim));
+      shifts_[part] = random_.normals(weights_[part].size());
+    }
   }
 
   // In one call, or in two.
@@ -116,9 +120,9 @@ class Case {
     return static_cast<size_t>(blocks_);
   }
 
-  Norm norm() const {
+  Norm norm(int part) const {
     const bool shifted = variant_.norm == NormKind::kLayer;
-    return {variant_.norm, weights_.data(), shifted ? shifts_.data() : nullptr, 1e-5f};
+    return {variant_.norm, weights_[part].data(), shifted ? shifts_[part].data() : nullptr, 1e-5f};
   }
 
   ToCacheArgs store_args(Left& left, std::vector<uint8_t>& q) const {
@@ -129,7 +133,8 @@ class Case {
     args.dim = shape_.dim;
     args.value_dim = shape_.value_dim;
     args.clip = variant_.clip;
-    args.q_norm = args.k_norm = norm();
+    args.q_norm = norm(0);
+    args.k_norm = norm(1);
     args.norm_span = variant_.span;
     args.cos_sin = variant_.rope_dim > 0 ? angles_.data() : nullptr;
     args.rope_dim = variant_.rope_dim;
@@ -173,7 +178,7 @@ class Case {
   int32_t sequences_ = static_cast<int32_t>(keys_.size());
   Random random_;
   Values k_, v_, qkv_;
-  std::vector<float> angles_, weights_, shifts_;
+  std::vector<float> angles_, weights_[2], shifts_[2];  // [2]: of queries, of keys
 };
 
 std::vector<Variant> variants(int dim) {

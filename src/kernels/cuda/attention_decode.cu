@@ -58,7 +58,7 @@ struct Plan {
 // in numbers that give all multiprocessors about as much.
 template <class S>
 Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items) {
-  constexpr int kLeastTogether = 2, kSomeTogether = 3;
+  constexpr int kLeastTogether = 2, kSomeTogether = 3, kMostTogether = 4;
   const int processors = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);
@@ -68,7 +68,7 @@ Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items)
   const auto small = [&](int s) {
     const int rounds = rounds_of(items * s);
     const int warps = rounds <= kSomeTogether ? S::some_warps : S::few_warps;
-    return Plan{warps, s, rounds <= S::together ? rounds : 0};
+    return Plan{warps, s, rounds <= kMostTogether ? rounds : 0};
   };
   for (int s = 1; s <= most && items * s <= kMaxBlocks; ++s) {
     const int blocks = items * s, rounds = rounds_of(blocks);
@@ -83,8 +83,9 @@ Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items)
 size_t shared_for(size_t needed, int together, const CudaContext& context) {
   constexpr size_t kOfBlock = 1 << 10;  // that a block has besides
   if (together == 0) return needed;
-  const size_t all = context.max_shared + kOfBlock;
-  return std::max(needed, all / (static_cast<size_t>(together) + 1));
+  const size_t all = context.max_shared + kOfBlock, blocks = static_cast<size_t>(together);
+  // Not all of it: what the L1 cache keeps is worth something.
+  return std::max({needed, all / (blocks + 1), all * 4 / 5 / blocks - kOfBlock});
 }
 
 template <class S>

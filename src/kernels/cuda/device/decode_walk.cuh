@@ -208,7 +208,7 @@ __device__ __forceinline__ void walk(const DecodeArgs& decode, const Work& work,
   const AttentionArgs& args = decode.attention;
   const int lane = threadIdx.x % 32, warps = blockDim.x / 32;
   const auto id_of_block = [&](int block) {
-    return block < blockDim.x ? work.early[block] : load_now(work.table + block);
+    return load_now((block < static_cast<int>(blockDim.x) ? work.early : work.table) + block);
   };
   const auto id_of = [&](int i) {
     return id_of_block(work.tiles.block(min(i, work.end - 1)) / (kBlockTokens / kTile));

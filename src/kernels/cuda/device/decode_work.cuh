@@ -49,10 +49,8 @@ struct Shape {
   static constexpr int loads = 2 * key_run > 4 * value_run ? 2 * key_run : 4 * value_run;
   static constexpr int warps = kDim <= 128 ? 12 : 8;  // of the largest block
   // Of a block that shares a multiprocessor with as many as fit, or with fewer.
-  static constexpr int few_warps = kDim <= 128 ? 3 : 4, some_warps = 4;
-  // Blocks of few warps that a multiprocessor holds, at so many registers a thread.
-  static constexpr int together = kDim == 64 ? 6 : 4;
-  static constexpr int registers = kDim == 64 ? 112 : kDim <= 128 ? 168 : 255;
+  static constexpr int few_warps = kDim == 64 ? 2 : kDim <= 128 ? 3 : 4, some_warps = 4;
+  static constexpr int registers = kDim == 64 ? 112 : kDim <= 128 ? 168 : 255;  // of a thread
   static_assert(chunks % 2 == 0 && key_run * key_chunks == key_pieces &&
                 value_run * value_chunks == value_pieces);
 };

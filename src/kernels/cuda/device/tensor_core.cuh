@@ -63,7 +63,7 @@ __device__ __forceinline__ uint32_t transpose(uint32_t pair) {
 // needed.
 __device__ __forceinline__ int32_t load_now(const int32_t* from) {
   int32_t x;
-  asm volatile("ld.relaxed.gpu.global.b32 %0, [%1];" : "=r"(x) : "l"(from));
+  asm volatile("ld.relaxed.gpu.b32 %0, [%1];" : "=r"(x) : "l"(from));
   return x;
 }
 
