@@ -15,12 +15,8 @@ namespace tensormill {
 template <int kRows>
 struct SomeRings {
   static constexpr uint32_t kWeight = kSomeTile * kSomeChunk * 2, kInput = kRows * kSomeChunk * 2;
-  static constexpr uint32_t kBytes = 144 << 10;
-  static constexpr uint32_t kInputs = kRows <= 16   ? 8
-                                      : kRows <= 32 ? 8
-                                      : kRows <= 64 ? 6
-                                      : kRows <= 96 ? 4
-                                                    : 3;
+  static constexpr uint32_t kBytes = 128 << 10;
+  static constexpr uint32_t kInputs = kRows <= 32 ? 8 : kRows <= 64 ? 5 : kRows <= 96 ? 4 : 3;
   static constexpr uint32_t kWeights = (kBytes - kInputs * kInput) / kWeight;
   static constexpr uint32_t kInputAt = kWeights * kWeight;
   static constexpr uint32_t kBarrierAt = kInputAt + kInputs * kInput;
