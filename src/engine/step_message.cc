@@ -97,7 +97,7 @@ void StepLayout::write(std::span<const StepItem> items, int32_t* message) const 
   for (const size_t section : {keys_, prefix_}) {
     fill(section, sequences, shape_.sequences, 0, message);
   }
-  fill(tables_, sequences * shape_.blocks, shape_.sequences * shape_.blocks, 0, message);
+  fill(tables_, sequences * shape_.blocks, static_cast<int32_t>(size_ - tables_), 0, message);
   fill(logit_row_, logit_rows, shape_.logit_rows, 0, message);
   for (int32_t row = logit_rows; shape_.chooses && row < shape_.logit_rows; ++row) {
     write_choice(row, {}, message);
