@@ -7,6 +7,7 @@ namespace tensormill {
 namespace {
 
 constexpr size_t kRows = 0, kSequences = 1, kLogitRows = 2, kCounts = 3;  // first in a message
+constexpr size_t kPieceWords = 4;  // a message is copied in whole pieces of 16 bytes
 constexpr size_t kChoiceWords = sizeof(SampleRow) / sizeof(int32_t);
 static_assert(alignof(SampleRow) == alignof(int32_t));
 
@@ -46,7 +47,7 @@ StepLayout::StepLayout(const StepShape& shape) : shape_(shape) {
   logit_row_ = section(logit_rows);
   choices_ = section(shape.chooses ? logit_rows * kChoiceWords : 0);
   tables_ = section(sequences * static_cast<size_t>(shape.blocks));
-  size_ = next;
+  size_ = (next + kPieceWords - 1) / kPieceWords * kPieceWords;
 }
 
 RaggedBatch StepLayout::batch(const int32_t* message) const {
@@ -96,7 +97,7 @@ void StepLayout::write(std::span<const StepItem> items, int32_t* message) const 
   for (const size_t section : {keys_, prefix_}) {
     fill(section, sequences, shape_.sequences, 0, message);
   }
-  fill(tables_, sequences * shape_.blocks, shape_.sequences * shape_.blocks, 0, message);
+  fill(tables_, sequences * shape_.blocks, static_cast<int32_t>(size_ - tables_), 0, message);
   fill(logit_row_, logit_rows, shape_.logit_rows, 0, message);
   for (int32_t row = logit_rows; shape_.chooses && row < shape_.logit_rows; ++row) {
     write_choice(row, {}, message);

@@ -19,7 +19,8 @@ void cuda_experts(const ExpertsArgs& args, CudaContext& context);
 void cuda_sample(const SampleArgs& args, CudaContext& context);
 size_t cuda_sample_scratch(int32_t rows, int32_t vocabulary);
 
-// copy.cu: from staging memory that stays as it is. False: it is left to a copy engine.
+// copy.cu: from staging memory that stays as it is, up to 64 KiB in whole pieces of 16 bytes.
+// False: it is left to a copy engine.
 bool cuda_copy_from_host(void* to, const void* from, size_t bytes, const CudaContext& context);
 
 // Products. cuda_linear() chooses by live.bound and the weight's shape among the four below.
