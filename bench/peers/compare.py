@@ -10,6 +10,7 @@ run say why. Peers are installed by pip into environments under DIR. Needs Pytho
 """
 
 import argparse
+import fcntl
 import json
 import os
 import select
@@ -23,8 +24,13 @@ import shapes
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = {  # what pip installs, and the worker
     "llama-cpp-python": (["llama-cpp-python", "gguf", "numpy"], "run_llama_cpp.py"),
+    "ctranslate2": (["ctranslate2", "torch", "transformers"], "run_ctranslate2.py"),
+    "onnxruntime-genai": (["onnxruntime-genai", "onnx", "onnx_ir", "torch", "transformers"],
+                          "run_onnxruntime_genai.py"),
+    "openvino-genai": (["openvino-genai", "optimum-intel[openvino]"], "run_openvino_genai.py"),
     "transformers": (["torch", "transformers"], "run_transformers.py"),
 }
+FORMATS = ("f32", "bf16", "f16", "int8")
 NEW = 32
 TESTS = {f"prefill {n}": (n, 1, 1) for n in (128, 512, 2048)}
 TESTS.update({f"decode {n}": (128, NEW, n) for n in (1, 4, 8, 16, 32)})
@@ -42,8 +48,10 @@ class Side:
         self.log = open(log, "w", encoding="utf-8")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.log, env=environment, text=True, bufsize=1)
-        if self.line() != "ready":
-            raise Failed(f"did not get ready; see {log}")
+        line = self.line()
+        if line != "ready":
+            self.close()
+            raise Failed(line)
 
     def line(self):
         if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
@@ -93,23 +101,30 @@ def python_of(peer, options):
 def versions(python, packages):
     code = "import sys\nfrom importlib.metadata import version\n" \
            "print(' '.join(f'{p} {version(p)}' for p in sys.argv[1:]))"
-    done = subprocess.run([python, "-c", code, *packages], capture_output=True, text=True, check=False)
+    names = [package.split("[")[0] for package in packages]
+    done = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=False)
     return done.stdout.strip()
 
 
 class Results:
     def __init__(self, path):
         self.path = path
+        self.read()
+
+    def read(self):
         self.cells = {}
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
+        if os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as file:
                 self.cells = json.load(file)
 
     def put(self, key, cell):
-        self.cells[key] = cell
-        with open(self.path + ".partial", "w", encoding="utf-8") as file:
-            json.dump(self.cells, file, indent=1)
-        os.replace(self.path + ".partial", self.path)
+        with open(self.path + ".lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.read()  # another call may have added cells
+            self.cells[key] = cell
+            with open(self.path + ".partial", "w", encoding="utf-8") as file:
+                json.dump(self.cells, file, indent=1)
+            os.replace(self.path + ".partial", self.path)
 
     def done(self, key):
         return "ratio" in self.cells.get(key, {})
@@ -202,7 +217,7 @@ def main():
     parser.add_argument("--smollm2", help="folder of SmolLM2-135M")
     parser.add_argument("--peers", help=", ".join(PEERS))
     parser.add_argument("--models", help=", ".join(models))
-    parser.add_argument("--formats", help="f32, bf16, f16 (default: bf16, f32)", default="bf16,f32")
+    parser.add_argument("--formats", help=", ".join(FORMATS) + " (default: bf16, f32)", default="bf16,f32")
     parser.add_argument("--tests", help=", ".join(TESTS))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -218,7 +233,7 @@ def main():
     keys = []
     for peer in chosen(options.peers, PEERS, parser, "--peers"):
         for model in chosen(options.models, models, parser, "--models"):
-            for kind in chosen(options.formats, ("f32", "bf16", "f16"), parser, "--formats"):
+            for kind in chosen(options.formats, FORMATS, parser, "--formats"):
                 group = f"{peer}/{model}/{kind}"
                 keys += [f"{group}/{test}" for test in tests]
                 left = [test for test in tests if options.again or not results.done(f"{group}/{test}")]

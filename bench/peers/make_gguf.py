@@ -8,7 +8,7 @@ import gguf
 import numpy
 
 TYPES = {"f32": gguf.GGMLQuantizationType.F32, "bf16": gguf.GGMLQuantizationType.BF16,
-         "f16": gguf.GGMLQuantizationType.F16}
+         "f16": gguf.GGMLQuantizationType.F16, "int8": gguf.GGMLQuantizationType.Q8_0}
 
 
 class Safetensors:

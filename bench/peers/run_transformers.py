@@ -11,6 +11,8 @@ TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 def load(options):
+    if options.format not in TYPES:
+        raise RuntimeError(f"no {options.format} in PyTorch's own linear layers")
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     kind = TYPES[options.format]

@@ -10,7 +10,7 @@ def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True, help="folder with config.json")
     parser.add_argument("--random", action="store_true", help="random weights")
-    parser.add_argument("--format", choices=("f32", "bf16", "f16"), required=True)
+    parser.add_argument("--format", choices=("f32", "bf16", "f16", "int8"), required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--cache", required=True, help="folder for converted models")
     return parser.parse_args()
@@ -26,7 +26,11 @@ def serve(load):
         answers.write(text + "\n")
         answers.flush()
 
-    run = load(options())
+    try:
+        run = load(options())
+    except Exception as error:
+        answer(f"{type(error).__name__}: {error}".replace("\n", " ")[:300])
+        raise
     answer("ready")
     for line in sys.stdin:
         prompt, new, concurrency = map(int, line.split())
