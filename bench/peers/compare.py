@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -71,7 +72,7 @@ class Side:
     def close(self):
         try:
             self.process.stdin.close()
-            self.process.wait(30)
+            self.process.wait(10)
         except (OSError, subprocess.TimeoutExpired):
             self.process.kill()
             self.process.wait()
@@ -228,6 +229,7 @@ def main():
     options = parser.parse_args()
     options.work, options.tensormill = map(os.path.abspath, (options.work, options.tensormill))
     os.makedirs(options.work, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that both programs are ended
     results = Results(os.path.join(options.work, "results.json"))
     tests = chosen(options.tests, TESTS, parser, "--tests")
     keys = []
