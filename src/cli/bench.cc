@@ -3,17 +3,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <fstream>
+#include <cstdio>
+#include <iostream>
 #include <memory>
-#include <mutex>
-#include <random>
+#include <sstream>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/bench_engine.h"
+#include "cli/bench_figures.h"
+#include "cli/bench_http.h"
 #include "cli/bench_trace.h"
 #include "cli/command.h"
 #include "cli/load_model.h"
@@ -26,141 +27,28 @@ using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
   CommonOptions common;
-  std::string model, trace;
-  std::vector<int32_t> concurrency = {1, 8, 64};
-  int32_t prompt_tokens = 128, new_tokens = 128, repeat = 3, step_tokens = 512;
-  bool random_weights = false, json = false;
+  std::string model, trace, url, served_model;
+  std::vector<int32_t> concurrency = {1, 8, 64}, prompt_tokens = {128};
+  int32_t new_tokens = 128, repeat = 3, step_tokens = 512, requests = 0;
+  bool random_weights = false, grid = false, follow = false, json = false;
 };
 
-double seconds(Clock::duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-// The value below which `share` of the values lie.
-double quantile(std::vector<double> values, double share) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
-}
-
-// When each step's tokens came; the engine calls once a step.
-class StepSink : public EventSink {
- public:
-  struct Step {
-    Clock::time_point time;
-    int32_t tokens = 0, first = 0, ended = 0;  // first: requests' first tokens
-  };
-
-  void deliver(std::span<TokenEvent> events) override {
-    const std::lock_guard lock(mutex_);
-    Step step;
-    step.time = Clock::now();
-    for (const TokenEvent& event : events) {
-      if (event.token >= 0) {
-        ++step.tokens;
-        if (seen_.insert(event.request).second) ++step.first;
-      }
-      if (event.finish == FinishReason::kNone) continue;
-      ++step.ended;
-      if (!event.error.empty()) error_ = event.error;
+// Every prompt length with every concurrency; or the rows that results are compared by.
+std::vector<BenchRow> rows_of(const BenchOptions& options) {
+  std::vector<BenchRow> rows;
+  if (options.grid) {
+    for (const int32_t prompt : {128, 512, 2048}) rows.push_back({prompt, 1, 1});
+    for (const int32_t concurrency : {1, 4, 8, 16, 32}) {
+      rows.push_back({128, options.new_tokens, concurrency});
     }
-    ended_ += step.ended;
-    steps_.push_back(step);
-    changed_.notify_all();
+    return rows;
   }
-
-  std::vector<Step> wait(int32_t requests) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return ended_ >= requests; });
-    if (!error_.empty()) throw Error(ErrorKind::kInternal, error_);
-    return steps_;
+  for (const int32_t prompt : options.prompt_tokens) {
+    for (const int32_t concurrency : options.concurrency) {
+      rows.push_back({prompt, options.new_tokens, concurrency});
+    }
   }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Step> steps_;
-  std::unordered_set<uint64_t> seen_;
-  int32_t ended_ = 0;
-  std::string error_;
-};
-
-// Figures of one run of `concurrency` requests that come at once.
-struct Figures {
-  double prefill_rate = 0, decode_rate = 0;  // tokens a second
-  double first_token = 0;                    // seconds until the last request's first token
-  std::vector<double> steps;                 // seconds, of steps that decode all requests
-};
-
-Figures run_once(const BenchOptions& options, Engine& engine, int32_t vocabulary,
-                 int32_t concurrency, std::mt19937& random) {
-  std::uniform_int_distribution<int32_t> any(0, vocabulary - 1);
-  StepSink sink;
-  std::vector<GenerationRequest> requests(static_cast<size_t>(concurrency));
-  for (GenerationRequest& request : requests) {
-    request.prompt.resize(static_cast<size_t>(options.prompt_tokens));
-    for (int32_t& token : request.prompt) token = any(random);
-    request.max_new_tokens = options.new_tokens;
-    request.ignore_eos = true;
-    request.sink = &sink;
-  }
-  const Clock::time_point start = Clock::now();
-  for (GenerationRequest& request : requests) engine.submit(std::move(request));
-  const std::vector<StepSink::Step> steps = sink.wait(concurrency);
-
-  // Prompts are done when every request has its first token; from then on steps decode alone.
-  Figures figures;
-  int32_t first = 0, ended = 0, decoded = 0;
-  size_t i = 0;
-  for (; i < steps.size() && first < concurrency; ++i) {
-    first += steps[i].first;
-    ended += steps[i].ended;
-  }
-  const Clock::time_point filled = steps[i - 1].time;
-  figures.first_token = seconds(filled - start);
-  figures.prefill_rate =
-      static_cast<double>(int64_t{concurrency} * options.prompt_tokens) / figures.first_token;
-  for (; i < steps.size(); ++i) {
-    decoded += steps[i].tokens;
-    if (ended == 0) figures.steps.push_back(seconds(steps[i].time - steps[i - 1].time));
-    ended += steps[i].ended;
-  }
-  const double spent = seconds(steps.back().time - filled);
-  if (spent > 0) figures.decode_rate = decoded / spent;
-  return figures;
-}
-
-OrderedJson measure(const BenchOptions& options, Engine& engine, int32_t vocabulary,
-                    int32_t concurrency) {
-  std::mt19937 random(42);
-  std::vector<double> prefill, decode, first, steps;
-  for (int32_t i = 0; i < options.repeat + 1; ++i) {
-    const Figures figures = run_once(options, engine, vocabulary, concurrency, random);
-    if (i == 0) continue;  // warms up
-    prefill.push_back(figures.prefill_rate);
-    decode.push_back(figures.decode_rate);
-    first.push_back(figures.first_token);
-    steps.insert(steps.end(), figures.steps.begin(), figures.steps.end());
-  }
-  return {
-      {"concurrency", concurrency},
-      {"prefill_tokens_per_second", quantile(prefill, 0.5)},
-      {"decode_tokens_per_second", quantile(decode, 0.5)},
-      {"first_token_seconds", quantile(first, 0.5)},
-      {"step_ms_p50", quantile(steps, 0.5) * 1e3},
-      {"step_ms_p99", quantile(steps, 0.99) * 1e3},
-  };
-}
-
-// "VmHWM" of this process, in MiB; 0 where the system doesn't say.
-double peak_mib() {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  while (status >> word) {
-    double kib = 0;
-    if (word == "VmHWM:" && status >> kib) return kib / 1024;
-  }
-  return 0;
+  return rows;
 }
 
 void print_table(const OrderedJson& result) {
@@ -168,38 +56,27 @@ void print_table(const OrderedJson& result) {
   fmt::print("{}: weights {:.0f} MiB, cache {:.0f} MiB, loaded in {:.2f} s\n",
              result["model"].get<std::string>(), result["weight_bytes"].get<double>() / kMib,
              result["cache_bytes"].get<double>() / kMib, result["load_seconds"].get<double>());
-  fmt::print("{} prompt tokens, {} new tokens, {} ({} threads), medians of {} runs\n",
-             result["prompt_tokens"].get<int>(), result["new_tokens"].get<int>(),
+  fmt::print("{} ({} threads), medians of {} runs (least - most)\n",
              result["device"].get<std::string>(), result["threads"].get<int>(),
              result["repeat"].get<int>());
-  fmt::print("{:>11} {:>13} {:>12} {:>13} {:>11} {:>11}\n", "concurrency", "prefill tok/s",
-             "decode tok/s", "first token s", "step p50 ms", "step p99 ms");
+  constexpr const char* kLine = "{:>6} {:>5} {:>5} {:>28} {:>28} {:>23} {:>9} {:>9}\n";
+  fmt::print(kLine, "prompt", "new", "conc.", "prefill tok/s", "decode tok/s", "first token s",
+             "step p50", "p99 ms");
   for (const OrderedJson& run : result["runs"]) {
-    fmt::print("{:>11} {:>13.1f} {:>12.1f} {:>13.3f} {:>11.2f} {:>11.2f}\n",
-               run["concurrency"].get<int>(), run["prefill_tokens_per_second"].get<double>(),
-               run["decode_tokens_per_second"].get<double>(),
-               run["first_token_seconds"].get<double>(), run["step_ms_p50"].get<double>(),
-               run["step_ms_p99"].get<double>());
+    fmt::print(kLine, run["prompt_tokens"].get<int>(), run["new_tokens"].get<int>(),
+               run["concurrency"].get<int>(), spread_text(run, "prefill_tokens_per_second", 1),
+               spread_text(run, "decode_tokens_per_second", 1),
+               spread_text(run, "first_token_seconds", 3),
+               fmt::format("{:.2f}", run["step_ms_p50"].get<double>()),
+               fmt::format("{:.2f}", run["step_ms_p99"].get<double>()));
   }
-  fmt::print("peak memory {:.0f} MiB\n", result["peak_mib"].get<double>());
+  fmt::print("peak anonymous memory {:.0f} MiB, {:.3f} of weights and cache\n",
+             result["peak_anonymous_bytes"].get<double>() / kMib,
+             result["peak_over_weights_and_cache"].get<double>());
 }
 
-// The engine alone on the requests of a file, as many at once as the concurrency says.
-int run_trace_bench(const BenchOptions& options, LoadTextOptions load) {
-  const std::vector<TraceItem> trace = read_trace(options.trace);
-  load.engine.max_tokens = 0;
-  for (const TraceItem& item : trace) {
-    load.engine.max_tokens = std::max(load.engine.max_tokens, item.prompt + item.output);
-  }
-  load.engine.queue_size = static_cast<int32_t>(trace.size());
-  const std::unique_ptr<LoadedText> loaded = load_text(load);
-  const OrderedJson result = run_trace(*loaded->engine, loaded->model->info().vocabulary, trace);
-  fmt::print("{}\n", result.dump(2));
-  return 0;
-}
-
-int run_bench(const BenchOptions& options) {
-  const Clock::time_point begin = Clock::now();
+// What the command line says of the model and the engine.
+LoadTextOptions load_options(const BenchOptions& options) {
   const ModelChoices choices = choose_model(
       options.common, options.random_weights,
       {"option.kv_cache_mb", "option.gpu_memory_utilization", "option.enable_cuda_graph"});
@@ -212,14 +89,67 @@ int run_bench(const BenchOptions& options) {
   load.cpu_level = choices.common.cpu_level;
   load.engine.max_sequences =
       *std::max_element(options.concurrency.begin(), options.concurrency.end());
-  load.engine.max_tokens = options.prompt_tokens + options.new_tokens;
   load.engine.step_token_budget = options.step_tokens;
   load.engine.prefix_sharing = false;
   load.engine.cache_bytes = choices.settings.integer("option.kv_cache_mb") << 20;
   load.engine.gpu_memory_utilization = choices.settings.number("option.gpu_memory_utilization");
   load.engine.record_steps = choices.settings.flag("option.enable_cuda_graph");
-  if (!options.trace.empty()) return run_trace_bench(options, load);
+  return load;
+}
+
+// The engine alone on the requests of a file, as many at once as the concurrency says.
+int run_trace_bench(const BenchOptions& options) {
+  LoadTextOptions load = load_options(options);
+  const std::vector<TraceItem> trace = read_trace(options.trace);
+  load.engine.max_tokens = 0;
+  for (const TraceItem& item : trace) {
+    load.engine.max_tokens = std::max(load.engine.max_tokens, item.prompt + item.output);
+  }
+  load.engine.queue_size = static_cast<int32_t>(trace.size());
   const std::unique_ptr<LoadedText> loaded = load_text(load);
+  const OrderedJson result = run_trace(*loaded->engine, loaded->model->info().vocabulary, trace);
+  fmt::print("{}\n", result.dump(2));
+  return 0;
+}
+
+// A row for each line of standard input, so that a script can take turns between us and another
+// program without loading either again.
+int follow(const LoadedText& loaded, int32_t repeat, AnonymousPeak& memory) {
+  const EngineOptions& limits = loaded.engine->options();
+  fmt::print("ready\n");
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    BenchRow row{};
+    if (!(words >> row.prompt_tokens >> row.new_tokens >> row.concurrency) ||
+        std::min({row.prompt_tokens, row.new_tokens, row.concurrency}) < 1 ||
+        row.prompt_tokens > limits.max_tokens - row.new_tokens ||
+        row.concurrency > limits.max_sequences) {
+      throw_error(ErrorKind::kBadRequest,
+                  "\"{}\": expected PROMPT NEW CONCURRENCY, at most {} tokens and {} requests",
+                  line, limits.max_tokens, limits.max_sequences);
+    }
+    const OrderedJson result =
+        measure_row(row, 0, repeat, *loaded.engine, loaded.model->info().vocabulary, memory);
+    fmt::print("{}\n", result.dump());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+int run_engine_bench(const BenchOptions& options) {
+  const Clock::time_point begin = Clock::now();
+  LoadTextOptions load = load_options(options);
+  const std::vector<BenchRow> rows = rows_of(options);
+  load.engine.max_sequences = load.engine.max_tokens = 0;
+  for (const BenchRow& row : rows) {
+    load.engine.max_sequences = std::max(load.engine.max_sequences, row.concurrency);
+    load.engine.max_tokens = std::max(load.engine.max_tokens, row.prompt_tokens + row.new_tokens);
+  }
+  AnonymousPeak memory;
+  memory.watch();
+  const std::unique_ptr<LoadedText> loaded = load_text(load);
+  memory.rest();
   const ModelInfo& info = loaded->model->info();
   OrderedJson result = {
       {"model", options.model},
@@ -228,16 +158,19 @@ int run_bench(const BenchOptions& options) {
       {"cache_bytes", loaded->engine->options().cache_bytes},
       {"device", loaded->place.device->name()},
       {"threads", process_team().size()},
-      {"load_seconds", seconds(Clock::now() - begin)},
-      {"prompt_tokens", options.prompt_tokens},
-      {"new_tokens", options.new_tokens},
+      {"load_seconds", std::chrono::duration<double>(Clock::now() - begin).count()},
       {"repeat", options.repeat},
       {"runs", OrderedJson::array()},
   };
-  for (const int32_t concurrency : options.concurrency) {
-    result["runs"].push_back(measure(options, *loaded->engine, info.vocabulary, concurrency));
+  if (options.follow) return follow(*loaded, options.repeat, memory);
+  for (const BenchRow& row : rows) {
+    result["runs"].push_back(
+        measure_row(row, 1, options.repeat, *loaded->engine, info.vocabulary, memory));
   }
-  result["peak_mib"] = peak_mib();
+  result["peak_anonymous_bytes"] = memory.bytes();
+  result["peak_over_weights_and_cache"] =
+      static_cast<double>(memory.bytes()) /
+      static_cast<double>(info.weight_bytes + loaded->engine->options().cache_bytes);
   if (options.json) {
     fmt::print("{}\n", result.dump(2));
   } else {
@@ -246,13 +179,43 @@ int run_bench(const BenchOptions& options) {
   return 0;
 }
 
+int run_http_bench(const BenchOptions& options) {
+  if (options.prompt_tokens.size() != 1) {
+    throw_error(ErrorKind::kBadRequest, "--url takes one --prompt-tokens, {} were given",
+                options.prompt_tokens.size());
+  }
+  HttpLoad load;
+  load.url = options.url;
+  load.model = options.model;
+  load.served_model = options.served_model;
+  load.concurrency = options.concurrency;
+  load.prompt_tokens = options.prompt_tokens.front();
+  load.new_tokens = options.new_tokens;
+  load.requests = options.requests;
+  load.repeat = options.repeat;
+  const OrderedJson result = load_server(load);
+  if (options.json) {
+    fmt::print("{}\n", result.dump(2));
+  } else {
+    print_load(result);
+  }
+  return 0;
+}
+
+int run_bench(const BenchOptions& options) {
+  if (!options.url.empty()) return run_http_bench(options);
+  return options.trace.empty() ? run_engine_bench(options) : run_trace_bench(options);
+}
+
 }  // namespace
 
 CommandRunner declare_bench(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
   const CLI::Range positive(1, 1 << 20);
   app.add_option("MODEL", options->model, "a Hugging Face model folder")->required();
-  app.add_option("--prompt-tokens", options->prompt_tokens, "random tokens of each prompt")
+  app.add_option("--prompt-tokens", options->prompt_tokens,
+                 "random tokens of each prompt, 128,512: each length with each concurrency")
+      ->delimiter(',')
       ->check(positive)
       ->capture_default_str();
   app.add_option("--new-tokens", options->new_tokens, "tokens that each request generates")
@@ -262,15 +225,37 @@ CommandRunner declare_bench(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+  app.add_flag("--grid", options->grid,
+               "prompts of 128, 512 and 2048 tokens alone, then --new-tokens after 128 at 1, 4, 8, "
+               "16 and 32 requests, in place of the lists");
+  app.add_flag(
+      "--follow", options->follow,
+      "after loading print \"ready\"; then, for each line PROMPT NEW CONCURRENCY of standard "
+      "input, a line of JSON, without warming up; the other options only say how large a "
+      "line may get");
   app.add_option("--step-tokens", options->step_tokens, "most tokens of a step")
       ->check(positive)
       ->capture_default_str();
   app.add_option("--repeat", options->repeat, "runs after one that warms up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--trace", options->trace,
-                 "a file of lines PROMPT OUTPUT: all these requests at once, the largest of "
-                 "--concurrency running; prints JSON");
+  CLI::Option* trace =
+      app.add_option("--trace", options->trace,
+                     "a file of lines PROMPT OUTPUT: all these requests at once, the largest of "
+                     "--concurrency running; prints JSON");
+  CLI::Option* url = app.add_option(
+      "--url", options->url,
+      "measure a server instead, over as many connections as --concurrency says: "
+      "http://host:port[/invocations], or a path that ends in /completions for OpenAI's APIs. "
+      "MODEL's tokenizer measures the prompts");
+  url->excludes(trace);
+  app.add_option("--requests", options->requests,
+                 "with --url: requests of a run (default: 4 a connection, 16 at least)")
+      ->needs(url)
+      ->check(positive);
+  app.add_option("--served-model", options->served_model,
+                 "with --url: the model's name in requests of OpenAI's APIs (default: none)")
+      ->needs(url);
   app.add_flag("--random-weights", options->random_weights, "needs only config.json");
   app.add_flag("--json", options->json, "print one JSON object");
   options->common.declare(app);

@@ -22,6 +22,7 @@ const std::vector<Command> kCommands = {
     {"serve", "serve models over HTTP", declare_serve},
     {"generate", "go on from a prompt, on the terminal", declare_generate},
     {"bench", "measure tokens a second", declare_bench},
+    {"eval", "perplexity of a text", declare_eval},
     {"forward", "logits and hidden states of given token ids", declare_forward},
     {"tokenize", "turn text into token ids, or ids into text", declare_tokenize},
     {"inspect", "what a model is, the memory it needs and what can't be done with it",

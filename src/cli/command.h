@@ -30,6 +30,7 @@ struct CommonOptions {
 CommandRunner declare_bench(CLI::App& app);
 CommandRunner declare_convert(CLI::App& app);
 CommandRunner declare_doctor(CLI::App& app);
+CommandRunner declare_eval(CLI::App& app);
 CommandRunner declare_forward(CLI::App& app);
 CommandRunner declare_generate(CLI::App& app);
 CommandRunner declare_inspect(CLI::App& app);

@@ -89,8 +89,8 @@ void check_sequence(const ModelInfo& info, const std::vector<int32_t>& sequence,
 
 }  // namespace
 
-AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>>& sequences,
-                      int32_t chunk) {
+void visit_sequences(const Model& model, const std::vector<std::vector<int32_t>>& sequences,
+                     int32_t chunk, const std::function<void(const VisitedChunk&)>& visit) {
   const ModelInfo& info = model.info();
   size_t longest = 0;
   for (size_t s = 0; s < sequences.size(); ++s) {
@@ -106,24 +106,34 @@ AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>
   const std::unique_ptr<KvCache> cache = model.make_cache(static_cast<int32_t>(blocks.size()));
   const std::unique_ptr<Workspace> workspace =
       model.make_workspace({rows, 1, rows, static_cast<int32_t>(longest), true});
-  AllRows all;
   HostBatch batch;
   DeviceBatch brought(model.device());
-  for (const std::vector<int32_t>& sequence : sequences) {
+  for (size_t s = 0; s < sequences.size(); ++s) {
+    const std::span<const int32_t> sequence = sequences[s];
     const auto length = static_cast<int32_t>(sequence.size());
     const TokenPlaces places = find_places(info.blanks, sequence);
     for (int32_t begin = 0; begin < length; begin += rows) {
       const int32_t count = std::min(rows, length - begin);
       batch.clear();
-      batch.add(std::span(sequence).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
-                begin, length, blocks, HostBatch::Logits::kAll, places);
-      const StepOutput out = forward(model, brought.bring(batch.batch()), *cache, *workspace);
-      append(model.device(), out.logits, int64_t{count} * info.vocabulary, all.logits);
-      append(model.device(), out.hidden, int64_t{count} * info.head_width, all.hidden);
-      model.device().wait();
-      all.rows += count;
+      batch.add(sequence.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)), begin,
+                length, blocks, HostBatch::Logits::kAll, places);
+      visit({s, begin, count, forward(model, brought.bring(batch.batch()), *cache, *workspace)});
     }
   }
+}
+
+AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>>& sequences,
+                      int32_t chunk) {
+  const ModelInfo& info = model.info();
+  AllRows all;
+  visit_sequences(model, sequences, chunk, [&](const VisitedChunk& visited) {
+    append(model.device(), visited.output.logits, int64_t{visited.count} * info.vocabulary,
+           all.logits);
+    append(model.device(), visited.output.hidden, int64_t{visited.count} * info.head_width,
+           all.hidden);
+    model.device().wait();
+    all.rows += visited.count;
+  });
   return all;
 }
 

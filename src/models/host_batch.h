@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -38,8 +40,21 @@ struct AllRows {
   std::vector<float> hidden;  // [rows, head_width]
 };
 
-// Runs whole sequences without generating, at most `chunk` tokens a step. Errors: kBadRequest for
-// an empty sequence, a token outside the vocabulary or more tokens than the model has positions.
+// Tokens [begin, begin + count) of a sequence and what the model makes of them: logits and hidden
+// rows of all, on the device, valid during the visit.
+struct VisitedChunk {
+  size_t sequence;
+  int32_t begin, count;
+  StepOutput output;
+};
+
+// Runs whole sequences without generating, one after the other, at most `chunk` tokens a step (all
+// of a sequence where the model can't split it). Errors: kBadRequest for an empty sequence, a token
+// outside the vocabulary or more tokens than the model has positions.
+void visit_sequences(const Model& model, const std::vector<std::vector<int32_t>>& sequences,
+                     int32_t chunk, const std::function<void(const VisitedChunk&)>& visit);
+
+// The same, all results kept.
 AllRows run_sequences(const Model& model, const std::vector<std::vector<int32_t>>& sequences,
                       int32_t chunk);
 
