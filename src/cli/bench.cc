@@ -30,6 +30,7 @@ struct BenchOptions {
   std::string model, trace, url, served_model;
   std::vector<int32_t> concurrency = {1, 8, 64}, prompt_tokens = {128};
   int32_t new_tokens = 128, repeat = 3, step_tokens = 512, requests = 0;
+  double pause = 0;
   bool random_weights = false, grid = false, follow = false, json = false;
 };
 
@@ -114,7 +115,7 @@ int run_trace_bench(const BenchOptions& options) {
 
 // A row for each line of standard input, so that a script can take turns between us and another
 // program without loading either again.
-int follow(const LoadedText& loaded, int32_t repeat, AnonymousPeak& memory) {
+int follow(const LoadedText& loaded, const BenchOptions& options, AnonymousPeak& memory) {
   const EngineOptions& limits = loaded.engine->options();
   fmt::print("ready\n");
   std::fflush(stdout);
@@ -129,8 +130,8 @@ int follow(const LoadedText& loaded, int32_t repeat, AnonymousPeak& memory) {
                   "\"{}\": expected PROMPT NEW CONCURRENCY, at most {} tokens and {} requests",
                   line, limits.max_tokens, limits.max_sequences);
     }
-    const OrderedJson result =
-        measure_row(row, 0, repeat, *loaded.engine, loaded.model->info().vocabulary, memory);
+    const OrderedJson result = measure_row(row, {0, options.repeat, options.pause}, *loaded.engine,
+                                           loaded.model->info().vocabulary, memory);
     fmt::print("{}\n", result.dump());
     std::fflush(stdout);
   }
@@ -162,10 +163,10 @@ int run_engine_bench(const BenchOptions& options) {
       {"repeat", options.repeat},
       {"runs", OrderedJson::array()},
   };
-  if (options.follow) return follow(*loaded, options.repeat, memory);
+  if (options.follow) return follow(*loaded, options, memory);
   for (const BenchRow& row : rows) {
-    result["runs"].push_back(
-        measure_row(row, 1, options.repeat, *loaded->engine, info.vocabulary, memory));
+    result["runs"].push_back(measure_row(row, {1, options.repeat, options.pause}, *loaded->engine,
+                                         info.vocabulary, memory));
   }
   result["peak_anonymous_bytes"] = memory.bytes();
   result["peak_over_weights_and_cache"] =
@@ -238,6 +239,10 @@ CommandRunner declare_bench(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--repeat", options->repeat, "runs after one that warms up")
       ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--pause", options->pause,
+                 "seconds before each run: a GPU at the limit of its power slows down in long work")
+      ->check(CLI::Range(0.0, 60.0))
       ->capture_default_str();
   CLI::Option* trace =
       app.add_option("--trace", options->trace,

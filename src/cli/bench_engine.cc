@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -109,16 +110,17 @@ Figures run_once(const BenchRow& row, Engine& engine, int32_t vocabulary, std::m
 
 }  // namespace
 
-OrderedJson measure_row(const BenchRow& row, int32_t warm_up, int32_t repeat, Engine& engine,
+OrderedJson measure_row(const BenchRow& row, const BenchRuns& runs, Engine& engine,
                         int32_t vocabulary, AnonymousPeak& memory) {
   std::mt19937 random(42);
   std::vector<double> prefill, decode, first, steps;
-  for (int32_t i = 0; i < warm_up + repeat; ++i) {
-    if (i < warm_up) memory.watch();
+  for (int32_t i = 0; i < runs.warm_up + runs.repeat; ++i) {
+    if (i < runs.warm_up) memory.watch();
+    std::this_thread::sleep_for(std::chrono::duration<double>(runs.pause));
     const Figures figures = run_once(row, engine, vocabulary, random);
     memory.rest();
     memory.look();
-    if (i < warm_up) continue;
+    if (i < runs.warm_up) continue;
     prefill.push_back(figures.prefill_rate);
     decode.push_back(figures.decode_rate);
     first.push_back(figures.first_token);

@@ -16,10 +16,17 @@ struct BenchRow {
   int32_t prompt_tokens, new_tokens, concurrency;
 };
 
-// `warm_up` runs that don't count, then `repeat` that do, on the engine alone: medians and spreads
-// of prompt tokens a second (until the last request's first token), tokens a second and time of the
-// steps after that. Errors: kInternal where a request fails.
-OrderedJson measure_row(const BenchRow& row, int32_t warm_up, int32_t repeat, Engine& engine,
+// How a row is measured: `warm_up` runs that don't count, then `repeat` that do, each after a
+// pause.
+struct BenchRuns {
+  int32_t warm_up, repeat;
+  double pause;  // seconds
+};
+
+// Runs a row on the engine alone: medians and spreads of prompt tokens a second (until the last
+// request's first token), tokens a second and time of the steps after that. Errors: kInternal where
+// a request fails.
+OrderedJson measure_row(const BenchRow& row, const BenchRuns& runs, Engine& engine,
                         int32_t vocabulary, AnonymousPeak& memory);
 
 }  // namespace tensormill
