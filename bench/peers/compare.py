@@ -156,7 +156,7 @@ def compare_group(peer, model, kind, tests, options, put):
                        kind, "--threads", threads, "--cache", cache], environment, log + ".peer.log")
         ours = Side([options.tensormill, "bench", folder, "--follow", "--repeat", "1", "--dtype", kind,
                      "--threads", threads, "--prompt-tokens", str(most - NEW), "--new-tokens", str(NEW),
-                     "--concurrency", "32", "--device", "cpu",
+                     "--concurrency", "32", "--step-tokens", "4096", "--device", "cpu",
                      *(["--random-weights"] if random else [])], environment, log + ".ours.log")
         about = versions(python, PEERS[peer][0])
         for name in tests:

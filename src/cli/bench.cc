@@ -52,6 +52,17 @@ std::vector<BenchRow> rows_of(const BenchOptions& options) {
   return rows;
 }
 
+// What the largest row keeps, a block more for each request: with a cache of that size the memory
+// says what the rows needed.
+int64_t cache_tokens(const std::vector<BenchRow>& rows) {
+  int64_t most = 0;
+  for (const BenchRow& row : rows) {
+    const int64_t each = int64_t{row.prompt_tokens} + row.new_tokens + 2 * kBlockTokens;
+    most = std::max(most, each * row.concurrency);
+  }
+  return most;
+}
+
 void print_table(const OrderedJson& result) {
   constexpr double kMib = 1 << 20;
   fmt::print("{}: weights {:.0f} MiB, cache {:.0f} MiB, loaded in {:.2f} s\n",
@@ -147,9 +158,15 @@ int run_engine_bench(const BenchOptions& options) {
     load.engine.max_sequences = std::max(load.engine.max_sequences, row.concurrency);
     load.engine.max_tokens = std::max(load.engine.max_tokens, row.prompt_tokens + row.new_tokens);
   }
+  // All prompts in one step, so that what follows decodes alone.
+  if (options.grid) load.engine.step_token_budget = std::max(options.step_tokens, 32 * 128);
   AnonymousPeak memory;
   memory.watch();
-  const std::unique_ptr<LoadedText> loaded = load_text(load);
+  const std::unique_ptr<LoadedText> loaded = load_text_parts(load);
+  if (load.engine.cache_bytes == 0) {
+    load.engine.cache_bytes = cache_tokens(rows) * loaded->model->info().cache_bytes_per_token;
+  }
+  start_engine(*loaded, load.engine);
   memory.rest();
   const ModelInfo& info = loaded->model->info();
   OrderedJson result = {
@@ -228,7 +245,7 @@ CommandRunner declare_bench(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("--grid", options->grid,
                "prompts of 128, 512 and 2048 tokens alone, then --new-tokens after 128 at 1, 4, 8, "
-               "16 and 32 requests, in place of the lists");
+               "16 and 32 requests, in place of the lists; all prompts in one step");
   app.add_flag(
       "--follow", options->follow,
       "after loading print \"ready\"; then, for each line PROMPT NEW CONCURRENCY of standard "
