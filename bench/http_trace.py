@@ -17,6 +17,7 @@ import random
 import re
 import selectors
 import socket
+import threading
 import time
 import urllib.parse
 
@@ -38,10 +39,10 @@ class Connection:
     def __init__(self, place):
         self.socket = socket.create_connection((place.hostname, place.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.pieces, self.tail, self.left = [], b"", None
+        self.pieces, self.tail, self.left, self.head = [], b"", None, True
 
     def send(self, message):
-        self.pieces, self.tail, self.left = [], b"", None
+        self.pieces, self.tail, self.left, self.head = [], b"", None, True
         self.socket.sendall(message)
 
     def receive(self):
@@ -49,9 +50,12 @@ class Connection:
         piece = self.socket.recv(1 << 16)
         if not piece:
             raise ConnectionError("the server closed a connection")
-        if not self.pieces and b"\r\n\r\n" in piece:
-            head, body = piece.split(b"\r\n\r\n", 1)
-            length = LENGTH.search(head)
+        if self.head:
+            piece = b"".join(self.pieces) + piece
+            self.pieces, self.tail = [], b""
+            head, end, body = piece.partition(b"\r\n\r\n")
+            self.head = not end
+            length = LENGTH.search(head) if end else None
             if length:
                 self.left = int(length[1]) - len(body)
         elif self.left is not None:
@@ -72,8 +76,17 @@ def read_answer(answer, output):
     return tokens, wrong
 
 
-def work(options, place, messages, next_item, started, results):
-    """One process: its share of the connections, each taking the next request of all."""
+def work(options, number, place, messages, next_item, started, results):
+    """One process: what becomes of its share is put into `results`, whatever happens."""
+    try:
+        results.put(send_share(options, number, place, messages, next_item, started))
+    except (OSError, threading.BrokenBarrierError) as error:
+        started.abort()
+        results.put((0, 0, [f"a process ended: {error!r}"]))
+
+
+def send_share(options, number, place, messages, next_item, started):
+    """A share of the connections, each taking the next request of all."""
     waiting = selectors.DefaultSelector()
     tokens, size, failures = 0, 0, []
     outputs = {}
@@ -89,7 +102,8 @@ def work(options, place, messages, next_item, started, results):
         outputs[connection] = output
         connection.send(message)
 
-    connections = [Connection(place) for _ in range(options.connections // options.processes)]
+    connections = [Connection(place)
+                   for _ in range(number, options.connections, options.processes)]
     for connection in connections:
         waiting.register(connection.socket, selectors.EVENT_READ, connection)
     started.wait()
@@ -105,7 +119,7 @@ def work(options, place, messages, next_item, started, results):
             if wrong:
                 failures.append(wrong)
             begin(key.data)
-    results.put((tokens, size, failures))
+    return tokens, size, failures
 
 
 def send_all(options, trace):
@@ -123,12 +137,15 @@ def send_all(options, trace):
         messages.append((output, (head + body).encode()))
     next_item, results = multiprocessing.Value("l", 0), multiprocessing.Queue()
     started = multiprocessing.Barrier(options.processes + 1)
-    workers = [multiprocessing.Process(target=work, args=(options, place, messages, next_item,
-                                                          started, results))
-               for _ in range(options.processes)]
+    workers = [multiprocessing.Process(target=work, args=(options, number, place, messages,
+                                                          next_item, started, results))
+               for number in range(options.processes)]
     for worker in workers:
         worker.start()
-    started.wait()
+    try:
+        started.wait()
+    except threading.BrokenBarrierError:
+        pass  # the results say why
     start = time.monotonic()
     parts = [results.get() for _ in workers]
     seconds = time.monotonic() - start
@@ -149,6 +166,7 @@ def main():
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--stream", action="store_true", help="ask for a line for each token")
     options = parser.parse_args()
+    options.processes = min(options.processes, options.connections)
     if options.make:
         return make(options.trace, options.requests, options.seed)
     with open(options.trace, encoding="ascii") as lines:

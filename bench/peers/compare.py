@@ -49,13 +49,17 @@ class Side:
         self.log = open(log, "w", encoding="utf-8")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.log, env=environment, text=True, bufsize=1)
-        line = self.line()
-        if line != "ready":
+        try:
+            line = self.line()
+            if line != "ready":
+                raise Failed(line)
+        except Failed:
             self.close()
-            raise Failed(line)
+            raise
 
     def line(self):
         if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            self.process.kill()  # a late answer would be taken for the next row's
             raise Failed(f"no answer in {PATIENCE} s")
         line = self.process.stdout.readline().strip()
         if not line:
@@ -63,7 +67,10 @@ class Side:
         return line
 
     def measure(self, size):
-        self.process.stdin.write("{} {} {}\n".format(*size))
+        try:
+            self.process.stdin.write("{} {} {}\n".format(*size))
+        except OSError as error:
+            raise Failed(f"ended; see {self.log.name}") from error
         row = json.loads(self.line())
         if "error" in row:
             raise Failed(row["error"])

@@ -10,7 +10,10 @@ namespace tensormill {
 double quantile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
-  return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+  const double place = share * static_cast<double>(values.size() - 1);
+  const auto before = static_cast<size_t>(place);
+  const size_t after = std::min(before + 1, values.size() - 1);
+  return values[before] + (place - static_cast<double>(before)) * (values[after] - values[before]);
 }
 
 void add_spread(OrderedJson& row, const char* name, const std::vector<double>& values) {

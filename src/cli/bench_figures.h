@@ -9,7 +9,8 @@ namespace tensormill {
 
 // What the sources of `bench` share. Include it in .cc files only.
 
-// The value below which `share` of the values lie; 0 of none.
+// The value below which `share` of the values lie, between two of them where it falls there; 0 of
+// none.
 double quantile(std::vector<double> values, double share);
 
 // Adds "NAME" (the median), "NAME_min" and "NAME_max" to a row.

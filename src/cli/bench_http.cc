@@ -105,7 +105,7 @@ Figures run_once(HttpConnections& connections, const HttpLoad& load,
   size_t sent = 0, ended = 0;
   struct Times {
     Clock::time_point begin, last;
-    bool any = false;
+    bool any = false, failed = false;
     std::string said = {};  // the beginning of lines without a token: what an error says
   };
   std::vector<Times> times(connections.size());
@@ -123,6 +123,7 @@ Figures run_once(HttpConnections& connections, const HttpLoad& load,
           Times& time = times[connection];
           if (!carries_token(line)) {
             if (time.said.size() < kSaid) time.said += line.substr(0, kSaid);
+            time.failed = time.failed || line.find("\"error\"") != line.npos;
             return;
           }
           const Clock::time_point now = Clock::now();
@@ -133,9 +134,10 @@ Figures run_once(HttpConnections& connections, const HttpLoad& load,
           ++figures.pieces;
         },
         [&](size_t connection, int status) {
-          if (status != 200 || !times[connection].any) {
-            throw_error(ErrorKind::kInternal, "a request got status {} and no tokens: {}", status,
-                        times[connection].said);
+          const Times& time = times[connection];
+          if (status != 200 || !time.any || time.failed) {
+            throw_error(ErrorKind::kInternal, "a request failed with status {}: {}", status,
+                        time.said);
           }
           ++ended;
           if (sent < requests.size()) send(connection);

@@ -98,7 +98,8 @@ constexpr Setting kRows[] = {
     {"option.deepspeed_config_path", kModel, kText, "", "a JSON file", kActs,
      "replaces option.dtype, max_tokens, tensor_parallel_degree and the other DeepSpeed keys"},
     {"option.enable_cuda_graph", kModel, kFlag, "true", "true|false", kActs,
-     "GPU: steps in which every sequence decodes are recorded as graphs and replayed"},
+     "GPU: steps that decode, and those with short prompts whose size comes often, are recorded as "
+     "graphs and replayed"},
     {"option.quantize", kModel, kChoice, "", "smoothquant|dynamic_int8", kRefused, kNoQuantization},
     {"option.smoothquant_alpha", kModel, kNumber, "", "0..1", kRefused, kNoQuantization},
     {"option.checkpoint", kModel, kText, "", "", kRefused, kNoPartition},

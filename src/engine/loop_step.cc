@@ -98,6 +98,7 @@ void EngineLoop::collect() {
     count(flight);
     scheduler_.complete(flight.items);
     append_tokens(flight);
+    counted_.failed_steps = 0;
   } catch (const std::exception& error) {
     fail(flight, error.what());
   }
@@ -157,7 +158,6 @@ void EngineLoop::fail(const Flight& flight, const char* what) {
 
 void EngineLoop::count(const Flight& flight) {
   ++counted_.steps;
-  counted_.failed_steps = 0;
   int64_t decoding = 0;
   for (const StepItem& item : flight.items) {
     if (item.sequence == nullptr) continue;

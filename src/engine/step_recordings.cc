@@ -37,8 +37,13 @@ StepShape StepRecordings::fit(const StepShape& shape) const {
   if (!may_record(shape)) return shape;
   StepShape fitted = shape;
   fitted.sequences = std::min(recorded_rows(shape.sequences), limits_.sequences);
-  fitted.rows = shape.decodes() ? fitted.sequences
-                                : std::min({recorded_rows(shape.rows), limits_.rows, kMostRows});
+  fitted.rows = fitted.sequences;
+  if (!shape.decodes()) {
+    // As many rows as sequences would say that all decode.
+    const int32_t rows = recorded_rows(std::max(shape.rows, fitted.sequences + 1));
+    fitted.rows = std::min({rows, limits_.rows, kMostRows});
+    if (fitted.rows <= fitted.sequences) return shape;
+  }
   fitted.logit_rows = shape.logit_rows == 0 ? 0 : fitted.sequences;
   fitted.blocks = std::min(std::max(kFewestBlocks, power_of_two(shape.blocks)), limits_.blocks);
   fitted.max_keys = std::min(fitted.blocks * kBlockTokens, limits_.max_keys);
@@ -49,7 +54,7 @@ StepShape StepRecordings::fit(const StepShape& shape) const {
 // kernel can't be made in a recording.
 bool StepRecordings::recurs(const Entry& entry, const StepShape& shape) const {
   if (shape.decodes()) return entry.uses > 1;
-  return entry.uses > kUsesOfPrompts && prompts_ < kMostPrompts;
+  return entry.uses > kUsesOfPrompts && more_prompts_ && prompts_ < kMostPrompts;
 }
 
 void StepRecordings::run(const StepShape& shape, int side, const std::function<void()>& enqueue) {
@@ -60,8 +65,7 @@ void StepRecordings::run(const StepShape& shape, int side, const std::function<v
   Entry& entry = entries_[{shape.rows, shape.sequences, shape.logit_rows, shape.blocks, side}];
   ++entry.uses;
   if (entry.recording == nullptr && recurs(entry, shape)) {
-    record(entry, enqueue);
-    if (!shape.decodes()) ++prompts_;
+    record(entry, shape, enqueue);
   }
   if (entry.recording != nullptr) {
     entry.recording->replay();
@@ -70,13 +74,18 @@ void StepRecordings::run(const StepShape& shape, int side, const std::function<v
   }
 }
 
-void StepRecordings::record(Entry& entry, const std::function<void()>& enqueue) {
+// What can't be recorded runs as it is; steps that decode and were recorded stay so without
+// prompts.
+void StepRecordings::record(Entry& entry, const StepShape& shape,
+                            const std::function<void()>& enqueue) {
   try {
     entry.recording = device_.record(enqueue);
-    on_ = entry.recording != nullptr;
+    if (!shape.decodes()) ++prompts_;
+    if (entry.recording == nullptr) on_ = false;
   } catch (const std::exception& error) {
-    spdlog::warn("{}: steps are not recorded: {}", device_.name(), error.what());
-    on_ = false;
+    spdlog::warn("{}: steps {} are not recorded: {}", device_.name(),
+                 shape.decodes() ? "that decode" : "with prompts", error.what());
+    (shape.decodes() ? on_ : more_prompts_) = false;
   }
 }
 

@@ -34,11 +34,11 @@ class StepRecordings {
   };
   bool may_record(const StepShape& shape) const;
   bool recurs(const Entry& entry, const StepShape& shape) const;
-  void record(Entry& entry, const std::function<void()>& enqueue);
+  void record(Entry& entry, const StepShape& shape, const std::function<void()>& enqueue);
 
   Device& device_;
   StepShape limits_;
-  bool on_;
+  bool on_, more_prompts_ = true;
   int32_t prompts_ = 0;           // recordings of steps with prompts
   std::map<Key, Entry> entries_;  // by rows, sequences, logit rows, blocks and side
 };

@@ -201,7 +201,7 @@ struct Score {
 };
 
 // Each sequence s has query rows row_begin[s] .. row_begin[s+1]; the last of them sees keys[s]
-// keys.
+// keys. Where the bounds of rows and sequences are equal, every sequence has one row.
 struct AttentionArgs {
   Rows q;                    // [rows, heads * dim], of query_type()
   const int32_t* row_begin;  // [sequences + 1]

@@ -124,6 +124,23 @@ TEST(StepRecordings, ShapesStayWithinTheLargest) {
   EXPECT_EQ(recordings.fit(prompt).blocks, 4);
 }
 
+// A step whose rows and sequences are equally many would be taken for one that decodes.
+TEST(StepRecordings, PromptsStayPrompts) {
+  FakeDevice device;
+  for (const int32_t most : {256, 200, 160, 34}) {
+    const StepRecordings recordings(device, {most, most, most, 2048, 64, true}, true);
+    for (int32_t sequences = 1; sequences < most; ++sequences) {
+      for (int32_t rows = sequences + 1; rows <= most; ++rows) {
+        const StepShape shape = recordings.fit({rows, sequences, 1, 100, 4, true});
+        ASSERT_GT(shape.rows, shape.sequences) << rows << " rows of " << sequences;
+        ASSERT_GE(shape.rows, rows);
+        ASSERT_GE(shape.sequences, sequences);
+        ASSERT_LE(shape.rows, most);
+      }
+    }
+  }
+}
+
 TEST(StepRecordings, PromptsThatComeOften) {
   FakeDevice device;
   StepRecordings recordings(device, {512, 64, 64, 2048, 64, true}, true);

@@ -19,7 +19,7 @@ struct CudaContext {
   int multiprocessors = 0, major = 0;
   size_t max_shared = 0;  // bytes of shared memory that a block may ask for
   cudaStream_t stream = nullptr;
-  bool dependent_launch = false;  // programmatic dependent launch: see launch.h
+  bool dependent_launch = false;  // programmatic dependent launch: see launch.cuh
   cublasLtHandle_t library = nullptr;
   void* workspace = nullptr;  // scratch of one launch, free for the next
   size_t workspace_bytes = 0;

@@ -9,7 +9,8 @@
 namespace tensormill {
 
 // Launches `kernel` in the context's order. Where the GPU can (sm_90 and later), the kernel may
-// start while the one before still runs. So every kernel that is launched here keeps three rules:
+// start while the one before still runs. So every kernel that is launched here keeps three rules,
+// but for the exceptions below:
 // - each block calls release_next() as its first statement: the next kernel may come;
 // - each thread that reads or writes anything but weights calls wait_for_previous() before, and
 //   every block calls it before it ends, even one without work;

@@ -65,12 +65,8 @@ void StagingRing::each(int device, int64_t count, F&& f) {
       errors[static_cast<size_t>(thread)] = std::current_exception();
     }
   };
-  if (threads <= 1) {
-    work(0);
-  } else {
-    using Work = decltype(work);
-    team_.run([](void* job, int thread) { (*static_cast<Work*>(job))(thread); }, &work);
-  }
+  using Work = decltype(work);
+  team_.run([](void* job, int thread) { (*static_cast<Work*>(job))(thread); }, &work);
   for (const std::exception_ptr& error : errors) {
     if (error != nullptr) std::rethrow_exception(error);
   }
