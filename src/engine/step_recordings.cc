@@ -38,8 +38,8 @@ StepShape StepRecordings::fit(const StepShape& shape) const {
   StepShape fitted = shape;
   fitted.sequences = std::min(recorded_rows(shape.sequences), limits_.sequences);
   fitted.rows = fitted.sequences;
-  if (!shape.decodes()) {
-    // As many rows as sequences would say that all decode.
+  if (shape.rows > shape.sequences) {
+    // As many rows as sequences would say that each has one.
     const int32_t rows = recorded_rows(std::max(shape.rows, fitted.sequences + 1));
     fitted.rows = std::min({rows, limits_.rows, kMostRows});
     if (fitted.rows <= fitted.sequences) return shape;

@@ -124,7 +124,7 @@ TEST(StepRecordings, ShapesStayWithinTheLargest) {
   EXPECT_EQ(recordings.fit(prompt).blocks, 4);
 }
 
-// A step whose rows and sequences are equally many would be taken for one that decodes.
+// With as many rows as sequences each sequence would be taken to have one.
 TEST(StepRecordings, PromptsStayPrompts) {
   FakeDevice device;
   for (const int32_t most : {256, 200, 160, 34}) {
