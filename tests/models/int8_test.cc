@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "parity.h"
 
 namespace tensormill {
@@ -35,7 +36,7 @@ TEST_P(Int8, IsCloseToTheReference) {
 INSTANTIATE_TEST_SUITE_P(Models, Int8,
                          testing::Values("llama", "gpt2", "opt", "falcon", "gptj", "mixtral",
                                          "qwen2_moe", "deepseek_v2", "gemma2", "reformer"),
-                         [](const auto& info) { return test_text(info.param); });
+                         [](const auto& family) { return test_text(family.param); });
 
 TEST(Int8Model, TakesLessMemory) {
   if (on_gpu()) GTEST_SKIP() << "GPUs have no int8 weights yet";

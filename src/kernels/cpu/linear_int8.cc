@@ -25,8 +25,9 @@ constexpr int kBlockRows = 2;
 constexpr int kVectors = 2;
 #endif
 constexpr int kNarrow = kOutputUnit / kLanes < kVectors ? kOutputUnit / kLanes : kVectors;
-constexpr int kRun = 4;               // groups whose weights stay in the first-level cache
+constexpr int kRun = 8;               // groups whose weights stay in the first-level cache
 constexpr int kChunkRows = 48;        // rows whose sums are held at once
+constexpr int kNearBytes = 512;       // the same where the cache holds the weights
 constexpr int kPrefetchBytes = 4096;  // ahead in a panel, into the second-level cache
 // From group to group of what Quads reads.
 constexpr int kNextInput =
@@ -40,7 +41,10 @@ struct Block {
   const uint8_t* piece;  // the first group's, from the first wanted column on: scales and
   const uint8_t* w;      // [depth / 4][kPanel][4]
   float* sum;            // [rows][kPanel]
-  int ahead;             // to prefetch: where the weights come from memory
+  int ahead;             // to prefetch at each step of the inner dimension
+  // Or, with lines of 1 or 2: so many at each step, from here on.
+  const uint8_t* fetch;
+  int lines;
 };
 
 template <int R, int V>
@@ -58,7 +62,7 @@ template <int R, int V>
 }
 
 // Not inlined: the sums then stay in registers.
-template <int R, int V>
+template <int R, int V, int kLines>
 [[gnu::noinline]] void multiply(const Block& block, int column) {
   F total[R][V];
   const Quads::Input* x[R];
@@ -70,6 +74,7 @@ template <int R, int V>
   }
   const uint8_t* w = block.w + 4 * column;
   const Bf16* scales = reinterpret_cast<const Bf16*>(block.piece) + column;
+  const uint8_t* fetch = block.fetch;
   for (int g = 0; g < block.groups; ++g) {
     I sum[R][V];
 #pragma GCC unroll 8
@@ -81,9 +86,10 @@ template <int R, int V>
     const uint8_t* at = w;
     for (int k = 0; k < depth; k += 4, at += 4 * kPanel) {
 #pragma GCC unroll 4
-      for (int byte = 0; byte < V * kLanes * 4; byte += 64) {
-        __builtin_prefetch(at + block.ahead + byte, 0, 2);
+      for (int line = 0; line < (kLines > 0 ? kLines : V * kLanes / 16); ++line) {
+        __builtin_prefetch((kLines > 0 ? fetch : at + block.ahead) + 64 * line, 0, 2);
       }
+      fetch += 64 * kLines;
       step<R, V>(x, k, at, sum);
     }
 #pragma GCC unroll 8
@@ -104,6 +110,12 @@ template <int R, int V>
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) store(block.sum + r * kPanel + column + v * kLanes, total[r][v]);
   }
+}
+
+template <int R, int V>
+void multiply(const Block& block, int column) {
+  if (block.lines == 0) return multiply<R, V, 0>(block, column);
+  return block.lines == 1 ? multiply<R, V, 1>(block, column) : multiply<R, V, 2>(block, column);
 }
 
 template <int R>
@@ -143,6 +155,18 @@ void multiply_rows(const Block& block, int rows, int columns) {
   return wide;
 }
 
+// The weights come from memory. The first block fetches ahead of itself; where there are few, the
+// first ones share the next run, so that memory never waits for those that find theirs in the
+// cache.
+void set_prefetch(Block& block, int b, int blocks) {
+  constexpr int kSteps = kRun * kInt8Group / 4, kMostSharing = 8;
+  const int shares = blocks < 4 ? 2 : 4;
+  const bool share = blocks > 1 && blocks <= kMostSharing && b < shares;
+  block.ahead = b == 0 ? kPrefetchBytes : kNearBytes;
+  block.lines = share ? 4 / shares : 0;
+  block.fetch = block.piece + kRun * kInt8Piece + b * block.lines * (64 * kSteps);
+}
+
 // `columns` outputs from column `column` of one panel, for at most kChunkRows rows.
 void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int column,
              int columns) {
@@ -168,7 +192,7 @@ void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int
         block.group[r - first] = run;
         block.x[r - first] = place_input(run, block.groups, wide[r - first]);
       }
-      block.ahead = b == 0 ? kPrefetchBytes : 0;
+      set_prefetch(block, b, blocks);
       block.sum = sums + first * kPanel;
       multiply_rows(block, last - first, columns);
     }
