@@ -81,9 +81,9 @@ struct Quads {
   struct Four {
     I bytes;
   };
-  [[gnu::always_inline]] static Four input(const int8_t* x) {
+  [[gnu::always_inline]] static Four input(const int8_t* x, int k) {
     int32_t four;
-    __builtin_memcpy(&four, x, sizeof four);
+    __builtin_memcpy(&four, x + k, sizeof four);
     return {set1_int(four)};
   }
   [[gnu::always_inline]] static I add(I sum, const Weight& w, const Four& x) {
@@ -94,6 +94,8 @@ struct Quads {
 };
 
 #else
+
+typedef int16_t Shorts __attribute__((vector_size(16)));
 
 #if defined(__AVX512F__)
 [[gnu::always_inline]] inline I even_bytes(I x) {
@@ -116,7 +118,6 @@ struct Quads {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
 }
 #else
-typedef int16_t Shorts __attribute__((vector_size(16)));
 [[gnu::always_inline]] inline I even_bytes(I x) {
   return x & set1_int(0x00ff00ff);
 }
@@ -130,7 +131,18 @@ typedef int16_t Shorts __attribute__((vector_size(16)));
 }
 #endif
 
-// Four inputs in 16 bits each: first, third, second, fourth.
+// A group in 16 bits: the first and third of each four one after another, then the others.
+inline void widen_group(const int8_t* q, int16_t* wide) {
+  for (int k = 0; k < kInt8Group; k += 16, wide += 8) {
+    Shorts pairs;
+    __builtin_memcpy(&pairs, q + k, sizeof pairs);
+    const Shorts even = (pairs << 8) >> 8, odd = pairs >> 8;
+    __builtin_memcpy(wide, &even, sizeof even);
+    __builtin_memcpy(wide + kInt8Group / 2, &odd, sizeof odd);
+  }
+}
+
+// Inputs as widen_group() leaves them.
 struct Quads {
   using Input = int16_t;
   struct Weight {
@@ -143,10 +155,11 @@ struct Quads {
   struct Four {
     I even, odd;
   };
-  [[gnu::always_inline]] static Four input(const int16_t* x) {
-    int32_t pair[2];
-    __builtin_memcpy(pair, x, sizeof pair);
-    return {set1_int(pair[0]), set1_int(pair[1])};
+  [[gnu::always_inline]] static Four input(const int16_t* x, int k) {
+    int32_t even, odd;
+    __builtin_memcpy(&even, x + k / 2, sizeof even);
+    __builtin_memcpy(&odd, x + k / 2 + kInt8Group / 2, sizeof odd);
+    return {set1_int(even), set1_int(odd)};
   }
   [[gnu::always_inline]] static I add(I sum, const Weight& w, const Four& x) {
     return add_pairs(add_pairs(sum, w.even, x.even), w.odd, x.odd);

@@ -55,7 +55,7 @@ template <int R, int V>
   for (int v = 0; v < V; ++v) weight[v] = Quads::load(w + 4 * v * kLanes);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    const Quads::Four input = Quads::input(x[r] + k);
+    const Quads::Four input = Quads::input(x[r], k);
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) sum[r][v] = Quads::add(sum[r][v], weight[v], input);
   }
@@ -142,16 +142,7 @@ void multiply_rows(const Block& block, int rows, int columns) {
 }
 [[gnu::always_inline]] inline const int16_t* place_input(const Int8Group* group, int groups,
                                                          int16_t* wide) {
-  int16_t* to = wide;
-  for (int g = 0; g < groups; ++g) {
-    for (int k = 0; k < kInt8Group; k += 4, to += 4) {
-      const int8_t* q = group[g].q + k;
-      to[0] = q[0];
-      to[1] = q[2];
-      to[2] = q[1];
-      to[3] = q[3];
-    }
-  }
+  for (int g = 0; g < groups; ++g) widen_group(group[g].q, wide + g * kInt8Group);
   return wide;
 }
 
