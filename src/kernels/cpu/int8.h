@@ -74,6 +74,11 @@ namespace {
 // Four inputs as they lie in a row.
 struct Quads {
   using Input = int8_t;
+  // The inputs of some groups as input() wants them, where need be in `wide`.
+  [[gnu::always_inline]] static const int8_t* place(const Int8Group* group, int /*groups*/,
+                                                    int8_t* /*wide*/) {
+    return group->q;
+  }
   struct Weight {
     I bytes;
   };
@@ -145,6 +150,11 @@ inline void widen_group(const int8_t* q, int16_t* wide) {
 // Inputs as widen_group() leaves them.
 struct Quads {
   using Input = int16_t;
+  [[gnu::always_inline]] static const int16_t* place(const Int8Group* group, int groups,
+                                                     int16_t* wide) {
+    for (int g = 0; g < groups; ++g) widen_group(group[g].q, wide + g * kInt8Group);
+    return wide;
+  }
   struct Weight {
     I even, odd;
   };

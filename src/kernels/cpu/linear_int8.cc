@@ -50,6 +50,14 @@ struct Block {
 template <int R, int V>
 [[gnu::always_inline]] inline void step(const Quads::Input* const (&x)[R], int k, const uint8_t* w,
                                         I (&sum)[R][V]) {
+  if constexpr (R == 1) {  // one weight at a time: room for a whole panel
+    const Quads::Four input = Quads::input(x[0], k);
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      sum[0][v] = Quads::add(sum[0][v], Quads::load(w + 4 * v * kLanes), input);
+    }
+    return;
+  }
   Quads::Weight weight[V];
 #pragma GCC unroll 8
   for (int v = 0; v < V; ++v) weight[v] = Quads::load(w + 4 * v * kLanes);
@@ -66,10 +74,10 @@ template <int R, int V, int kLines>
 [[gnu::noinline]] void multiply(const Block& block, int column) {
   F total[R][V];
   const Quads::Input* x[R];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
     x[r] = block.x[r];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < V; ++v) total[r][v] = load(block.sum + r * kPanel + column + v * kLanes);
   }
   const uint8_t* w = block.w + 4 * column;
@@ -77,9 +85,9 @@ template <int R, int V, int kLines>
   const uint8_t* fetch = block.fetch;
   for (int g = 0; g < block.groups; ++g) {
     I sum[R][V];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int v = 0; v < V; ++v) sum[r][v] = set1_int(block.group[r][g].start);
     }
     const int left = block.inner - g * kInt8Group, depth = left < kInt8Group ? left : kInt8Group;
@@ -92,22 +100,22 @@ template <int R, int V, int kLines>
       fetch += 64 * kLines;
       step<R, V>(x, k, at, sum);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < V; ++v) {
       const F scale = load(scales + v * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         total[r][v] = fma(to_float(sum[r][v]), scale * set1(block.group[r][g].scale), total[r][v]);
       }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r) x[r] += kNextInput;
     w += kInt8Piece;
     scales += kInt8Piece / 2;
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int v = 0; v < V; ++v) store(block.sum + r * kPanel + column + v * kLanes, total[r][v]);
   }
 }
@@ -120,6 +128,9 @@ void multiply(const Block& block, int column) {
 
 template <int R>
 void multiply_columns(const Block& block, int columns) {
+  if constexpr (R == 1) {  // each line of the weights once, in order
+    if (columns == kPanel) return multiply<R, kPanel / kLanes>(block, 0);
+  }
   int c = 0;
   for (; c + kVectors * kLanes <= columns; c += kVectors * kLanes) multiply<R, kVectors>(block, c);
   for (; c < columns; c += kNarrow * kLanes) multiply<R, kNarrow>(block, c);
@@ -133,17 +144,6 @@ void multiply_rows(const Block& block, int rows, int columns) {
     if (rows == 4) return multiply_columns<4>(block, columns);
   }
   return rows == 1 ? multiply_columns<1>(block, columns) : multiply_columns<2>(block, columns);
-}
-
-// A run's inputs in the form that Quads reads: as they lie, or widened into `wide`.
-[[gnu::always_inline]] inline const int8_t* place_input(const Int8Group* group, int /*groups*/,
-                                                        int8_t* /*wide*/) {
-  return group->q;
-}
-[[gnu::always_inline]] inline const int16_t* place_input(const Int8Group* group, int groups,
-                                                         int16_t* wide) {
-  for (int g = 0; g < groups; ++g) widen_group(group[g].q, wide + g * kInt8Group);
-  return wide;
 }
 
 // The weights come from memory. The first block fetches ahead of itself; where there are few, the
@@ -181,7 +181,7 @@ void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int
       for (int r = first; r < last; ++r) {
         const Int8Group* run = in + int64_t{r} * groups + g;
         block.group[r - first] = run;
-        block.x[r - first] = place_input(run, block.groups, wide[r - first]);
+        block.x[r - first] = Quads::place(run, block.groups, wide[r - first]);
       }
       set_prefetch(block, b, blocks);
       block.sum = sums + first * kPanel;
