@@ -28,7 +28,7 @@ inline void require_input(const KernelTable& kernels, const Rows& rows, WeightFo
                           int64_t width, const char* op) {
   if (format == WeightFormat::kInt8) return require(rows.q != nullptr, op, "quantized rows");
   require_rows(rows, width, op);
-  require(rows.type == kernels.types(format).input, op, "an input of the weight's type");
+  require(rows.type == kernels.types(format).input, op, "inputs of the weight's type");
 }
 
 inline void require_norm(const Norm& norm, const char* op) {

@@ -15,7 +15,7 @@ void require_linear(const KernelTable& kernels, const LinearArgs& args, const ch
   require_input(kernels, args.in, weight->format, weight->inner, op);
   require(args.copies <= 1 || (args.bias == nullptr && args.addend == nullptr &&
                                weight->format != WeightFormat::kInt8 && args.out.q == nullptr),
-          op, "no bias, no addend and nothing quantized for several weights");
+          op, "no bias or addend, and nothing in 8 bits, for several weights");
   require(args.in_step >= 0 && args.out_step >= 0, op, "steps of 0 or more");
   require(!args.gated || weight->outputs % 2 == 0, op, "pairs of gate and up rows");
   require(args.softcap >= 0, op, "a softcap of 0 or more");
