@@ -23,7 +23,10 @@ constexpr int kWideRows = 1;
 constexpr int kWide = kPanel / kLanes;
 constexpr int kVectors = 2;
 constexpr int kNarrow = kOutputUnit / kLanes < kVectors ? kOutputUnit / kLanes : kVectors;
-constexpr int kRun = 8;         // groups that all rows pass before the next ones
+// Groups that all rows pass before the next ones. Few rows begin with short ones, whose wait for
+// memory is short; many read long ones from the second-level cache.
+constexpr int kShortRun = 8, kLongRun = 32;
+constexpr int kFewBlocks = 3;
 constexpr int kChunkRows = 48;  // rows whose sums are held at once
 constexpr int kLine = 64;       // bytes of a line of the caches
 constexpr int kStepBytes = 4 * kPanel;
@@ -153,10 +156,10 @@ void multiply_rows(Block& block, int rows, int columns) {
 }
 
 // How `blocks` blocks of rows share what is to be fetched.
-void set_prefetch(Block& block, int rows, int blocks, int columns) {
+void set_prefetch(Block& block, int run, int rows, int blocks, int columns) {
   const int passes = blocks * kPanel / (kVectors * kLanes);
   block.share = rows > kWideRows && columns == kPanel;
-  block.next = block.piece + kRun * kInt8Piece;
+  block.next = block.piece + run * kInt8Piece;
   const int bytes = (kInt8Piece + passes - 1) / passes - kInt8Scales;  // of a group
   block.advance = !block.share ? kStepBytes
                   : bytes < 0  ? 0
@@ -167,27 +170,28 @@ void set_prefetch(Block& block, int rows, int blocks, int columns) {
 void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int column,
              int columns) {
   alignas(64) float sums[kChunkRows * kPanel];
-  alignas(64) Quads::Input wide[kBlockRows][kRun * kInt8Group];
+  alignas(64) Quads::Input wide[kBlockRows][kLongRun * kInt8Group];
   const Packed& weight = *args.weight;
   const int inner = weight.inner;
   const int groups = group_count(inner);
   const uint8_t* piece = static_cast<const uint8_t*>(weight.data) + panel * int8_panel_bytes(inner);
   const Int8Group* in = args.in.q + row_begin * groups;
   const int blocks = (rows + kBlockRows - 1) / kBlockRows;
+  const int run = blocks > kFewBlocks ? kLongRun : kShortRun;
   __builtin_memset(sums, 0, static_cast<size_t>(rows) * kPanel * sizeof(float));
-  for (int g = 0; g < groups; g += kRun, piece += kRun * kInt8Piece) {
+  for (int g = 0; g < groups; g += run, piece += run * kInt8Piece) {
     Block block;
-    block.groups = groups - g < kRun ? groups - g : kRun;
+    block.groups = groups - g < run ? groups - g : run;
     block.inner = inner - g * kInt8Group;
     block.piece = piece + 2 * column;
     block.w = piece + kInt8Scales + 4 * column;
-    set_prefetch(block, rows, blocks, columns);
+    set_prefetch(block, run, rows, blocks, columns);
     for (int b = 0; b < blocks; ++b) {
       const int first = rows * b / blocks, last = rows * (b + 1) / blocks;
       for (int r = first; r < last; ++r) {
-        const Int8Group* run = in + int64_t{r} * groups + g;
-        block.group[r - first] = run;
-        block.x[r - first] = Quads::place(run, block.groups, wide[r - first]);
+        const Int8Group* from = in + int64_t{r} * groups + g;
+        block.group[r - first] = from;
+        block.x[r - first] = Quads::place(from, block.groups, wide[r - first]);
       }
       block.sum = sums + first * kPanel;
       multiply_rows(block, last - first, columns);
