@@ -10,13 +10,13 @@ namespace tensormill {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kBlockRows = 6;  // 6 rows x 4 vectors of sums leave room for the weights
-constexpr int kWideRows = 6;   // up to so many rows take a whole panel at once
+constexpr int kMostRows = 6;  // of a block: 6 rows x 4 vectors of sums leave room for the weights
+constexpr int kWideRows = 6;  // up to so many rows take a whole panel at once
 #elif defined(__AVX2__)
-constexpr int kBlockRows = 6;
+constexpr int kMostRows = 6;
 constexpr int kWideRows = 1;
 #else
-constexpr int kBlockRows = 2;
+constexpr int kMostRows = 2;
 constexpr int kWideRows = 0;
 #endif
 constexpr int kNarrow = kOutputUnit / kLanes;
@@ -49,6 +49,12 @@ struct Bf16Weights {
 #endif
   static constexpr int kStep = 2;
 };
+
+// Rows of a block; widened pairs take twice the registers.
+template <class W>
+constexpr bool kWidens = W::kStep == 2 && sizeof(typename W::Input) == 4;
+template <class W>
+constexpr int kBlockRows = kMostRows == 6 && kWidens<W> ? 5 : kMostRows;
 
 // One step of the inner dimension: sum[r][v] += x[r] * w[v].
 template <class W, int R, int V>
@@ -188,29 +194,24 @@ void multiply_columns(Block<W>& block, int columns) {
 
 template <class W>
 void multiply_rows(Block<W>& block, int rows, int columns) {
-  if constexpr (kBlockRows > 2) {
-    switch (rows) {
-      case 3:
-        return multiply_columns<W, 3>(block, columns);
-      case 4:
-        return multiply_columns<W, 4>(block, columns);
-      case 5:
-        return multiply_columns<W, 5>(block, columns);
-      case 6:
-        return multiply_columns<W, 6>(block, columns);
-      default:
-        break;
-    }
+  constexpr int kMost = kBlockRows<W>;
+  if constexpr (kMost > 5) {
+    if (rows == 6) return multiply_columns<W, 6>(block, columns);
+  }
+  if constexpr (kMost > 2) {
+    if (rows == 3) return multiply_columns<W, 3>(block, columns);
+    if (rows == 4) return multiply_columns<W, 4>(block, columns);
+    if (rows == 5) return multiply_columns<W, 5>(block, columns);
   }
   return rows == 1 ? multiply_columns<W, 1>(block, columns)
                    : multiply_columns<W, 2>(block, columns);
 }
 
-// The rows' inputs at one run: in place, or widened into `wide` ([kBlockRows][kSegment]).
+// The rows' inputs at one run: in place, or widened into `wide` ([rows][kSegment]).
 template <class W>
 [[gnu::always_inline]] inline void set_input(Block<W>& block, const Rows& in, int64_t row, int rows,
                                              int begin, float* wide) {
-  if constexpr (W::kStep == 2 && sizeof(typename W::Input) == 4) {
+  if constexpr (kWidens<W>) {
     const Bf16* from = static_cast<const Bf16*>(in.x) + row * in.stride + begin;
     for (int r = 0; r < rows; ++r, from += in.stride) {
       for_vectors(block.depth, [&](int i, int n) {
@@ -228,7 +229,7 @@ template <class W>
 // How `blocks` blocks of rows share what is to be fetched from `next` on.
 template <class W>
 void set_prefetch(Block<W>& block, const typename W::Element* next, int blocks, int columns) {
-  const int passes = kBlockRows <= kWideRows ? blocks : blocks * (kPanel / kOutputUnit);
+  const int passes = kBlockRows<W> <= kWideRows ? blocks : blocks * (kPanel / kOutputUnit);
   block.share = passes > 1 && columns == kPanel;
   block.next = reinterpret_cast<const char*>(next);
   block.advance = block.share ? (kStepBytes<W> + passes - 1) / passes : kStepBytes<W>;
@@ -239,14 +240,14 @@ template <class W>
 void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int column,
              int columns) {
   alignas(64) float sums[kChunkRows * kPanel], parts[kChunkRows * kPanel];
-  alignas(64) float wide[kBlockRows * kSegment];
+  alignas(64) float wide[kBlockRows<W> * kSegment];
   const Packed& weight = *args.weight;
   const int inner = weight.inner;
   const int64_t depth = (inner + W::kStep - 1) / W::kStep * W::kStep;
   const auto* base =
       static_cast<const typename W::Element*>(weight.data) + panel * (depth * kPanel);
   const int segment = inner <= kSegment ? kShortSegment : kSegment;
-  const int blocks = (rows + kBlockRows - 1) / kBlockRows;
+  const int blocks = (rows + kBlockRows<W> - 1) / kBlockRows<W>;
   const int run = (blocks > kFewBlocks ? kLongRun : kShortRun) / kStepBytes<W> * W::kStep;
   Block<W> block;
   for (int begin = 0; begin < inner; begin += block.depth) {
