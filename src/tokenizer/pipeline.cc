@@ -51,10 +51,13 @@ Span span_of(const Piece& piece, size_t begin, size_t end) {
 void add_tokens(const Piece& piece, const std::vector<ModelToken>& tokens,
                 CodePointCounter& code_point, Encoding& out) {
   size_t at = 0;
+  Span span{piece.begin, piece.begin};
   for (const ModelToken& token : tokens) {
-    const size_t end = std::min(at + token.bytes, piece.text.size());
-    const Span span = span_of(piece, std::min(at, end), end);
-    at = end;
+    if (token.bytes != kSamePlace) {
+      const size_t end = std::min(at + token.bytes, piece.text.size());
+      span = span_of(piece, std::min(at, end), end);
+      at = end;
+    }
     out.ids.push_back(token.id);
     const int32_t begin = code_point(span.begin);
     out.offsets.emplace_back(begin, code_point(span.end));

@@ -4,8 +4,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log_once.h"
 #include "base/utf8.h"
 #include "tokenizer/byte_alphabet.h"
+#include "tokenizer/models/text_model.h"
 #include "tokenizer/models/word_cache.h"
 
 namespace tensormill {
@@ -36,6 +38,15 @@ Bpe::Merges read_merges(const JsonNode& node) {
   return merges;
 }
 
+// Training leaves merges out by chance; to serve means to give the same answer twice.
+void check_dropout(const JsonNode& node) {
+  const auto dropout = node.find("dropout");
+  if (!dropout) return;
+  const double share = dropout->value().is_number() ? dropout->value().get<double>() : -1;
+  if (!(share >= 0 && share <= 1)) dropout->fail("expected a number from 0 to 1");
+  if (share > 0) info_once(fmt::format("{}: {} is not applied", dropout->where(), share));
+}
+
 }  // namespace
 
 struct Bpe::Scratch : ModelScratch {
@@ -58,7 +69,7 @@ struct Bpe::Scratch : ModelScratch {
 Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, BpeOptions options, const std::string& origin)
     : vocabulary_(std::move(vocabulary)), options_(std::move(options)), merges_(merges.size()) {
   add_merges(merges, origin);
-  find_units(origin);
+  find_units();
   splits_words_ = words_are_separate(merges);
 }
 
@@ -86,15 +97,8 @@ void Bpe::add_merges(const Merges& merges, const std::string& origin) {
   }
 }
 
-void Bpe::find_units(const std::string& origin) {
-  if (!options_.unk_token.empty()) {
-    const auto unk = vocabulary_.id_of(options_.unk_token);
-    if (!unk) {
-      throw_error(ErrorKind::kArtifactInvalid, "{}: unk_token \"{}\" is not in the vocabulary",
-                  origin, options_.unk_token);
-    }
-    unk_id_ = *unk;
-  }
+void Bpe::find_units() {
+  if (options_.unk_token) unk_id_ = vocabulary_.find(*options_.unk_token);
   plain_bytes_ = options_.prefix.empty() && options_.suffix.empty();
   for (size_t byte = 0; byte < 256; ++byte) {
     byte_ids_[byte] = vocabulary_.id_of(byte_character(static_cast<uint8_t>(byte))).value_or(-1);
@@ -169,7 +173,9 @@ void Bpe::tokenize_word(std::string_view word, bool byte_level, Scratch& scratch
   } else {
     merge_long(symbols, scratch);
   }
-  out.insert(out.end(), symbols.begin(), symbols.end());
+  for (const ModelToken& symbol : symbols) {
+    out.push_back({symbol.id, symbol.bytes == 0 ? kSamePlace : symbol.bytes});
+  }
 }
 
 void Bpe::add_symbols(std::string_view word, bool byte_level,
@@ -198,20 +204,28 @@ void Bpe::add_character_symbols(std::string_view word, bool byte_level,
     if (const auto id = vocabulary_.id_of(text)) {
       flush();
       symbols.push_back({*id, static_cast<uint32_t>(bytes)});
-    } else if (!options_.byte_fallback || !add_fallback(text, symbols)) {
+    } else if (!options_.byte_fallback || !add_fallback(text, byte_level, symbols)) {
       if (!options_.fuse_unk) flush();
+      if (unk_id_ < 0 && options_.unk_token) {
+        fail_unknown(text,
+                     fmt::format("unk_token \"{}\" is not in the vocabulary", *options_.unk_token));
+      }
       if (unk_id_ >= 0) unk = {unk_id_, unk.bytes + static_cast<uint32_t>(bytes)};
     }
   }
   flush();
 }
 
-bool Bpe::add_fallback(std::string_view text, std::vector<ModelToken>& symbols) const {
+bool Bpe::add_fallback(std::string_view text, bool byte_level,
+                       std::vector<ModelToken>& symbols) const {
   const auto id = [&](char byte) { return fallback_ids_[static_cast<uint8_t>(byte)]; };
   if (!std::all_of(text.begin(), text.end(), [&](char byte) { return id(byte) >= 0; })) {
     return false;
   }
-  for (const char byte : text) symbols.push_back({id(byte), 1});
+  // All tokens of a character of the byte alphabet stand for one byte of the piece.
+  for (size_t i = 0; i < text.size(); ++i) {
+    symbols.push_back({id(text[i]), byte_level && i > 0 ? 0u : 1u});
+  }
   return true;
 }
 
@@ -264,11 +278,11 @@ void Bpe::merge_long(std::vector<ModelToken>& symbols, Scratch& scratch) const {
     const Scratch::Candidate top = queue.back();
     queue.pop_back();
     const int32_t left = top.position, right = links[at(left)].next;
-    if (symbols[at(left)].bytes == 0 || right < 0) continue;  // merged away meanwhile
+    if (symbols[at(left)].id < 0 || right < 0) continue;  // merged away meanwhile
     const Merge* merge = merges_.find(symbols[at(left)].id, symbols[at(right)].id);
     if (merge == nullptr || merge->id != top.id) continue;
     symbols[at(left)] = {top.id, symbols[at(left)].bytes + symbols[at(right)].bytes};
-    symbols[at(right)].bytes = 0;
+    symbols[at(right)].id = -1;
     links[at(left)].next = links[at(right)].next;
     if (links[at(left)].next >= 0) links[at(links[at(left)].next)].previous = left;
     if (candidate(links[at(left)].previous, left)) {
@@ -276,17 +290,18 @@ void Bpe::merge_long(std::vector<ModelToken>& symbols, Scratch& scratch) const {
     }
     if (candidate(left, links[at(left)].next)) std::push_heap(queue.begin(), queue.end(), later);
   }
-  std::erase_if(symbols, [](const ModelToken& symbol) { return symbol.bytes == 0; });
+  std::erase_if(symbols, [](const ModelToken& symbol) { return symbol.id < 0; });
 }
 
 std::unique_ptr<TokenModel> make_bpe(const JsonNode& node) {
   BpeOptions options;
-  options.unk_token = node.text_or("unk_token", "");
+  if (const auto unk = node.find("unk_token")) options.unk_token = unk->text();
   options.prefix = node.text_or("continuing_subword_prefix", "");
   options.suffix = node.text_or("end_of_word_suffix", "");
   options.fuse_unk = node.flag_or("fuse_unk", false);
   options.byte_fallback = node.flag_or("byte_fallback", false);
   options.ignore_merges = node.flag_or("ignore_merges", false);
+  check_dropout(node);
   return std::make_unique<Bpe>(Vocabulary(node.at("vocab")), read_merges(node.at("merges")),
                                std::move(options), node.where());
 }
