@@ -46,6 +46,9 @@ class Normalized {
   // Keeps the code points for which keep() holds.
   template <class Keep>
   void filter(Keep&& keep);
+  // Puts replacement(c) in the place of each code point.
+  template <class Replacement>
+  void map(Replacement&& replacement);
 
  private:
   void make_spans();
@@ -81,6 +84,17 @@ void Normalized::filter(Keep&& keep) {
     return false;
   }();
   if (skipped > 0 || removes_inside) transform(changes, skipped);
+}
+
+template <class Replacement>
+void Normalized::map(Replacement&& replacement) {
+  std::vector<Change> changes;
+  bool same = true;
+  for (const char32_t c : code_points_of(text_)) {
+    changes.push_back({replacement(c), 0});
+    same = same && changes.back().code_point == c;
+  }
+  if (!same) transform(changes);
 }
 
 }  // namespace tensormill

@@ -18,6 +18,7 @@ class PreTokenizer {
 std::unique_ptr<PreTokenizer> make_pre_tokenizer(const JsonNode& node);
 
 // One function for each file of pre_tokenizers/.
+std::unique_ptr<PreTokenizer> make_bert_pre_tokenizer(const JsonNode& node);
 std::unique_ptr<PreTokenizer> make_byte_level_splitter(const JsonNode& node);
 std::unique_ptr<PreTokenizer> make_digits(const JsonNode& node);
 std::unique_ptr<PreTokenizer> make_metaspace_splitter(const JsonNode& node);

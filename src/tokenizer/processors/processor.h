@@ -29,6 +29,7 @@ class Processor {
 std::unique_ptr<Processor> make_processor(const JsonNode& node);
 
 // One function for each file of processors/.
+std::unique_ptr<Processor> make_bert_processing(const JsonNode& node);
 std::unique_ptr<Processor> make_byte_level_processor(const JsonNode& node);
 std::unique_ptr<Processor> make_processor_sequence(const JsonNode& node);
 std::unique_ptr<Processor> make_roberta_processing(const JsonNode& node);
