@@ -1,6 +1,13 @@
 #include "tokenizer/json_scanner.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
 
 #include "base/utf8.h"
 
@@ -43,6 +50,73 @@ size_t number_length(std::string_view text, bool& integral) {
     if (!digits()) return 0;
   }
   return at;
+}
+
+// 10 to the power of 0 to 308, each the nearest double.
+const std::array<double, 309>& powers_of_ten() {
+  static const std::array<double, 309> powers = [] {
+    std::array<double, 309> result{};
+    for (size_t i = 0; i < result.size(); ++i) {
+      const std::string text = fmt::format("1e{}", i);
+      std::from_chars(text.data(), text.data() + text.size(), result[i]);
+    }
+    return result;
+  }();
+  return powers;
+}
+
+// Digits as one integer, as far as it holds them; `exponent` counts what it doesn't.
+struct Significand {
+  uint64_t value = 0;
+  int64_t exponent = 0;
+  bool full = false;
+
+  void add(char digit, bool fraction) {
+    const auto next = static_cast<uint64_t>(digit - '0');
+    full = full || value > (UINT64_MAX - next) / 10;
+    if (!full) value = value * 10 + next;
+    if (full && !fraction) ++exponent;
+    if (!full && fraction) --exponent;
+  }
+};
+
+// The number as the reference's JSON library reads it: one multiplication or division of a rounded
+// significand. That is not always the nearest double, and where two ways through a text have the
+// same score but for the last bit, it tells which one is taken.
+double reference_number(std::string_view text) {
+  constexpr int64_t kMaxExponent = INT32_MAX;
+  const bool negative = text[0] == '-';
+  Significand digits;
+  bool fraction = false;
+  size_t at = negative ? 1 : 0;
+  for (; at < text.size() && text[at] != 'e' && text[at] != 'E'; ++at) {
+    if (text[at] == '.') {
+      fraction = true;
+      digits.full = false;
+    } else {
+      digits.add(text[at], fraction);
+    }
+  }
+  int64_t power = 0;
+  bool down = false;
+  for (++at; at < text.size(); ++at) {
+    if (text[at] == '-') down = true;
+    if (is_digit(text[at])) power = std::min(power * 10 + (text[at] - '0'), kMaxExponent);
+  }
+  int64_t exponent = digits.exponent + (down ? -power : power);
+  auto result = static_cast<double>(digits.value);
+  for (; exponent < -308 && result != 0; exponent += 308) result /= 1e308;
+  if (result != 0) {
+    const auto place = static_cast<size_t>(std::min<int64_t>(std::abs(exponent), 309));
+    if (place == 309) {
+      result = std::numeric_limits<double>::infinity();
+    } else if (exponent >= 0) {
+      result *= powers_of_ten()[place];
+    } else {
+      result /= powers_of_ten()[place];
+    }
+  }
+  return negative ? -result : result;
 }
 
 }  // namespace
@@ -150,9 +224,9 @@ bool JsonScanner::number(double& out) {
   bool integral = false;
   const size_t length = number_length(text_.substr(at_), integral);
   if (length == 0) return false;
-  const auto result = std::from_chars(text_.data() + at_, text_.data() + at_ + length, out);
+  out = reference_number(text_.substr(at_, length));
   at_ += length;
-  return result.ec == std::errc();
+  return std::isfinite(out);
 }
 
 bool JsonScanner::skip_string() {

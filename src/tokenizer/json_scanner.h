@@ -19,7 +19,7 @@ class JsonScanner {
   // A string; the view holds until the next one is read.
   bool string(std::string_view& out);
   bool integer(int64_t& out);  // of at most 18 digits
-  bool number(double& out);
+  bool number(double& out);    // to the last bit what the reference makes of it
   bool skip_value();  // of well-paired brackets and quotes; more is not checked
   size_t position();  // of the next value
 

@@ -247,6 +247,31 @@ TEST(DoubleArray, FindsWhatWasPutIn) {
   EXPECT_EQ(DoubleArray().walk(DoubleArray::kRoot, "a"), DoubleArray::kNone);
 }
 
+const std::pair<const char*, double> kReferenceNumbers[] = {
+    {"-7.123456789012345", -7.123456789012345},
+    {"0.1", 0.1},
+    {"123456789012345678901234567890", 1.2345678901234568e+29},
+    {"1e-320", 1e-320},
+    {"1.7976931348623157e308", 1.7976931348623157e+308},
+    {"-12.345678901234567890123", -12.345678901234567},
+    {"5e-324", 5e-324},
+    {"18446744073709551616", 1.8446744073709552e+19},
+    {"0.30000000000000004", 0.30000000000000004},
+    {"-9.3132257461547852e-10", -9.313225746154785e-10},
+    {"1E5", 100000.0},
+    {"12e-2", 0.12},
+    {"0e999999999999", 0.0},
+    {"1e-99999999999", 0.0},
+    {"-11.823068700026077", -11.823068700026075},
+    {"-3.7969945823205276", -3.796994582320528},
+    {"-15.9480849510860558", -15.948084951086054},
+    {"-13.275156096879615", -13.275156096879616},
+    {"-14.06764177207671906", -14.067641772076717},
+    {"-15.41046279661601126", -15.41046279661601},
+    {"-13.18429627239648916", -13.184296272396491},
+    {"-10.249998690059765", -10.249998690059764},
+};
+
 TEST(JsonScannerTest, ReadsWhatJsonAllows) {
   std::string_view text;
   JsonScanner strings(R"( "a\"\u00e9\ud83d\ude00\/\n" "plain" )");
@@ -263,6 +288,11 @@ TEST(JsonScannerTest, ReadsWhatJsonAllows) {
   int64_t integer = 0;
   EXPECT_TRUE(JsonScanner("-12.5e-1,").number(number));
   EXPECT_EQ(number, -1.25);
+  // What the reference's library reads, not always the nearest double.
+  for (const auto& [digits, value] : kReferenceNumbers) {
+    EXPECT_TRUE(JsonScanner(digits).number(number));
+    EXPECT_EQ(number, value) << digits;
+  }
   EXPECT_TRUE(JsonScanner("-0").integer(integer));
   for (const char* bad : {"", "-", "1.", ".5", "1e", "+1", "nan", "inf", "1e999"}) {
     EXPECT_FALSE(JsonScanner(bad).number(number)) << bad;
