@@ -2,6 +2,7 @@
 // tools/golden/tokenizer/differential.py compares with the reference.
 //   {"load": FOLDER}  ->  {"ok": SIZE}
 //   {"text": TEXT}    ->  {"ids", "offsets", "plain", and as below for "ids"}
+//   {"encode": TEXT, "pair", "special", "truncate": true for the file's}  ->  all of an Encoding
 //   {"ids": [...]}    ->  {"decoded", "skipped", "streamed", "streamed_skipped"}
 // Errors: {"error": MESSAGE}
 #include <iostream>
@@ -34,6 +35,29 @@ void add_texts(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, Json
   answer["streamed_skipped"] = streamed(tokenizer, ids, true);
 }
 
+Json all_of(const Encoding& encoding) {
+  Json overflowing = Json::array();
+  for (const Encoding& piece : encoding.overflowing) overflowing.push_back(all_of(piece));
+  return {{"ids", encoding.ids},         {"type_ids", encoding.type_ids},
+          {"tokens", encoding.tokens},   {"offsets", encoding.offsets},
+          {"words", encoding.words},     {"sequences", encoding.sequences},
+          {"special", encoding.special}, {"overflowing", std::move(overflowing)}};
+}
+
+Json encode(const Json& json, const Tokenizer& tokenizer) {
+  const auto text = json["encode"].get<std::string>(), pair = json.value("pair", "");
+  EncodeRequest request{.text = text, .add_special = json.value("special", true)};
+  if (json.contains("pair")) request.pair = pair;
+  if (json.value("truncate", false)) request.truncation = tokenizer.truncation();
+  const Encoding plain = tokenizer.encode(request);
+  request.details = true;
+  const Encoding encoding = tokenizer.encode(request);
+  if (plain.ids != encoding.ids || plain.type_ids != encoding.type_ids) {
+    return {{"error", "details change the ids"}};
+  }
+  return all_of(encoding);
+}
+
 Json answer_of(const Json& request, std::unique_ptr<Tokenizer>& tokenizer) {
   Json answer;
   if (request.contains("load")) {
@@ -42,9 +66,11 @@ Json answer_of(const Json& request, std::unique_ptr<Tokenizer>& tokenizer) {
     answer["ok"] = tokenizer->vocabulary_size();
   } else if (!tokenizer) {
     answer["error"] = "no tokenizer is loaded";
+  } else if (request.contains("encode")) {
+    answer = encode(request, *tokenizer);
   } else if (request.contains("text")) {
     const auto text = request["text"].get<std::string>();
-    const Encoding encoding = tokenizer->encode(text);
+    const Encoding encoding = tokenizer->encode({.text = text, .details = true});
     answer["ids"] = encoding.ids;
     answer["offsets"] = encoding.offsets;
     answer["plain"] = tokenizer->encode(text, false).ids;

@@ -44,6 +44,8 @@ class TokenModel {
   virtual int32_t id_bound() const = 0;  // the largest id + 1
   virtual std::optional<int32_t> id_of(std::string_view token) const = 0;
   virtual std::string_view token(int32_t id) const = 0;  // "" where unused
+  // The id of tokens that go by the text they stand for: Unigram's unknown. -1: none.
+  virtual int32_t verbatim_id() const { return -1; }
 };
 
 // From tokenizer.json's "model". Without a "type" it is the first of BPE, WordPiece, WordLevel and

@@ -32,6 +32,7 @@ class Unigram : public TextModel {
     return vocabulary_.id_of(token);
   }
   std::string_view token(int32_t id) const override { return vocabulary_.token(id); }
+  int32_t verbatim_id() const override { return unk_id_; }
 
  protected:
   void tokenize_text(std::string_view text, Scratch& scratch,

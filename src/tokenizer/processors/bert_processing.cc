@@ -1,21 +1,32 @@
-#include "tokenizer/models/model.h"
 #include "tokenizer/processors/processor.h"
 
 namespace tensormill {
 namespace {
 
-// "cls": ["[CLS]", 101]
-int32_t token(const JsonNode& node, const char* key) {
-  const JsonNode pair = node.at(key);
-  const auto items = pair.items();
-  if (items.size() != 2) pair.fail("expected [token, id]");
-  return static_cast<int32_t>(items[1].integer(0, kMaxTokenId));
-}
+// [CLS] A [SEP], and B [SEP] behind it for a pair.
+class BertProcessing : public Processor {
+ public:
+  explicit BertProcessing(const JsonNode& node)
+      : cls_(read_special_token(node.at("cls"))), sep_(read_special_token(node.at("sep"))) {}
+
+  int64_t added(bool pair) const override { return pair ? 3 : 2; }
+
+  void apply(std::vector<Encoding>& encodings, const EncodeRequest& request) const override {
+    if (!request.add_special) return;
+    for (size_t i = 0; i < encodings.size(); ++i) {
+      surround(encodings[i], i == 0 ? cls_ : SpecialTokens{}, sep_, i == 0 ? 0 : 1,
+               request.details);
+    }
+  }
+
+ private:
+  SpecialTokens cls_, sep_;
+};
 
 }  // namespace
 
 std::unique_ptr<Processor> make_bert_processing(const JsonNode& node) {
-  return make_template({token(node, "cls")}, {token(node, "sep")});
+  return std::make_unique<BertProcessing>(node);
 }
 
 }  // namespace tensormill
