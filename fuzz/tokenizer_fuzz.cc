@@ -52,7 +52,8 @@ void check(bool holds) {
 }
 
 void exercise(const Tokenizer& tokenizer, std::string_view text) {
-  const Encoding encoding = tokenizer.encode(text);
+  const Encoding encoding = tokenizer.encode({.text = text, .details = true});
+  check(tokenizer.encode(text).ids == encoding.ids);
   check(encoding.ids.size() == encoding.offsets.size());
   const auto length = static_cast<int32_t>(count_code_points(text));
   for (const auto& [begin, end] : encoding.offsets)

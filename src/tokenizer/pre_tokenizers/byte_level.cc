@@ -21,7 +21,7 @@ class ByteLevel : public PreTokenizer {
     text.split([&](const Piece& given, std::vector<Piece>& out) {
       Piece piece = given;
       if (add_prefix_space_ && !piece.text.starts_with(' ')) {
-        Normalized prefixed = PreTokenized::open(piece);
+        Normalized prefixed = text.open(piece);
         prefixed.prepend(" ");
         piece = text.keep(std::move(prefixed));
       }
