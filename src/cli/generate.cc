@@ -155,6 +155,7 @@ int run_generate(const GenerateOptions& options) {
   LoadTextOptions load;
   load.folder = options.model;
   load.format = choose_format(choices.common);
+  load.quantize = choose_quantization(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;

@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include "tokenizer/loaders.h"
+#include "tokenizer/raw_json.h"
 
 namespace tensormill {
 namespace {
@@ -27,8 +28,8 @@ Truncation read_truncation(const JsonNode& node) {
 
 }  // namespace
 
-PipelineParts load_tokenizer_json(const std::filesystem::path& file, TokenizerConfig& config) {
-  Json json = read_json_file(file);
+static PipelineParts make_parts(Json json, const std::filesystem::path& file,
+                                TokenizerConfig& config) {
   const JsonNode root(json, file.string());
   // Classes set the prefix space of a ByteLevel that stands alone.
   if (const auto alone = root.find("pre_tokenizer");
@@ -48,6 +49,17 @@ PipelineParts load_tokenizer_json(const std::filesystem::path& file, TokenizerCo
     parts.added.add(tokens, *parts.model);
   }
   return parts;
+}
+
+PipelineParts load_tokenizer_json(const std::filesystem::path& file, TokenizerConfig& config) {
+  const std::string text = read_json_text(file);
+  if (auto json = parse_with_raw_model(text, file.string())) {
+    try {
+      return make_parts(*std::move(json), file, config);
+    } catch (const RawJsonUnclear&) {
+    }
+  }
+  return make_parts(parse_json(text, file.string()), file, config);
 }
 
 }  // namespace tensormill

@@ -2,9 +2,9 @@
 
 #include <array>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "tokenizer/models/merge_list.h"
 #include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/vocabulary.h"
@@ -21,8 +21,7 @@ struct BpeOptions {
 // one token, again and again.
 class Bpe : public TokenModel {
  public:
-  // Merges from the most to the least important, each with where to complain about it.
-  using Merges = std::vector<std::pair<std::string, std::string>>;
+  using Merges = MergeList;
   // kArtifactInvalid with `origin` when a merge's parts or result are not in the vocabulary.
   Bpe(Vocabulary vocabulary, const Merges& merges, BpeOptions options, const std::string& origin);
 

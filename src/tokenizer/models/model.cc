@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "tokenizer/factory.h"
+#include "tokenizer/raw_json.h"
 
 namespace tensormill {
 namespace {
@@ -10,13 +11,13 @@ namespace {
 std::unique_ptr<TokenModel> make_untyped(const JsonNode& node) {
   const auto has = [&](const char* key) { return node.find(key).has_value(); };
   const auto vocab = node.find("vocab");
-  const bool map = vocab && vocab->value().is_object();
+  const bool map = vocab && holds_object(vocab->value());
   if (map && has("merges")) return make_bpe(node);
   if (map && has("unk_token")) {
     const bool pieces = has("continuing_subword_prefix") && has("max_input_chars_per_word");
     return pieces ? make_word_piece(node) : make_word_level(node);
   }
-  if (vocab && vocab->value().is_array()) return make_unigram(node);
+  if (vocab && holds_array(vocab->value())) return make_unigram(node);
   node.fail(
       "\"type\" is missing, and \"vocab\" with \"merges\" or \"unk_token\" or a \"vocab\" that is "
       "a list would tell it");

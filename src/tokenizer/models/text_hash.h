@@ -26,6 +26,7 @@ inline uint64_t text_hash(std::string_view text) {
     std::memcpy(&part, at, left);
     mix(part);
   }
+  mix(0);  // the last bytes have only reached the high bits
   return hash;
 }
 

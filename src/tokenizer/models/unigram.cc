@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "tokenizer/raw_json.h"
 
 namespace tensormill {
 namespace {
@@ -21,6 +22,40 @@ DoubleArray trie_of(const Vocabulary& vocabulary) {
     texts.emplace_back(vocabulary.token(id), vocabulary.find(vocabulary.token(id)));
   }
   return DoubleArray(std::move(texts));
+}
+
+bool read_raw(std::string_view text, std::vector<Unigram::Piece>& pieces) {
+  JsonScanner scanner(text);
+  if (!scanner.take('[')) return false;
+  if (scanner.take(']')) return scanner.at_end();
+  do {
+    std::string_view piece;
+    double score = 0;
+    if (!scanner.take('[') || !scanner.string(piece)) return false;
+    pieces.push_back({std::string(piece), 0});
+    if (!scanner.take(',') || !scanner.number(score) || !scanner.take(']')) return false;
+    pieces.back().score = score;
+  } while (scanner.take(','));
+  return scanner.take(']') && scanner.at_end();
+}
+
+std::vector<Unigram::Piece> read_pieces(const JsonNode& vocab) {
+  std::vector<Unigram::Piece> pieces;
+  if (const auto raw = raw_text(vocab.value())) {
+    pieces.reserve(raw->size() / 32);
+    if (!read_raw(*raw, pieces)) throw RawJsonUnclear();
+    return pieces;
+  }
+  if (!vocab.value().is_array()) vocab.fail("expected an array");
+  pieces.reserve(vocab.value().size());
+  for (const Json& item : vocab.value()) {
+    if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_number()) {
+      throw_error(ErrorKind::kArtifactInvalid, "{}[{}]: expected [\"token\", score]", vocab.where(),
+                  pieces.size());
+    }
+    pieces.push_back({item[0].get<std::string>(), item[1].get<double>()});
+  }
+  return pieces;
 }
 
 }  // namespace
@@ -144,16 +179,7 @@ void Unigram::tokenize_text(std::string_view text, Scratch& scratch,
 
 std::unique_ptr<TokenModel> make_unigram(const JsonNode& node) {
   const JsonNode vocab = node.at("vocab");
-  if (!vocab.value().is_array()) vocab.fail("expected an array");
-  std::vector<Unigram::Piece> pieces;
-  pieces.reserve(vocab.value().size());
-  for (const Json& item : vocab.value()) {
-    if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_number()) {
-      throw_error(ErrorKind::kArtifactInvalid, "{}[{}]: expected [\"token\", score]", vocab.where(),
-                  pieces.size());
-    }
-    pieces.push_back({item[0].get<std::string>(), item[1].get<double>()});
-  }
+  const std::vector<Unigram::Piece> pieces = read_pieces(vocab);
   std::optional<int64_t> unk_id;
   if (const auto unk = node.find("unk_id")) unk_id = unk->integer(0, kMaxTokenId);
   return std::make_unique<Unigram>(pieces, unk_id, node.flag_or("byte_fallback", false),

@@ -9,10 +9,15 @@
 #include "base/log_once.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/text_hash.h"
+#include "tokenizer/raw_json.h"
 
 namespace tensormill {
 
 Vocabulary::Vocabulary(const JsonNode& object) {
+  if (const auto raw = raw_text(object.value())) {
+    if (!read_raw(*raw)) throw RawJsonUnclear();
+    return;
+  }
   object.expect_object();
   reserve(object.value().size(), object.value().size() * 8);
   for (const auto& [token, id] : object.value().items()) {
@@ -26,9 +31,30 @@ Vocabulary::Vocabulary(const JsonNode& object) {
   }
 }
 
+// False for all that deserves a message.
+bool Vocabulary::read_raw(std::string_view json) {
+  JsonScanner scanner(json);
+  const size_t tokens = json.size() / 18;  // a guess
+  reserve(tokens, tokens * 8);
+  if (!scanner.take('{')) return false;
+  if (scanner.take('}')) return scanner.at_end();
+  do {
+    std::string_view token;
+    int64_t id = 0;
+    if (!scanner.string(token) || !scanner.take(':') || !scanner.integer(id)) return false;
+    if (id < 0 || id > kMaxTokenId) return false;
+    const auto number = static_cast<int32_t>(id);
+    if (number < id_bound() && by_id_[static_cast<size_t>(number)].bytes != kUnused) return false;
+    Slot& slot = insert(token);
+    if (slot.id >= 0) return false;
+    slot.id = number;
+    name(number, slot.text);
+  } while (scanner.take(','));
+  return scanner.take('}') && scanner.at_end();
+}
+
 void Vocabulary::reserve(size_t tokens, size_t bytes) {
   texts_.reserve(bytes);
-  entries_.reserve(tokens);
   by_id_.reserve(tokens);
   size_t slots = 16;
   while (slots < tokens * 2) slots *= 2;
@@ -39,72 +65,68 @@ void Vocabulary::grow(size_t slots) {
   std::vector<Slot> old(slots);
   old.swap(slots_);
   for (const Slot& slot : old) {
-    if (slot.entry < 0) continue;
+    if (slot.id < 0) continue;
     size_t at = slot.hash & (slots - 1);
-    while (slots_[at].entry >= 0) at = (at + 1) & (slots - 1);
+    while (slots_[at].id >= 0) at = (at + 1) & (slots - 1);
     slots_[at] = slot;
   }
+}
+
+uint32_t Vocabulary::hash(std::string_view token) {
+  return static_cast<uint32_t>(text_hash(token));
 }
 
 // Where the token stands, or the free slot where it would.
 size_t Vocabulary::slot_of(std::string_view token, uint32_t hash) const {
   size_t at = hash & (slots_.size() - 1);
-  while (
-      slots_[at].entry >= 0 &&
-      (slots_[at].hash != hash || text(entries_[static_cast<size_t>(slots_[at].entry)]) != token)) {
+  while (slots_[at].id >= 0 && (slots_[at].hash != hash || view(slots_[at].text) != token)) {
     at = (at + 1) & (slots_.size() - 1);
   }
   return at;
 }
 
-int32_t Vocabulary::insert(std::string_view token, bool& added) {
-  if ((entries_.size() + 1) * 2 > slots_.size()) grow(std::max<size_t>(16, slots_.size() * 2));
-  const auto hash = static_cast<uint32_t>(text_hash(token));
+Vocabulary::Slot& Vocabulary::insert(std::string_view token) {
+  if ((size_ + 1) * 2 > slots_.size()) grow(std::max<size_t>(16, slots_.size() * 2));
+  const uint32_t hash = Vocabulary::hash(token);
   Slot& slot = slots_[slot_of(token, hash)];
-  added = slot.entry < 0;
-  if (!added) return slot.entry;
-  if (texts_.size() + token.size() > UINT32_MAX) {
+  if (slot.id >= 0) return slot;
+  if (texts_.size() + token.size() >= kUnused) {
     throw_error(ErrorKind::kArtifactInvalid, "a vocabulary of more than 4 GiB of text");
   }
-  slot = {hash, static_cast<int32_t>(entries_.size())};
-  entries_.push_back(
-      {static_cast<uint32_t>(texts_.size()), static_cast<uint32_t>(token.size()), -1});
+  slot.hash = hash;
+  slot.text = {static_cast<uint32_t>(texts_.size()), static_cast<uint32_t>(token.size())};
   texts_.insert(texts_.end(), token.begin(), token.end());
-  return slot.entry;
+  ++size_;
+  return slot;
 }
 
-void Vocabulary::name(int32_t id, int32_t entry) {
-  if (static_cast<size_t>(id) >= by_id_.size()) by_id_.resize(static_cast<size_t>(id) + 1, -1);
-  by_id_[static_cast<size_t>(id)] = entry;
+void Vocabulary::name(int32_t id, Text text) {
+  if (static_cast<size_t>(id) >= by_id_.size()) by_id_.resize(static_cast<size_t>(id) + 1);
+  by_id_[static_cast<size_t>(id)] = text;
 }
 
 void Vocabulary::add(std::string_view token, int32_t id) {
-  bool added = false;
-  const int32_t entry = insert(token, added);
-  if (!added) return;
-  entries_[static_cast<size_t>(entry)].id = id;
-  name(id, entry);
+  Slot& slot = insert(token);
+  if (slot.id >= 0) return;
+  slot.id = id;
+  name(id, slot.text);
 }
 
 void Vocabulary::set(std::string_view token, int32_t id) {
-  bool added = false;
-  const int32_t entry = insert(token, added);
-  entries_[static_cast<size_t>(entry)].id = id;
-  name(id, entry);
+  Slot& slot = insert(token);
+  slot.id = id;
+  name(id, slot.text);
 }
 
-int32_t Vocabulary::find(std::string_view token) const {
-  if (slots_.empty()) return -1;
-  const Slot& slot = slots_[slot_of(token, static_cast<uint32_t>(text_hash(token)))];
-  return slot.entry < 0 ? -1 : entries_[static_cast<size_t>(slot.entry)].id;
+int32_t Vocabulary::find(std::string_view token, uint32_t hash) const {
+  return slots_.empty() ? -1 : slots_[slot_of(token, hash)].id;
 }
 
 std::string_view Vocabulary::token(int32_t id) const {
   if (id < 0 || id >= id_bound()) return {};
-  const int32_t entry = by_id_[static_cast<size_t>(id)];
-  if (entry < 0) return {};
-  const std::string_view found = text(entries_[static_cast<size_t>(entry)]);
-  return found.data() == nullptr ? std::string_view("") : found;
+  const Text& text = by_id_[static_cast<size_t>(id)];
+  if (text.bytes == kUnused) return {};
+  return text.bytes == 0 ? std::string_view("") : view(text);
 }
 
 }  // namespace tensormill

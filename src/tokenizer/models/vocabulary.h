@@ -26,32 +26,41 @@ class Vocabulary {
     const int32_t id = find(token);
     return id < 0 ? std::nullopt : std::optional(id);
   }
-  int32_t find(std::string_view token) const;  // -1 when it isn't there
-  std::string_view token(int32_t id) const;    // data() is null where unused
-  int32_t size() const { return static_cast<int32_t>(entries_.size()); }  // different tokens
+  int32_t find(std::string_view token) const {  // -1 when it isn't there
+    return find(token, hash(token));
+  }
+  std::string_view token(int32_t id) const;                     // data() is null where unused
+  int32_t size() const { return static_cast<int32_t>(size_); }  // different tokens
   int32_t id_bound() const { return static_cast<int32_t>(by_id_.size()); }
 
+  // For many lookups in a row: the table's line is fetched while others are looked up.
+  static uint32_t hash(std::string_view token);
+  void prefetch(uint32_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  }
+  int32_t find(std::string_view token, uint32_t hash) const;
+
  private:
-  struct Entry {
-    uint32_t begin, bytes;  // in texts_
-    int32_t id;
+  struct Text {
+    uint32_t begin = 0, bytes = kUnused;  // in texts_
   };
   struct Slot {
     uint32_t hash = 0;
-    int32_t entry = -1;
+    int32_t id = -1;  // -1: free
+    Text text;
   };
-  std::string_view text(const Entry& entry) const {
-    return {texts_.data() + entry.begin, entry.bytes};
-  }
+  static constexpr uint32_t kUnused = UINT32_MAX;
+  std::string_view view(const Text& text) const { return {texts_.data() + text.begin, text.bytes}; }
+  bool read_raw(std::string_view json);
   size_t slot_of(std::string_view token, uint32_t hash) const;
-  int32_t insert(std::string_view token, bool& added);  // its entry
-  void name(int32_t id, int32_t entry);
+  Slot& insert(std::string_view token);  // a new one has no id
+  void name(int32_t id, Text text);
   void grow(size_t slots);
 
   std::vector<char> texts_;
-  std::vector<Entry> entries_;
-  std::vector<Slot> slots_;     // open addressing, a power of two
-  std::vector<int32_t> by_id_;  // entries, -1 where unused
+  std::vector<Slot> slots_;  // open addressing, a power of two
+  std::vector<Text> by_id_;
+  size_t size_ = 0;
 };
 
 }  // namespace tensormill

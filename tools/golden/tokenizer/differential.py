@@ -1,12 +1,12 @@
 """Compares models and decoders with the tokenizers library on tokenizers made at random.
 
     differential.py ANSWERS [--rounds N] [--seed S] [--kind BPE]
-    differential.py ANSWERS --real FOLDER [--texts FILE]
+    differential.py ANSWERS --real FOLDER [--texts FILE ...]
 
 ANSWERS is the program of the target tokenizer_answers. Each round makes a small tokenizer.json, and
 texts and ids that its vocabulary knows more or less well, and compares ids, offsets, decoded and
-streamed text. --real compares the tokenizer.json of each folder in FOLDER on the texts of corpus.py
-and of FILE (a JSON list). Prints each mismatch and the counts; exits with 1 if there was one.
+streamed text. --real compares the tokenizer.json of each folder in FOLDER on the texts of corpus.py, on strange
+ones, and on the lines of each FILE. Prints each mismatch and the counts; exits with 1 if there was one.
 """
 import argparse
 import json
@@ -250,6 +250,18 @@ class Counts:
               f"{self.both_fail}, the reference panics in {self.reference_panics}")
 
 
+def offsets_differ(whole):
+    """Where a prefix falls back to bytes too, the reference's tokens reach beyond the text. Where the vocabulary
+    lacks a part of the byte alphabet, its offsets of what follows a gap are shifted otherwise than ours."""
+    model = whole["model"]
+    if "merges" not in model:
+        return False
+    affixes = model["continuing_subword_prefix"] or model["end_of_word_suffix"]
+    byte_level = (whole["pre_tokenizer"] or {}).get("type") == "ByteLevel"
+    return bool(model["byte_fallback"] and affixes or
+                byte_level and (affixes or not set(pre_tokenizers.ByteLevel.alphabet()) <= set(model["vocab"])))
+
+
 def compare_random(program, counts, folder, r, kind):
     whole = tokenizer_json(r, kind)
     text = json.dumps(whole)
@@ -268,18 +280,9 @@ def compare_random(program, counts, folder, r, kind):
     if "error" in loaded:
         counts.compare("load", {"ok": True}, loaded, [whole])
         return
-    model = whole["model"]
-    # Where a prefix falls back to bytes too, the reference's tokens reach beyond the text. Where the
-    # vocabulary lacks a part of the byte alphabet, its offsets of what follows a gap are shifted otherwise.
-    bpe_model = "merges" in model
-    byte_level = (whole["pre_tokenizer"] or {}).get("type") == "ByteLevel"
-    affixes = bpe_model and (model["continuing_subword_prefix"] or model["end_of_word_suffix"])
-    beyond = bpe_model and (
-        model["byte_fallback"] and affixes
-        or byte_level and (affixes or not set(pre_tokenizers.ByteLevel.alphabet()) <= set(model["vocab"])))
     for text in texts_for(r, whole):
         expected, got = reference(tokenizer, text=text), program.ask({"text": text})
-        if beyond and "error" not in expected and "error" not in got:
+        if offsets_differ(whole) and "error" not in expected and "error" not in got:
             del expected["offsets"], got["offsets"]
         counts.compare("text", expected, got, [whole, text])
     size = loaded["ok"]
@@ -290,10 +293,32 @@ def compare_random(program, counts, folder, r, kind):
         counts.compare("ids", reference(tokenizer, ids=ids), program.ask({"ids": ids}), [whole, ids])
 
 
+def strange_texts(r):
+    """Long words, runs, controls, bytes that were no text, and lines of everything mixed."""
+    for _ in range(40):
+        yield bytes(r.randrange(256) for _ in range(r.choice([5, 40, 300]))).decode("utf-8", "replace")
+        yield "".join(chr(r.choice([r.randrange(32), r.randrange(127, 160), 0x20, 0x200b + r.randrange(6), 0x61]))
+                      for _ in range(r.choice([3, 30])))
+        yield "".join(r.choice("abcdefghijklmnop") for _ in range(r.choice([150, 1000, 5000])))
+        yield r.choice(["a", "中", "é", "😀", " ", "\n", "ha", "-=", "\u0301"]) * r.choice([7, 300, 3000])
+        yield "".join(chr(r.choice([r.randrange(0x20, 0x2000), r.randrange(0x3000, 0xd800), r.randrange(0xe000, 0x11000),
+                                    r.randrange(0x1f300, 0x1fb00)])) for _ in range(r.choice([4, 60])))
+
+
+def write_alone(source, folder):
+    """The tokenizer.json of a folder without the files that make transformers change it."""
+    with open(os.path.join(source, "tokenizer.json"), encoding="utf-8") as file:
+        whole = json.load(file)
+    whole["truncation"] = whole["padding"] = None
+    with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
+        json.dump(whole, file)
+    prefix_space = (whole["pre_tokenizer"] or {}).get("add_prefix_space", False)
+    with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as file:
+        json.dump({"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": prefix_space}, file)
+
+
 def compare_real(program, counts, folder, texts, r):
     tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
     loaded = program.ask({"load": folder})
     counts.tokenizers += 1
     if "error" in loaded:
@@ -313,17 +338,22 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kind", choices=sorted(MODELS))
     parser.add_argument("--real")
-    parser.add_argument("--texts")
+    parser.add_argument("--texts", nargs="*", default=[])
     parser.add_argument("--dump", help="a file for each mismatch with its whole tokenizer")
     options = parser.parse_args()
     program, counts, r = Program(options.answers), Counts(options.dump), random.Random(options.seed)
     if options.real:
-        texts = corpus() + (json.load(open(options.texts, encoding="utf-8")) if options.texts else [])
+        texts = corpus() + list(strange_texts(r))
+        for path in options.texts:
+            with open(path, encoding="utf-8") as file:
+                texts += file.read().split("\n")
         for name in sorted(os.listdir(options.real)):
-            folder = os.path.join(options.real, name)
-            if os.path.exists(os.path.join(folder, "tokenizer.json")):
+            source = os.path.join(options.real, name)
+            if os.path.exists(os.path.join(source, "tokenizer.json")):
                 before = counts.mismatches
-                compare_real(program, counts, folder, texts, r)
+                with tempfile.TemporaryDirectory() as folder:
+                    write_alone(source, folder)
+                    compare_real(program, counts, folder, texts, r)
                 print(name, counts.mismatches - before, "mismatches", flush=True)
     else:
         with tempfile.TemporaryDirectory() as folder:
