@@ -74,8 +74,7 @@ void run(uint8_t kind, std::string_view data) {
     const size_t cut = data.find('\0');
     if (cut == std::string_view::npos || find_invalid_utf8(data) != std::string_view::npos) return;
     ByteRanges matches;
-    Regex(data.substr(0, cut), RegexFlavour::kOniguruma, "fuzz")
-        .find_all(data.substr(cut + 1), matches);
+    Regex(data.substr(0, cut), "fuzz").find_all(data.substr(cut + 1), matches);
   } else {
     static const std::unique_ptr<Tokenizer> tokenizer = load(kTokenizer);
     exercise(*tokenizer, data);

@@ -195,7 +195,7 @@ TEST(ByteTokenizer, RoundTrips) {
 }
 
 TEST(RegexTest, BacktrackingEndsInAnError) {
-  const Regex regex("(a+a+)+b", RegexFlavour::kOniguruma, "pattern");
+  const Regex regex("(a+a+)+b", "pattern");
   ByteRanges matches;
   EXPECT_THAT(message_of(ErrorKind::kBadRequest,
                          [&] { regex.find_all(std::string(60, 'a') + "cb", matches); }),
@@ -205,7 +205,7 @@ TEST(RegexTest, BacktrackingEndsInAnError) {
 TEST(RegexTest, EscapesMeanWhatTheReferenceMeans) {
   const auto count = [](const char* pattern, std::string_view text) {
     ByteRanges matches;
-    Regex(pattern, RegexFlavour::kOniguruma, "pattern").find_all(text, matches);
+    Regex(pattern, "pattern").find_all(text, matches);
     return matches.size();
   };
   EXPECT_EQ(count("\\s", "\u180e \u0085\u00a0\u3000\u200b"), 4u);

@@ -6,7 +6,7 @@ namespace {
 const Regex& gpt2_pattern() {
   static const Regex regex(
       "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-      RegexFlavour::kOniguruma, "ByteLevel");
+      "ByteLevel");
   return regex;
 }
 
