@@ -28,7 +28,7 @@ constexpr const char* kModels[] = {
         "max_input_chars_per_word": 9, "vocab": {"[UNK]": 0, "a": 1, "##a": 2, "##ab": 3, "b": 4}})",
     R"({"type": "WordLevel", "unk_token": "u", "vocab": {"u": 7, "a": 1, "ab": 2}})",
     R"({"type": "BPE", "unk_token": "u", "fuse_unk": true, "continuing_subword_prefix": "#",
-        "end_of_word_suffix": "/", "vocab": {"u": 0, "a": 1, "#a": 2, "aa": 3, "#a/": 4, "aa/": 5},
+        "end_of_word_suffix": "/", "vocab": {"u": 0, "a": 1, "#a": 2, "aa": 3, "#a/": 4, "aa/": 5, "aaa/": 6},
         "merges": [["a", "#a"], ["aa", "#a/"], ["a", "#a/"]]})"};
 
 constexpr const char* kDecoders[] = {

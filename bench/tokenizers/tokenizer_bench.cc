@@ -1,5 +1,6 @@
 // Times a tokenizer in process, on one thread.
-//   tokenizer_bench FOLDER encode FILE MEGABYTES ROUNDS   line by line, ids and offsets
+//   tokenizer_bench FOLDER encode FILE MEGABYTES ROUNDS   ids of each line
+//   tokenizer_bench FOLDER details FILE MEGABYTES ROUNDS  and tokens, offsets, words, masks
 //   tokenizer_bench FOLDER stream FILE MEGABYTES ROUNDS   DecodeStream over the lines' ids, id by
 //   id tokenizer_bench FOLDER load ROUNDS
 // One JSON object: {"seconds": of the fastest round, "bytes", "tokens", "hash": of all ids or
@@ -58,10 +59,11 @@ void time_rounds(int rounds, Result& result, const Round& round) {
   }
 }
 
-Result time_encode(const Tokenizer& tokenizer, const std::vector<std::string>& lines, int rounds) {
+Result time_encode(const Tokenizer& tokenizer, const std::vector<std::string>& lines, bool details,
+                   int rounds) {
   Result result;
   time_rounds(rounds, result, [&] {
-    for (const std::string& line : lines) tokenizer.encode(line, true);
+    for (const std::string& line : lines) tokenizer.encode({.text = line, .details = details});
   });
   for (const std::string& line : lines) {
     const Encoding encoding = tokenizer.encode(line, true);
@@ -96,8 +98,8 @@ Result time_stream(const Tokenizer& tokenizer, const std::vector<std::string>& l
 
 int run(const std::vector<std::string>& args) {
   if (args.size() < 3) {
-    std::cerr
-        << "tokenizer_bench FOLDER encode|stream FILE MEGABYTES ROUNDS, or FOLDER load ROUNDS\n";
+    std::cerr << "tokenizer_bench FOLDER encode|details|stream FILE MEGABYTES ROUNDS, or FOLDER "
+                 "load ROUNDS\n";
     return 2;
   }
   Result result;
@@ -106,8 +108,9 @@ int run(const std::vector<std::string>& args) {
   } else if (args.size() == 5) {
     const auto tokenizer = load_tokenizer(args[0]);
     const auto lines = read_lines(args[2], std::stod(args[3]));
-    result =
-        (args[1] == "encode" ? time_encode : time_stream)(*tokenizer, lines, std::stoi(args[4]));
+    const int rounds = std::stoi(args[4]);
+    result = args[1] == "stream" ? time_stream(*tokenizer, lines, rounds)
+                                 : time_encode(*tokenizer, lines, args[1] == "details", rounds);
   }
   std::printf("{\"seconds\": %.6f, \"bytes\": %zu, \"tokens\": %zu, \"hash\": %u}\n",
               result.seconds, result.bytes, result.tokens, result.hash);

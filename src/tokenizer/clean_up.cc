@@ -22,8 +22,18 @@ constexpr Rule kTokenRules[] = {
 // All characters of the rules. No rule reaches over another one, and each starts with a space.
 constexpr std::string_view kRuleCharacters = " .?!,'ntmsvre";
 
+// Whether a rule may start somewhere; most pieces of streamed text have no such place.
+bool has_start(std::string_view text) {
+  constexpr std::string_view kSeconds = ".?!,'nd";
+  for (size_t at = text.find(' '); at != std::string_view::npos; at = text.find(' ', at + 1)) {
+    if (at + 1 < text.size() && kSeconds.find(text[at + 1]) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 std::string apply(std::span<const Rule> rules, std::string_view text) {
   std::string result(text);
+  if (!has_start(text)) return result;
   for (const auto& [from, to] : rules) {
     if (result.find(from) != std::string::npos) result = replace_all(result, from, to);
   }
