@@ -11,7 +11,7 @@
 namespace tensormill {
 
 struct ChatTemplate::Program {
-  jinja::Block block;
+  jinja::Program program;
 };
 
 ChatTemplate::ChatTemplate(std::string_view source)
@@ -20,7 +20,7 @@ ChatTemplate::ChatTemplate(std::string_view source)
 ChatTemplate::~ChatTemplate() = default;
 
 std::string ChatTemplate::render(const OrderedJson& variables) const {
-  return jinja::interpret(program_->block, variables);
+  return jinja::interpret(program_->program, variables);
 }
 
 namespace {
