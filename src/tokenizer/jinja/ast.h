@@ -157,6 +157,7 @@ struct Stmt {
 struct Program {
   Block block;
   Names names;
+  std::string source;  // for messages
 };
 
 }  // namespace tensormill::jinja

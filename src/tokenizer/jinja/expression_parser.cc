@@ -261,8 +261,11 @@ ExprPtr ExpressionParser::integer() {
   int64_t value = 0;
   const char* end = digits.data() + digits.size();
   const auto result = std::from_chars(digits.data(), end, value, base);
-  if (result.ec != std::errc() || result.ptr != end) stream_.fail("expected a 64-bit integer");
+  if (result.ptr != end || (result.ec != std::errc() && base != 10))
+    stream_.fail("expected a 64-bit integer");
   expr->constant = value;
+  if (result.ec != std::errc())
+    expr->constant = Value::Data(BigInteger{std::make_shared<const std::string>(digits)});
   stream_.next();
   return expr;
 }
@@ -390,7 +393,7 @@ ExprPtr ExpressionParser::filters(ExprPtr value, bool named_first) {
     if (named_first || stream_.skip_operator("|")) {
       named_first = false;
       ExprPtr expr = make(ExprKind::kFilter);
-      expr->text = stream_.expect(TokenKind::kName, "the name of a filter").text;
+      expr->text = dotted_name("the name of a filter");
       expr->filter = find_filter(expr->text);
       expr->parts.push_back(std::move(value));
       if (stream_.is_operator("(")) arguments(*expr);
@@ -406,6 +409,12 @@ ExprPtr ExpressionParser::filters(ExprPtr value, bool named_first) {
       return value;
     }
   }
+}
+
+std::string ExpressionParser::dotted_name(std::string_view what) {
+  std::string name = stream_.expect(TokenKind::kName, what).text;
+  while (stream_.skip_operator(".")) name += "." + stream_.expect(TokenKind::kName, what).text;
+  return name;
 }
 
 void ExpressionParser::check_known(const Expr& expr) const {
@@ -427,7 +436,7 @@ ExprPtr ExpressionParser::test(ExprPtr value) {
   stream_.expect_name("is");
   const bool negated = stream_.skip_name("not");
   ExprPtr expr = make(ExprKind::kTest);
-  expr->text = stream_.expect(TokenKind::kName, "the name of a test").text;
+  expr->text = dotted_name("the name of a test");
   expr->test = find_test(expr->text);
   expr->parts.push_back(std::move(value));
   const Token& token = stream_.peek();

@@ -83,6 +83,7 @@ class ExpressionParser {
   ExprPtr postfix(ExprPtr value);
   ExprPtr subscript(ExprPtr value);
   ExprPtr test(ExprPtr value);
+  std::string dotted_name(std::string_view what);
   void arguments(Expr& call);
 
   TokenStream& stream_;

@@ -57,9 +57,11 @@ Value filter_int(const Value& value, Args args, Runtime&) {
   if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
   if (const double* d = value.get<double>()) {
     if (std::isinf(*d)) throw Failure("cannot convert float infinity to integer");
-    if (!(std::abs(*d) < 9.2e18)) return otherwise;
-    return static_cast<int64_t>(*d);
+    if (std::isnan(*d)) return otherwise;
+    if (std::abs(*d) < 9.2e18) return static_cast<int64_t>(*d);
+    return Value::Data(BigInteger{std::make_shared<const std::string>(fmt::format("{:.0f}", *d))});
   }
+  if (value.get<BigInteger>()) return value;
   if (value.is_integral()) return value.integer();
   if (!value.text() || base < 2 || base > 36) return otherwise;
   std::string text(strip(*value.text(), true, true));
@@ -93,15 +95,24 @@ Value filter_float(const Value& value, Args args, Runtime&) {
 Value filter_round(const Value& value, Args args, Runtime&) {
   const int64_t precision = args.integer(0, "precision", 0);
   const std::string how = args.text(1, "method", "common");
+  if (how != "common" && how != "ceil" && how != "floor")
+    throw Failure("method must be common, ceil or floor");
   if (precision < -15 || precision > 15) throw Failure("round: precision must be -15 to 15");
+  if (const auto* undefined = value.get<Undefined>(); undefined && how != "common")
+    fail_undefined(*undefined);
+  if (!value.is_number())
+    throw Failure(fmt::format("type {} doesn't define __round__ method", value.type_name()));
   const double number = value.number();
   const double scale = std::pow(10.0, static_cast<double>(precision));
   if (how == "ceil") return std::ceil(number * scale) / scale;
   if (how == "floor") return std::floor(number * scale) / scale;
-  if (how != "common") throw Failure("method must be common, ceil or floor");
-  if (precision >= 0) {  // as printing rounds: exactly, ties to even
-    return std::stod(fmt::format("{:.{}f}", number, precision));
+  if (value.is_integral()) {
+    if (precision >= 0) return value.integer();
+    const auto unit = static_cast<int64_t>(std::pow(10.0, static_cast<double>(-precision)));
+    return static_cast<int64_t>(std::nearbyint(number * scale)) * unit;
   }
+  if (precision >= 0)  // as printing rounds: exactly, ties to even
+    return std::stod(fmt::format("{:.{}f}", number, precision));
   return std::nearbyint(number * scale) / scale;
 }
 

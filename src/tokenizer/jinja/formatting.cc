@@ -312,7 +312,7 @@ class PercentFormat {
  public:
   PercentFormat(const std::string& text, const Value& values) : text_(text), values_(values) {
     const List* list = values.as_list();
-    if (list && list->is(ListKind::kTuple)) {
+    if (list && (list->is(ListKind::kTuple) || list->is(ListKind::kGroup))) {
       items_ = list->items;
     } else {
       items_.push_back(values);
@@ -329,13 +329,20 @@ class PercentFormat {
       out += conversion();
       check_size(out.size());
     }
-    if (used_ < items_.size() && !named_ && !values_.as_dict())
+    if (used_ < items_.size() && !may_be_unused())
       throw Failure("not all arguments converted during string formatting");
     return out;
   }
 
  private:
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
+  // Python counts all that can be indexed as a mapping but tuples and texts.
+  bool may_be_unused() const {
+    const List* list = values_.as_list();
+    return values_.as_dict() || values_.is_undefined() ||
+           (list && (list->is(ListKind::kList) || list->is(ListKind::kRange)));
+  }
 
   const Value& next_item() {
     if (used_ >= items_.size()) throw Failure("not enough arguments for format string");
@@ -384,7 +391,6 @@ class PercentFormat {
     const Value* found = values_.as_dict()->find_text(name);
     if (!found) throw Failure(fmt::format("format has no value for '{}'", name));
     at_ = close + 1;
-    named_ = true;
     return *found;
   }
 
@@ -439,7 +445,6 @@ class PercentFormat {
   const Value& values_;
   std::vector<Value> items_;
   size_t used_ = 0, at_ = 0;
-  bool named_ = false;
 };
 
 }  // namespace

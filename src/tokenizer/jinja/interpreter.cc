@@ -13,6 +13,19 @@ namespace {
 constexpr int kMaxDepth = 400;                 // of expressions, blocks and calls in each other
 constexpr size_t kMaxUnits = size_t{1} << 26;  // steps, and 8 bytes of text each
 
+// ", in \"{{ x.y }}\"": a line of the template, where it is short enough to be read.
+std::string quoted_line(std::string_view source, int line) {
+  constexpr size_t kLongest = 160;
+  for (int at = 1; at < line; ++at) {
+    const size_t end = source.find('\n');
+    if (end == std::string_view::npos) return {};
+    source.remove_prefix(end + 1);
+  }
+  const std::string_view text = strip(source.substr(0, source.find('\n')), true, true);
+  if (text.empty() || text.size() > kLongest) return {};
+  return fmt::format(", in \"{}\"", text);
+}
+
 }  // namespace
 
 const Value* Scope::find_here(int name) const {
@@ -258,7 +271,8 @@ std::string interpret(const Program& program, const OrderedJson& variables) {
       throw;
     }
   } catch (const Failure& failure) {
-    throw_error(ErrorKind::kBadRequest, "chat template, line {}: {}", line, failure.what());
+    throw_error(ErrorKind::kBadRequest, "chat template, line {}: {}{}", line, failure.what(),
+                quoted_line(program.source, line));
   }
 }
 

@@ -140,7 +140,8 @@ Value character_at(const Value& owner, const Value& key) {
   if (index < 0) index += size;
   if (index < 0 || index >= size) return Value::undefined_element(owner, key);
   const auto i = static_cast<size_t>(index);
-  return text.substr(offsets[i], offsets[i + 1] - offsets[i]);
+  std::string one = text.substr(offsets[i], offsets[i + 1] - offsets[i]);
+  return owner.is_markup() ? Value::markup(std::move(one)) : Value(std::move(one));
 }
 
 Value loop_attribute(const Value& owner, const std::string& name) {
@@ -292,7 +293,10 @@ Value slice(const Value& value, const Value& start, const Value& stop, const Val
     out.push_back(items[static_cast<size_t>(i)]);
     if (by > 0 ? by >= to - i : by <= to - i) break;
   }
-  if (value.text()) return join_texts(out, "");
+  if (value.text()) {
+    std::string text = join_texts(out, "");
+    return value.is_markup() ? Value::markup(std::move(text)) : Value(std::move(text));
+  }
   return Value::list(std::move(out), value.as_list()->kind);
 }
 

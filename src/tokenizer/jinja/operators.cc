@@ -165,6 +165,21 @@ Value concatenate(const Value& a, const Value& b) {
   return Value::markup(std::move(out));
 }
 
+// What a safe text is filled with is escaped.
+Value escaped_texts(const Value& value) {
+  if (value.text()) return escaped(value);
+  if (const List* list = value.as_list(); list && list->is(ListKind::kTuple)) {
+    std::vector<Value> items;
+    for (const Value& each : list->items) items.push_back(escaped_texts(each));
+    return Value::tuple(std::move(items));
+  }
+  const Dict* dict = value.as_dict();
+  if (!dict) return value;
+  Dict out;
+  for (const auto& [key, each] : dict->items) out.set(key, escaped_texts(each));
+  return Value::dict(std::move(out));
+}
+
 bool repeats(const Value& value) {
   const List* list = value.as_list();
   return value.text() || (list && (list->is(ListKind::kList) || list->is(ListKind::kTuple)));
@@ -189,8 +204,8 @@ Value plus(const Value& value) {
 Value binary(Operator op, const Value& a, const Value& b) {
   if (op == Operator::kAdd && a.text() && b.text()) return concatenate(a, b);
   if (op == Operator::kModulo && a.text()) {
-    std::string out = percent_format(*a.text(), b);
-    return a.is_markup() ? Value::markup(std::move(out)) : Value(std::move(out));
+    if (!a.is_markup()) return percent_format(*a.text(), b);
+    return Value::markup(percent_format(*a.text(), escaped_texts(b)));
   }
   if (a.is_number() && b.is_number()) {
     if (a.is_integral() && b.is_integral()) return integers(op, a.integer(), b.integer());

@@ -20,7 +20,7 @@ class Parser {
   Program parse_all() {
     Block block = parse_until({});
     if (!stream_.at_end()) stream_.fail("unexpected tag");
-    return {std::move(block), std::move(names_)};
+    return {std::move(block), std::move(names_), {}};
   }
 
  private:
@@ -132,7 +132,7 @@ class Parser {
     if (++depth_ > kMaxBlockDepth) stream_.fail("blocks nested too deep");
     stream_.next();
     ++conditions_;
-    stmt->condition = checked(expressions_.tuple(true));
+    stmt->condition = checked(expressions_.tuple(false));
     end_tag();
     stmt->body = parse_until({"elif", "else", "endif"});
     if (stream_.peek().text == "elif") {
@@ -339,7 +339,9 @@ int Names::find(const std::string& name) const {
 }
 
 Program parse(std::string_view source) {
-  return Parser(source).parse_all();
+  Program program = Parser(source).parse_all();
+  program.source = source;
+  return program;
 }
 
 }  // namespace tensormill::jinja

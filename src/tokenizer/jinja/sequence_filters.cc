@@ -177,7 +177,8 @@ Value extreme(const Value& value, Args args, int sign) {
   const bool case_sensitive = args.flag(0, "case_sensitive", false);
   const Value* path = args.find(1, "attribute");
   const Value* best = &items[0];
-  for (const Value& each : items) {
+  for (size_t i = 1; i < items.size(); ++i) {
+    const Value& each = items[i];
     const int order =
         compare(sort_key(each, path, case_sensitive), sort_key(*best, path, case_sensitive), "<");
     if (order * sign > 0) best = &each;

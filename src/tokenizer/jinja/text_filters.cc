@@ -173,12 +173,15 @@ Value filter_xmlattr(const Value& value, Args args, Runtime&) {
     if (!out.empty()) out += ' ';
     out += fmt::format("{}=\"{}\"", escaped(key), escaped(each));
   }
-  return args.flag(0, "autospace", true) && !out.empty() ? " " + out : out;
+  return args.flag(0, "autospace", true) && !out.empty() ? fmt::format(" {}", out) : out;
 }
 
 Value filter_filesizeformat(const Value& value, Args args, Runtime& runtime) {
   const bool binary_units = args.flag(0, "binary", false);
-  const Value number = apply_filter(*find_filter("float"), value, {}, runtime);
+  Arguments unlike;
+  unlike.positional = {Value(None{})};
+  const Value number = apply_filter(*find_filter("float"), value, unlike, runtime);
+  if (number.is_none()) throw Failure(fmt::format("could not convert {} to float", to_repr(value)));
   const double bytes = number.number(), base = binary_units ? 1024 : 1000;
   if (bytes == 1) return "1 Byte";
   if (bytes < base) return fmt::format("{} Bytes", static_cast<int64_t>(bytes));

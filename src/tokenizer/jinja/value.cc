@@ -231,7 +231,7 @@ Value Value::from_json(const OrderedJson& json) {
 
 bool Value::is_callable() const {
   return get<std::shared_ptr<const Macro>>() || get<std::shared_ptr<const Method>>() ||
-         get<Builtin>();
+         get<Builtin>() || get<std::shared_ptr<LoopState>>() || is_undefined();
 }
 
 bool Value::truth() const {
