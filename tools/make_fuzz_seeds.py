@@ -157,6 +157,20 @@ def texts():
           "{% set ns = namespace(a=0) %}{% set ns.a = tools | length %}{{ f('q') }}"
           "{{ tools | tojson(indent=2) }}{{ messages[::-1][0:1] }}"
           "{{ raise_exception('no') if ns.a > 3 else range(2) | list | join(',') }}")
+    write("chat_template", "recursive", "{% for t in tools recursive %}{{ loop.depth }}{{ loop.changed(t) }}"
+          "{{ loop.cycle('a', 'b') }}{% if t is mapping %}{{ loop(t.values()) }}{% endif %}"
+          "{% if loop.index > 3 %}{% break %}{% endif %}{% else %}none{% endfor %}")
+    write("chat_template", "calls", "{% macro m(a, b='c') %}{{ varargs }}{{ kwargs }}{{ caller(a) if caller }}"
+          "{% endmacro %}{{ m(1, 2, 3, *[4], **{'k': 5}) }}{% call(x) m(7) %}{{ x }}{% endcall %}"
+          "{% set q | upper %}w{% endset %}{% filter indent(2) %}{{ q }}{% endfilter %}"
+          "{% with e = documents %}{{ e[0].title }}{% endwith %}")
+    write("chat_template", "values", "{{ '{:>5}|{0!r}|{a.b[0]:,.2f}'.format(1, a={'b': [2.5]}) }}"
+          "{{ '%-5s|%05.1f|%x' % ('a', 1.25, 255) }}{{ [3, 1, 2] | sort | batch(2) | list }}"
+          "{{ messages | selectattr('role', 'in', ['user']) | map(attribute='content') | first }}"
+          "{{ messages | groupby('role') | tojson(indent=1) }}{{ ('<' | e) + '<' }}{{ -1 ** 2 // 3 }}")
+    write("chat_template", "parts", "{%- for m in messages -%}{%- if m.content is string %}{{ m.content.split('</think>')[-1]"
+          ".lstrip('\\n') }}{% else %}{% for c in m.content %}{{ c.text or '' }}{% endfor %}{% endif %}"
+          "{% for t in m.tool_calls or [] %}{{ t.function.arguments | items | list }}{% endfor %}\n{% endfor %}")
     body = {"inputs": "a", "parameters": {"max_new_tokens": 4, "temperature": 0.5, "do_sample": True,
                                           "details": True, "stop_sequences": ["b"], "seed": "1"}}
     chat = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "h"}]}],

@@ -119,7 +119,6 @@ TextRequest text_request(const GenerateOptions& options, const LoadedText& loade
   request.prompt = options.prompt;
   if (options.chat) {
     if (!loaded.chat_template) {
-      load_chat_template(options.model);  // says what is wrong with one that is there
       throw_error(ErrorKind::kBadRequest, "--chat: {} has no chat template", options.model);
     }
     const OrderedJson variables = {

@@ -118,25 +118,11 @@ Inputs read_inputs(const OrderedJson& body) {
   return inputs;
 }
 
-std::string render_chat(const OrderedJson& messages, const OrderedJson& extra,
-                        const DialectContext& context) {
-  if (!context.chat_template) {
-    throw_error(ErrorKind::kUnsupported,
-                "messages: model {} has no chat template, send a prompt as inputs instead",
-                context.model_name);
-  }
-  OrderedJson variables = OrderedJson::object();
-  for (const char* name : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token",
-                           "cls_token", "mask_token"}) {
-    if (std::string text = context.tokenizer->special(name); !text.empty())
-      variables[name] = std::move(text);
-  }
-  variables["tools"] = nullptr;
-  variables["documents"] = nullptr;
-  for (const auto& [name, value] : extra.items()) variables[name] = value;
-  variables["messages"] = messages;
-  variables["add_generation_prompt"] = true;
-  return context.chat_template->render(variables);
+std::vector<int32_t> ends_of_text(const DialectContext& context) {
+  std::vector<int32_t> ids = context.model->eos_ids;
+  const auto own = context.tokenizer->id_of(context.tokenizer->special("eos_token"));
+  if (own && std::find(ids.begin(), ids.end(), *own) == ids.end()) ids.push_back(*own);
+  return ids;
 }
 
 std::string_view lmi_finish_reason(FinishReason reason) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "config/configuration.h"
+#include "tasks/generation_config.h"
 #include "tasks/text_generation.h"
 
 namespace tensormill {
@@ -25,6 +26,7 @@ struct DialectContext {
   const ChatTemplate* chat_template;  // null: the model has none
   const ModelInfo* model;
   int32_t max_tokens;  // prompt and output
+  const GenerationDefaults* generation = &kNoDefaults;
 };
 
 // A whole reply, for everything that isn't streamed.

@@ -33,10 +33,20 @@ ParsedCall parse_lmi_dynamic(const Body& body, std::string_view data,
                              const DialectContext& context);
 ParsedCall parse_openai_chat(std::string_view data, const DialectContext& context);
 
-// The prompt of a conversation; messages: [{"role", "content"}]. extra: more variables, an object.
-// Errors: kUnsupported without a template; those of ChatTemplate::render.
-std::string render_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& extra,
+// The prompt of a conversation in the words of the model's chat template. Of the parameters it
+// reads tools and tool_choice, documents, chat_template_kwargs (more variables),
+// add_generation_prompt (default true) and continue_final_message. Errors: kUnsupported without a
+// template; kBadRequest for parameters and those of ChatTemplate::render.
+std::string render_chat(const nlohmann::ordered_json& messages, const Parameters& parameters,
                         const DialectContext& context);
+// The messages of an OpenAI body as templates expect them. Contents are texts, or lists of text
+// parts where the template reads those; arguments of tool calls are objects.
+nlohmann::ordered_json read_openai_messages(const Parameters& parameters,
+                                            const DialectContext& context);
+
+// The ids that end a text: the model's and the tokenizer's eos_token, since the two may differ in
+// models that were tuned to chat.
+std::vector<int32_t> ends_of_text(const DialectContext& context);
 
 std::string_view lmi_finish_reason(FinishReason reason);  // "eos_token"
 bool is_failure(FinishReason reason);                     // kError, kCancelled

@@ -23,7 +23,8 @@ class EngineBackend : public InferenceBackend {
             loaded_->tokenizer.get(),
             loaded_->chat_template.get(),
             &loaded_->model->info(),
-            loaded_->engine->options().max_tokens};
+            loaded_->engine->options().max_tokens,
+            &loaded_->generation};
   }
   SubmittedText submit(TextRequest request) override {
     return submit_text(*loaded_->engine, *loaded_->tokenizer, std::move(request));

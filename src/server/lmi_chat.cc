@@ -135,13 +135,14 @@ ParsedCall parse_lmi_chat(const OrderedJson& body, const DialectContext& context
   sampling.seed = parameters.seed("seed").value_or(random_seed());
   generation.stop_strings = parameters.texts("stop", true);
   generation.include_stop = false;
+  generation.eos_ids = ends_of_text(context);
   generation.ignore_eos = parameters.flag("ignore_eos").value_or(false);
   ChatStyle style;
   style.stream = parameters.truthy("stream");
   const auto top = parameters.integer("top_logprobs", 0, 20);
   style.logprobs = parameters.flag("logprobs").value_or(false) && top;
   if (style.logprobs) generation.top_log_probs = static_cast<int32_t>(*top);
-  request.prompt = render_chat(messages, OrderedJson::object(), context);
+  request.prompt = render_chat(messages, parameters, context);
 
   ParsedCall call;
   call.requests.push_back(std::move(request));

@@ -1,6 +1,7 @@
 // LMI's dynamic mode and its streaming: lmi-contract 3.2 and 3.3.
 #include <algorithm>
 #include <deque>
+#include <optional>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -187,23 +188,31 @@ std::vector<int32_t> token_ids(const Parameters& parameters, std::string_view na
   return ids;
 }
 
-// Hugging Face's generate.
+// Hugging Face's generate, which takes what a request leaves out from the model's generation
+// config.
 TextRequest read_generate(const Parameters& parameters, const DialectContext& context) {
   TextRequest request;
   GenerationRequest& generation = request.generation;
-  SamplingParams given;
+  const GenerationDefaults& defaults = *context.generation;
+  SamplingParams given = default_sampling(defaults);
+  if (!defaults.top_k) given.top_k = kDefaultTopK;
   read_warpers(parameters, given);
   generation.sampling.repetition_penalty = given.repetition_penalty;
-  generation.sampling.no_repeat_ngram_size = static_cast<int32_t>(
-      parameters.integer("no_repeat_ngram_size", 0, kMaxTokenCount).value_or(0));
-  if (parameters.flag("do_sample").value_or(false)) {  // without it warpers have no effect
-    if (!parameters.find("top_k")) given.top_k = kDefaultTopK;
+  generation.sampling.no_repeat_ngram_size =
+      static_cast<int32_t>(parameters.integer("no_repeat_ngram_size", 0, kMaxTokenCount)
+                               .value_or(defaults.no_repeat_ngram_size.value_or(0)));
+  // Without do_sample warpers have no effect.
+  const bool sample = parameters.flag("do_sample").value_or(defaults.do_sample.value_or(false));
+  if (sample && given.temperature > 0) {
     given.no_repeat_ngram_size = generation.sampling.no_repeat_ngram_size;
     given.sample = true;
     generation.sampling = given;
   }
   generation.sampling.seed = random_seed();
   generation.eos_ids = token_ids(parameters, "eos_token_id", context.tokenizer->vocabulary_size());
+  if (generation.eos_ids.empty() && context.model->eos_ids.empty())
+    generation.eos_ids = ends_of_text(context);
+  generation.stop_strings = defaults.stop_strings;
   generation.ignore_eos = parameters.flag("ignore_eos").value_or(false);
   if (parameters.integer("num_beams", 1, 1024).value_or(1) > 1) {
     throw_error(ErrorKind::kBadRequest,
@@ -213,21 +222,25 @@ TextRequest read_generate(const Parameters& parameters, const DialectContext& co
   return request;
 }
 
-// max_length and min_length count the prompt too.
-void set_lengths(TextRequest& request, const Parameters& parameters, int64_t prompt_tokens) {
-  const auto most = parameters.integer("max_new_tokens", 1, kMaxTokenCount);
-  const int64_t length =
-      parameters.integer("max_length", 1, kMaxTokenCount).value_or(kDefaultLength);
+// max_length and min_length count the prompt too; where both kinds are set the new tokens win.
+void set_lengths(TextRequest& request, const Parameters& parameters,
+                 const GenerationDefaults& defaults, int64_t prompt_tokens) {
+  const auto read = [&](const char* name, int64_t low, const std::optional<int32_t>& otherwise) {
+    const auto given = parameters.integer(name, low, kMaxTokenCount);
+    return given || !otherwise ? given : std::optional<int64_t>(*otherwise);
+  };
+  const auto most = read("max_new_tokens", 1, defaults.max_new_tokens);
+  const int64_t length = read("max_length", 1, defaults.max_length).value_or(kDefaultLength);
   request.max_new_tokens =
       static_cast<int32_t>(most.value_or(std::max<int64_t>(1, length - prompt_tokens)));
-  const auto least = parameters.integer("min_new_tokens", 0, kMaxTokenCount);
-  const int64_t shortest = parameters.integer("min_length", 0, kMaxTokenCount).value_or(0);
+  const auto least = read("min_new_tokens", 0, defaults.min_new_tokens);
+  const int64_t shortest = read("min_length", 0, defaults.min_length).value_or(0);
   request.generation.min_new_tokens =
       static_cast<int32_t>(least.value_or(std::max<int64_t>(0, shortest - prompt_tokens)));
 }
 
 // The original's own loop behind enable_streaming true.
-TextRequest read_streamed(const Parameters& parameters) {
+TextRequest read_streamed(const Parameters& parameters, const DialectContext& context) {
   TextRequest request;
   GenerationRequest& generation = request.generation;
   request.max_new_tokens = static_cast<int32_t>(
@@ -238,6 +251,7 @@ TextRequest read_streamed(const Parameters& parameters) {
     sample = sample || parameters.find(name);
   generation.sampling.sample = sample;
   generation.sampling.seed = parameters.seed("manual_seed").value_or(random_seed());
+  generation.eos_ids = ends_of_text(context);
   generation.ignore_eos = parameters.flag("ignore_eos").value_or(false);
   generation.skip_special = false;
   if (parameters.integer("beam_size", 1, 1024).value_or(1) > 1)
@@ -284,7 +298,7 @@ ParsedCall parse_lmi_dynamic(const Body& body, std::string_view data,
   const bool own_loop = streaming == "true";
   if (!own_loop) check_names(given);
   const TextRequest common =
-      own_loop ? read_streamed(parameters) : read_generate(parameters, context);
+      own_loop ? read_streamed(parameters, context) : read_generate(parameters, context);
 
   ParsedCall call;
   std::vector<std::vector<int32_t>> ids;
@@ -299,7 +313,7 @@ ParsedCall parse_lmi_dynamic(const Body& body, std::string_view data,
     }
     call.requests.push_back(common);
     call.requests.back().prompt = prompt;
-    if (!own_loop) set_lengths(call.requests.back(), parameters, size);
+    if (!own_loop) set_lengths(call.requests.back(), parameters, *context.generation, size);
   }
   if (streaming == "false") {
     call.formatter = std::make_unique<ArrayFormatter>(std::move(ids), context.tokenizer);

@@ -217,7 +217,7 @@ void warn_of_unknown(const OrderedJson& parameters) {
 }
 
 // Everything but the prompt, checked before anything is queued.
-TextRequest read_request(const Parameters& parameters) {
+TextRequest read_request(const Parameters& parameters, const DialectContext& context) {
   TextRequest request;
   request.max_new_tokens =
       static_cast<int32_t>(parameters.integer("max_new_tokens", 1, kMaxTokenCount).value_or(30));
@@ -229,6 +229,7 @@ TextRequest read_request(const Parameters& parameters) {
   generation.sampling.sample = read_warpers(parameters, generation.sampling).any || sample;
   generation.sampling.seed = parameters.seed("seed").value_or(random_seed());
   generation.stop_strings = parameters.texts("stop_sequences", false);
+  generation.eos_ids = ends_of_text(context);
   generation.ignore_eos = parameters.flag("ignore_eos").value_or(false);
   return request;
 }
@@ -264,7 +265,7 @@ ParsedCall parse_lmi_rolling(const Body& body, std::string_view data,
   }
   warn_of_unknown(given);
   const Parameters parameters(given);
-  const TextRequest request = read_request(parameters);
+  const TextRequest request = read_request(parameters, context);
   Style style;
   style.output = choose_output(parameters, *context.settings, Parameters(json).truthy("stream"));
   style.list = inputs.list;

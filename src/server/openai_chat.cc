@@ -154,47 +154,9 @@ class StreamFormatter final : public OpenAiFormatter {
   bool failed_ = false;
 };
 
-// Content as one string: parts of type text are joined.
-OrderedJson flat_content(const OrderedJson& content, size_t index) {
-  if (content.is_string()) return content;
-  const auto fail = [index] {
-    throw_error(ErrorKind::kBadRequest,
-                "messages[{}].content: expected a string or a list of parts of type text", index);
-  };
-  if (!content.is_array()) fail();
-  std::string text;
-  for (const OrderedJson& part : content) {
-    if (!part.is_object() || !part.contains("type") || part["type"] != "text" ||
-        !part.contains("text") || !part["text"].is_string())
-      fail();
-    text += part["text"].get<std::string>();
-  }
-  return text;
-}
-
-OrderedJson read_messages(const Parameters& parameters) {
-  const OrderedJson* messages = parameters.find("messages");
-  if (!messages || !messages->is_array() || messages->empty())
-    throw_error(ErrorKind::kBadRequest, "messages: expected a list of at least one message");
-  OrderedJson out = OrderedJson::array();
-  for (size_t i = 0; i < messages->size(); ++i) {
-    OrderedJson message = (*messages)[i];
-    if (!message.is_object() || !message.contains("role") || !message["role"].is_string())
-      throw_error(ErrorKind::kBadRequest, "messages[{}].role: expected a string", i);
-    const auto content = message.find("content");
-    if (content == message.end() || content->is_null()) {
-      throw_error(ErrorKind::kBadRequest,
-                  "messages[{}].content: expected a string or a list of parts of type text", i);
-    }
-    *content = flat_content(*content, i);
-    out.push_back(std::move(message));
-  }
-  return out;
-}
-
 // What OpenAI knows and this server doesn't do yet.
 void refuse_unsupported(const Parameters& parameters) {
-  for (const char* name : {"tools", "functions", "logit_bias", "modalities", "audio"}) {
+  for (const char* name : {"functions", "logit_bias", "modalities", "audio", "chat_template"}) {
     const OrderedJson* value = parameters.find(name);
     if (!value || value->empty()) continue;
     if (*value == OrderedJson::array({"text"})) continue;
@@ -209,29 +171,38 @@ void refuse_unsupported(const Parameters& parameters) {
   }
 }
 
-TextRequest read_request(const Parameters& parameters) {
+// What a request leaves out is as the model's authors set it in generation_config.json.
+TextRequest read_request(const Parameters& parameters, const DialectContext& context) {
+  const GenerationDefaults& defaults = *context.generation;
   TextRequest request;
   request.add_special = false;
   auto most = parameters.integer("max_completion_tokens", 1, kMaxTokenCount);
   if (!most) most = parameters.integer("max_tokens", 1, kMaxTokenCount);
   if (most) request.max_new_tokens = static_cast<int32_t>(*most);
+  if (!most) request.max_new_tokens = defaults.max_new_tokens;
   GenerationRequest& generation = request.generation;
   SamplingParams& sampling = generation.sampling;
-  const double temperature = parameters.number("temperature", 0, 2).value_or(1.0);
+  sampling = default_sampling(defaults);
+  const double temperature =
+      parameters.number("temperature", 0, 2).value_or(static_cast<double>(sampling.temperature));
   sampling.sample = temperature > 0;
-  if (sampling.sample) sampling.temperature = static_cast<float>(temperature);
-  const auto real = [&parameters](const char* name, double low, double high, double otherwise,
+  sampling.temperature = sampling.sample ? static_cast<float>(temperature) : 1.0f;
+  const auto real = [&parameters](const char* name, double low, double high, float& value,
                                   bool open = false) {
-    return static_cast<float>(parameters.number(name, low, high, open).value_or(otherwise));
+    if (const auto given = parameters.number(name, low, high, open))
+      value = static_cast<float>(*given);
   };
-  sampling.top_p = real("top_p", 0, 1, 1, true);
-  sampling.min_p = real("min_p", 0, 1, 0);
-  sampling.presence_penalty = real("presence_penalty", -2, 2, 0);
-  sampling.frequency_penalty = real("frequency_penalty", -2, 2, 0);
-  sampling.repetition_penalty = real("repetition_penalty", 0, 1e6, 1, true);
-  sampling.top_k = static_cast<int32_t>(parameters.integer("top_k", 0, kMaxTokenCount).value_or(0));
+  real("top_p", 0, 1, sampling.top_p, true);
+  real("min_p", 0, 1, sampling.min_p);
+  real("presence_penalty", -2, 2, sampling.presence_penalty);
+  real("frequency_penalty", -2, 2, sampling.frequency_penalty);
+  real("repetition_penalty", 0, 1e6, sampling.repetition_penalty, true);
+  sampling.top_k =
+      static_cast<int32_t>(parameters.integer("top_k", 0, kMaxTokenCount).value_or(sampling.top_k));
   sampling.seed = parameters.seed("seed").value_or(random_seed());
+  generation.eos_ids = ends_of_text(context);
   generation.stop_strings = parameters.texts("stop", true);
+  if (!parameters.find("stop")) generation.stop_strings = defaults.stop_strings;
   generation.include_stop = false;
   generation.ignore_eos = parameters.flag("ignore_eos").value_or(false);
   return request;
@@ -254,8 +225,8 @@ ParsedCall parse_openai_chat(std::string_view data, const DialectContext& contex
   }
   const Parameters parameters(body);
   refuse_unsupported(parameters);
-  const OrderedJson messages = read_messages(parameters);
-  TextRequest request = read_request(parameters);
+  const OrderedJson messages = read_openai_messages(parameters, context);
+  TextRequest request = read_request(parameters, context);
   Style style;
   read_logprobs(parameters, style, request);
   style.stream = parameters.flag("stream").value_or(false);
@@ -265,12 +236,7 @@ ParsedCall parse_openai_chat(std::string_view data, const DialectContext& contex
   }
   style.model = parameters.text("model").value_or(std::string(context.model_name));
   style.choices = static_cast<size_t>(parameters.integer("n", 1, kMaxChoices).value_or(1));
-  OrderedJson extra = OrderedJson::object();
-  if (const OrderedJson* given = parameters.find("chat_template_kwargs")) {
-    if (!given->is_object()) parameters.fail("chat_template_kwargs", "an object");
-    extra = *given;
-  }
-  request.prompt = render_chat(messages, extra, context);
+  request.prompt = render_chat(messages, parameters, context);
 
   ParsedCall call;
   for (size_t i = 0; i < style.choices; ++i) {

@@ -172,6 +172,22 @@ WarperSet read_warpers(const Parameters& parameters, SamplingParams& sampling) {
           sampling.typical_p < 1.0f};
 }
 
+SamplingParams default_sampling(const GenerationDefaults& defaults) {
+  SamplingParams out;
+  out.temperature = defaults.temperature.value_or(out.temperature);
+  out.top_k = std::max(defaults.top_k.value_or(out.top_k), 0);
+  // A probability of 0 keeps the likeliest token alone, and is no value that samplers take.
+  const auto open = [](const std::optional<float>& value) {
+    return std::max(value.value_or(1.0f), std::numeric_limits<float>::min());
+  };
+  out.top_p = open(defaults.top_p);
+  out.typical_p = open(defaults.typical_p);
+  out.min_p = defaults.min_p.value_or(out.min_p);
+  const float penalty = defaults.repetition_penalty.value_or(1.0f);
+  out.repetition_penalty = penalty > 0 ? penalty : 1.0f;
+  return out;
+}
+
 std::string completion_id() {
   static constexpr std::string_view kLetters =
       "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

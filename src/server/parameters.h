@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/request.h"
+#include "tasks/generation_config.h"
 
 namespace tensormill {
 
@@ -45,6 +46,8 @@ struct WarperSet {
   bool any = false;  // one of them was given a value that changes something
 };
 WarperSet read_warpers(const Parameters& parameters, SamplingParams& sampling);
+// As a model's generation config has them; `sample` stays false.
+SamplingParams default_sampling(const GenerationDefaults& defaults);
 
 // The bytes of a random identifier: "chatcmpl-" + 24 letters and digits.
 std::string completion_id();

@@ -27,8 +27,8 @@ std::unique_ptr<ChatTemplate> template_of(const std::filesystem::path& folder) {
   try {
     return load_chat_template(folder);
   } catch (const Error& error) {
-    spdlog::warn("{}; the model is served without a chat template", error.what());
-    return nullptr;
+    spdlog::warn("{}; chat requests will be refused", error.what());
+    return ChatTemplate::broken(error.what());
   }
 }
 
@@ -76,6 +76,7 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.progress = options.progress;
   text->tokenizer = tokenizer_of(options);
   text->chat_template = template_of(options.folder);
+  text->generation = read_generation_defaults(options.folder);
   if (text->tokenizer) check_vocabulary(options, *text->tokenizer);
   const spdlog::stopwatch reading;
   text->model = Model::load(options.folder, load);

@@ -10,6 +10,7 @@
 #include "base/thread_team.h"
 #include "engine/engine.h"
 #include "models/model.h"
+#include "tasks/generation_config.h"
 #include "tasks/place.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
@@ -35,7 +36,8 @@ struct LoadedText {
   std::unique_ptr<Model> model;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ChatTemplate> chat_template;  // null where the folder has none
-  std::unique_ptr<Engine> engine;               // declared last: it goes first
+  GenerationDefaults generation;
+  std::unique_ptr<Engine> engine;  // declared last: it goes first
 };
 
 // The one thread team of the process, shared by all its models so that they don't oversubscribe the
@@ -43,8 +45,8 @@ struct LoadedText {
 ThreadTeam& process_team(int threads = 0);
 
 // Model, tokenizer, chat template and a running engine. With random_weights and no tokenizer files
-// a byte tokenizer serves; a chat template that can't be used is logged and left out. Errors: those
-// of open_place, Model::load, load_tokenizer and Engine.
+// a byte tokenizer serves; a chat template that can't be used is logged, and fails each rendering.
+// Errors: those of open_place, Model::load, load_tokenizer and Engine.
 std::unique_ptr<LoadedText> load_text(const LoadTextOptions& options);
 
 // The two halves of load_text, for callers that need the tokenizer to size the engine.

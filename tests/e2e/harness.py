@@ -219,6 +219,7 @@ class ServerCase(unittest.TestCase):
     """A server for all tests of a class. `models` are folders to write: name -> properties."""
 
     models = {"m": ROLLING}
+    files = {}  # of models: name -> {file: text}
     arguments = ()
     any_port = True  # False: `env` tells the address
     env = {"SERVING_PROMETHEUS": "true"}
@@ -228,7 +229,10 @@ class ServerCase(unittest.TestCase):
         cls.temporary = tempfile.TemporaryDirectory(prefix="tm_e2e_")
         cls.folder = cls.temporary.name
         for name, properties in cls.models.items():
-            write_model(os.path.join(cls.folder, name), properties)
+            folder = write_model(os.path.join(cls.folder, name), properties)
+            for file, text in cls.files.get(name, {}).items():
+                with open(os.path.join(folder, file), "w") as out:
+                    out.write(text)
         cls.server = Server(cls.folder, *[f"{name}={name}" for name in cls.models], *cls.arguments,
                             env=cls.env, any_port=cls.any_port)
 

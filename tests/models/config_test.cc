@@ -247,6 +247,8 @@ TEST(Config, EndOfTextComesFromTheGenerationConfigFirst) {
   EXPECT_THAT(describe_model(folder.path()).info.eos_ids, testing::ElementsAre(2, 5));
   folder.write("generation_config.json", R"({"eos_token_id": 7, "temperature": 0.6})");
   EXPECT_THAT(describe_model(folder.path()).info.eos_ids, testing::ElementsAre(7));
+  folder.write("generation_config.json", R"({"temperature": 0.6})");
+  EXPECT_THAT(describe_model(folder.path()).info.eos_ids, testing::ElementsAre(2, 5));
 }
 
 TEST(Config, RulesFollowFromTheSpec) {

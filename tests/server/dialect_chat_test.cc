@@ -170,6 +170,93 @@ TEST(OpenAi, TemplateArguments) {
   EXPECT_EQ(call.requests.at(0).prompt, "mint <s> True");
 }
 
+TEST(OpenAi, ToolsAndDocuments) {
+  Fixture fixture;
+  fixture.chat_template = std::make_unique<ChatTemplate>(
+      "{{ tools | tojson }} {{ documents | tojson }} {{ messages | tojson }}");
+  const auto prompt = [&](std::string_view body) {
+    return fixture.parse(kOpenAi, body).requests.at(0).prompt;
+  };
+  EXPECT_EQ(prompt(R"({"tools":[{"b":1,"a":2}],"documents":[{"text":"é"}],"tool_choice":"auto",
+                       "messages":[{"role":"user","content":"q"}]})"),
+            R"([{"b": 1, "a": 2}] [{"text": "é"}] [{"role": "user", "content": "q"}])");
+  EXPECT_EQ(prompt(R"({"tools":[{}],"tool_choice":"none",
+                       "messages":[{"role":"user","content":"q"}]})"),
+            R"(null null [{"role": "user", "content": "q"}])");
+  // Arguments come as text, templates want what it says; an answer that only calls has no content.
+  EXPECT_EQ(prompt(R"({"messages":[{"role":"assistant","content":null,
+                       "tool_calls":[{"function":{"name":"f","arguments":"{\"x\": [1]}"}},
+                                     {"function":{"name":"g","arguments":"{"}}]}]})"),
+            R"(null null [{"role": "assistant", "content": "", "tool_calls": [{"function": )"
+            R"({"name": "f", "arguments": {"x": [1]}}}, {"function": {"name": "g", )"
+            R"("arguments": "{"}}]}])");
+}
+
+TEST(OpenAi, PartsStayForTemplatesThatReadThem) {
+  Fixture fixture;
+  fixture.chat_template = std::make_unique<ChatTemplate>(
+      "{% for m in messages %}{% for c in m.content %}<{{ c.text }}>{% endfor %}{% endfor %}");
+  const ParsedCall call = fixture.parse(
+      kOpenAi,
+      R"({"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]})");
+  EXPECT_EQ(call.requests.at(0).prompt, "<a><b>");
+}
+
+TEST(OpenAi, GenerationConfig) {
+  Fixture fixture;
+  fixture.info.eos_ids = {5, 6};
+  GenerationDefaults& defaults = fixture.generation;
+  defaults.temperature = 0.5f;
+  defaults.top_k = 20;
+  defaults.top_p = 0.75f;
+  defaults.max_new_tokens = 9;
+  defaults.stop_strings = {"a"};
+  const auto request = [&](std::string_view more) {
+    return fixture.parse(kOpenAi, chat(more)).requests.at(0);
+  };
+  const TextRequest plain = request("");
+  EXPECT_EQ(plain.max_new_tokens, 9);
+  EXPECT_EQ(plain.generation.sampling.top_k, 20);
+  EXPECT_FLOAT_EQ(plain.generation.sampling.temperature, 0.5f);
+  EXPECT_FLOAT_EQ(plain.generation.sampling.top_p, 0.75f);
+  EXPECT_EQ(plain.generation.stop_strings, std::vector<std::string>{"a"});
+  const TextRequest given =
+      request(R"("temperature":1,"top_p":1,"top_k":0,"max_tokens":3,"stop":["b"])");
+  EXPECT_EQ(given.max_new_tokens, 3);
+  EXPECT_EQ(given.generation.sampling.top_k, 0);
+  EXPECT_FLOAT_EQ(given.generation.sampling.temperature, 1.0f);
+  EXPECT_FLOAT_EQ(given.generation.sampling.top_p, 1.0f);
+  EXPECT_EQ(given.generation.stop_strings, std::vector<std::string>{"b"});
+  // The tokenizer's end of a text ends answers too.
+  EXPECT_EQ(plain.generation.eos_ids, (std::vector<int32_t>{5, 6, 257}));
+}
+
+TEST(OpenAi, EndOfThePrompt) {
+  const Fixture fixture;
+  const auto prompt = [&](Dialect dialect, std::string_view more) {
+    return fixture.parse(dialect, chat(more)).requests.at(0).prompt;
+  };
+  for (const Dialect dialect : {kOpenAi, kRolling}) {
+    EXPECT_EQ(prompt(dialect, ""), "[user]hi[assistant]");
+    EXPECT_EQ(prompt(dialect, "\"add_generation_prompt\":false"), "[user]hi");
+    EXPECT_EQ(prompt(dialect, "\"continue_final_message\":true"), "[user]hi");
+  }
+}
+
+TEST(OpenAi, TemplateErrorsAreBadRequests) {
+  Fixture fixture;
+  fixture.chat_template =
+      std::make_unique<ChatTemplate>("\n{{ raise_exception('roles must alternate') }}");
+  try {
+    fixture.parse(kOpenAi, chat(""));
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    const Reply reply = error_reply(kOpenAi, error, fixture.settings);
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_THAT(reply.body, HasSubstr("chat template, line 2: roles must alternate, in "));
+  }
+}
+
 TEST(OpenAi, Whole) {
   const Fixture fixture;
   ParsedCall call = fixture.parse(kOpenAi, chat(R"("model":"gpt","logprobs":true)"));
@@ -230,7 +317,13 @@ TEST(OpenAi, BadRequests) {
   EXPECT_EQ(error("\"n\":0"), "n: 0, expected an integer from 1 to 16");
   EXPECT_EQ(error("\"stream\":1"), "stream: 1, expected true or false");
   EXPECT_EQ(error("\"top_logprobs\":2"), "top_logprobs: 2, expected logprobs to be true with it");
-  EXPECT_EQ(error("\"tools\":[{}]"), "tools: not supported by this server");
+  EXPECT_EQ(error("\"tools\":[1]"), "tools: [1], expected a list of objects");
+  EXPECT_EQ(error("\"tool_choice\":\"required\",\"tools\":[{}]"),
+            "tool_choice: only \"auto\" and \"none\" are supported by this server");
+  EXPECT_EQ(error("\"documents\":{}"), "documents: {}, expected a list of objects");
+  EXPECT_EQ(error("\"chat_template\":\"x\""), "chat_template: not supported by this server");
+  EXPECT_EQ(error("\"continue_final_message\":true,\"add_generation_prompt\":true"),
+            "continue_final_message: not together with add_generation_prompt");
   EXPECT_THAT(error(R"("response_format":{"type":"json_object"})"),
               HasSubstr("response_format: only"));
 }

@@ -57,6 +57,39 @@ TEST(Dynamic, Sampling) {
   EXPECT_TRUE(generation(R"({"ignore_eos": true})").ignore_eos);
 }
 
+// What a request leaves out comes from the model's generation config.
+TEST(Dynamic, GenerationConfig) {
+  Fixture fixture;
+  fixture.info.eos_ids = {5};
+  GenerationDefaults& defaults = fixture.generation;
+  defaults.do_sample = true;
+  defaults.temperature = 0.6f;
+  defaults.top_p = 0.9f;
+  defaults.max_length = 40;
+  defaults.repetition_penalty = 1.25f;
+  defaults.stop_strings = {"stop"};
+  const auto request = [&](std::string_view parameters) {
+    return fixture.parse(kDynamic, with(parameters)).requests[0];
+  };
+  const TextRequest plain = request("{}");
+  EXPECT_EQ(plain.max_new_tokens, 40 - 6);
+  EXPECT_TRUE(plain.generation.sampling.sample);
+  EXPECT_FLOAT_EQ(plain.generation.sampling.temperature, 0.6f);
+  EXPECT_FLOAT_EQ(plain.generation.sampling.top_p, 0.9f);
+  EXPECT_FLOAT_EQ(plain.generation.sampling.repetition_penalty, 1.25f);
+  EXPECT_EQ(plain.generation.sampling.top_k, 50);
+  EXPECT_EQ(plain.generation.stop_strings, std::vector<std::string>{"stop"});
+  EXPECT_EQ(request(R"({"max_length": 10})").max_new_tokens, 4);
+  EXPECT_FLOAT_EQ(request(R"({"temperature": 2})").generation.sampling.temperature, 2.0f);
+  const SamplingParams greedy = request(R"({"do_sample": false})").generation.sampling;
+  EXPECT_FALSE(greedy.sample);
+  EXPECT_FLOAT_EQ(greedy.temperature, 1.0f);
+  EXPECT_FLOAT_EQ(greedy.repetition_penalty, 1.25f);
+  defaults.max_new_tokens = 8;
+  EXPECT_EQ(request(R"({"max_length": 10})").max_new_tokens, 8);
+  EXPECT_EQ(request(R"({"max_new_tokens": 3})").max_new_tokens, 3);
+}
+
 TEST(Dynamic, ExampleArrays) {  // 17 and 18
   const Fixture fixture;
   ParsedCall call = fixture.parse(kDynamic, R"({"inputs":"hello world","parameters":{}})");

@@ -29,7 +29,9 @@ class FakeTokenizer final : public Tokenizer {
     return out;
   }
   int32_t vocabulary_size() const override { return 258; }
-  std::optional<int32_t> id_of(std::string_view) const override { return std::nullopt; }
+  std::optional<int32_t> id_of(std::string_view text) const override {
+    return text == "</s>" ? std::optional<int32_t>(257) : std::nullopt;
+  }
   std::string token(int32_t id) const override {
     return id == 256 ? "<s>" : id == 257 ? "</s>" : std::string(1, static_cast<char>(id));
   }
@@ -46,10 +48,11 @@ struct Fixture {
       "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
       "{% if add_generation_prompt %}[assistant]{% endif %}");
   ModelInfo info;
+  GenerationDefaults generation;
   int32_t max_tokens = 100;
 
   DialectContext context() const {
-    return {"m", &settings, &tokenizer, chat_template.get(), &info, max_tokens};
+    return {"m", &settings, &tokenizer, chat_template.get(), &info, max_tokens, &generation};
   }
   ParsedCall parse(Dialect dialect, std::string_view body,
                    std::string_view type = "application/json") const {

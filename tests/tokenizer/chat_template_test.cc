@@ -64,9 +64,12 @@ TEST(ChatTemplate, NamesLineAndColumn) {
   EXPECT_EQ(error_of("a\nb\n{{ 1 + }}", ErrorKind::kArtifactInvalid),
             "chat template, line 3, column 8: expected an expression");
   EXPECT_EQ(error_of("a\n\n{{ raise_exception('no') }}", ErrorKind::kBadRequest),
-            "chat template, line 3: no");
+            "chat template, line 3: no, in \"{{ raise_exception('no') }}\"");
   EXPECT_EQ(error_of("a\n{% set x = 1 %}\n{{ x.y.z }}", ErrorKind::kBadRequest),
-            "chat template, line 3: 'int object' has no attribute 'y'");
+            "chat template, line 3: 'int object' has no attribute 'y', in \"{{ x.y.z }}\"");
+  EXPECT_EQ(error_of("{% include 'x' %}", ErrorKind::kArtifactInvalid),
+            "chat template, line 1, column 4: 'include' needs other templates, and a chat template "
+            "stands alone, found 'include'");
 }
 
 TEST(ChatTemplate, GenerationBlocksAreTransparent) {
@@ -162,6 +165,92 @@ TEST(LoadChatTemplate, PrefersTheFileOfItsOwn) {
   EXPECT_EQ(load_chat_template(folder.path())->render(OrderedJson::object()), "named");
   folder.write("chat_template.jinja", "own");
   EXPECT_EQ(load_chat_template(folder.path())->render(OrderedJson::object()), "own");
+}
+
+TEST(LoadChatTemplate, NamedTemplates) {
+  const Folder folder;
+  const OrderedJson plain = OrderedJson::object(), tools = {{"tools", OrderedJson::array()}};
+  folder.write("tokenizer_config.json",
+               R"({"chat_template": [{"name": "default", "template": "d"},
+                                     {"name": "tool_use", "template": "t"}]})");
+  EXPECT_EQ(load_chat_template(folder.path())->render(plain), "d");
+  EXPECT_EQ(load_chat_template(folder.path())->render(tools), "t");
+  EXPECT_EQ(load_chat_template(folder.path())->render({{"tools", nullptr}}), "d");
+  std::filesystem::create_directory(folder.path() / "additional_chat_templates");
+  folder.write("additional_chat_templates/tool_use.jinja", "file {{ tools | length }}\n");
+  folder.write("chat_template.jinja", "own");
+  EXPECT_EQ(load_chat_template(folder.path())->render(tools), "file 0");
+  EXPECT_EQ(load_chat_template(folder.path())->render(plain), "own");
+  std::filesystem::remove(folder.path() / "chat_template.jinja");
+  try {
+    load_chat_template(folder.path())->render(plain);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "the model has several chat templates (tool_use) and none of the name \"default\"");
+  }
+  folder.write("additional_chat_templates/tool_use.jinja", "{{");
+  folder.write("chat_template.jinja", "own");
+  try {
+    load_chat_template(folder.path());
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("tool_use.jinja: chat template, line 1"),
+              std::string::npos);
+  }
+}
+
+TEST(LoadChatTemplate, ProcessorsFileComesLast) {
+  const Folder folder;
+  folder.write("chat_template.json", R"({"chat_template": "processor"})");
+  EXPECT_EQ(load_chat_template(folder.path())->render(OrderedJson::object()), "processor");
+  folder.write("tokenizer_config.json", R"({"chat_template": "config"})");
+  EXPECT_EQ(load_chat_template(folder.path())->render(OrderedJson::object()), "config");
+}
+
+TEST(ChatTemplate, ABrokenOneSaysWhy) {
+  try {
+    ChatTemplate::broken("x.json: line 3")->render(OrderedJson::object());
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadRequest);
+    EXPECT_STREQ(error.what(), "the model's chat template can't be used: x.json: line 3");
+  }
+}
+
+// As apply_chat_template with continue_final_message.
+TEST(ChatTemplate, OpenEnded) {
+  const auto end = [](std::string_view source, std::string_view content) {
+    return ChatTemplate(source).render_open_ended(
+        {{"messages",
+          {{{"role", "user"}, {"content", "q"}},
+           {{"role", "assistant"}, {"content", OrderedJson::parse(content)}}}}});
+  };
+  constexpr std::string_view kAll = "{% for m in messages %}<{{ m.content }}>{% endfor %}!";
+  EXPECT_EQ(end(kAll, R"("a b ")"), "<q><a b ");
+  constexpr std::string_view kTrims = "{% for m in messages %}<{{ m.content | trim }}>{% endfor %}";
+  EXPECT_EQ(end(kTrims, R"(" a b ")"), "<q><a b");
+  constexpr std::string_view kParts =
+      "{% for m in messages[1:] %}{% for c in m.content %}{{ c.text }};{% endfor %}{% endfor %}";
+  EXPECT_EQ(end(kParts, R"([{"text": "x"}, {"text": "y"}, {"type": "image"}])"), "x;y");
+  EXPECT_THROW(end("none of it", R"("a")"), Error);
+  EXPECT_THROW(end(kAll, "[]"), Error);
+  EXPECT_THROW(end(kAll, "null"), Error);
+}
+
+TEST(ChatTemplate, KnowsWhetherItReadsParts) {
+  const auto reads = [](std::string_view source) {
+    return ChatTemplate(source).reads_content_parts();
+  };
+  EXPECT_FALSE(
+      reads("{% for m in messages %}{{ m.content }}{{ m['content'] | trim }}{% endfor %}"));
+  EXPECT_TRUE(reads("{% for m in messages %}{% for c in m.content %}{% endfor %}{% endfor %}"));
+  EXPECT_TRUE(reads("{% if x %}{% for c in m['content'][1:] %}{% endfor %}{% endif %}"));
+  EXPECT_TRUE(reads("{% set c = m.content %}{% for p in c %}{% endfor %}"));
+  EXPECT_TRUE(reads("{% macro r(content) %}{% for p in content %}{% endfor %}{% endmacro %}"));
+  EXPECT_TRUE(reads("{{ m.content | selectattr('type', 'equalto', 'text') | list }}"));
+  EXPECT_TRUE(reads("{{ messages[0]['content'][0]['text'] }}"));
 }
 
 TEST(LoadChatTemplate, RefusesWhatIsNoTemplate) {

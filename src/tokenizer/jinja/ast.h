@@ -2,12 +2,42 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "tokenizer/jinja/value.h"
 
 namespace tensormill::jinja {
+
+// Names stand for small numbers, one for each name of a template. The first are those that the
+// language gives a meaning; globals stand in the order of Builtin.
+enum NameId : int {
+  kNameRange,
+  kNameNamespace,
+  kNameDict,
+  kNameCycler,
+  kNameJoiner,
+  kNameRaiseException,
+  kNameStrftimeNow,
+  kNameLoop,
+  kNameCaller,
+  kNameVarargs,
+  kNameKwargs,
+};
+constexpr int kGlobalNames = kNameStrftimeNow + 1;
+
+class Names {
+ public:
+  Names();
+  int add(const std::string& name);
+  int find(const std::string& name) const;  // -1: not in the template
+  const std::string& text(int id) const { return texts_[static_cast<size_t>(id)]; }
+
+ private:
+  std::unordered_map<std::string, int> ids_;
+  std::vector<std::string> texts_;
+};
 
 enum class ExprKind : uint8_t {
   kConstant,
@@ -32,6 +62,28 @@ enum class ExprKind : uint8_t {
   kTest,    // parts: value, arguments
 };
 
+enum class Operator : uint8_t {
+  kNone,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kFloorDivide,
+  kModulo,
+  kPower,
+  kEqual,
+  kUnequal,
+  kLess,
+  kAtMost,
+  kMore,
+  kAtLeast,
+  kIn,
+  kNotIn,
+};
+
+struct FilterRow;
+struct TestRow;
+
 struct Expr;
 using ExprPtr = std::unique_ptr<Expr>;
 
@@ -39,16 +91,21 @@ struct Expr {
   ExprKind kind;
   int line = 0;
   int depth = 1;     // of the tree below
-  std::string text;  // name, operator, attribute, filter or test
+  int name = -1;     // of kName
+  std::string text;  // attribute, filter or test
   Value constant;
   std::vector<ExprPtr> parts;
   std::vector<std::pair<std::string, ExprPtr>> named;  // keyword arguments
-  std::vector<std::string> operators;                  // of kCompare
+  ExprPtr more_parts, more_named;                      // *arguments, **arguments
+  std::vector<Operator> operators;                     // of kBinary and kCompare
+  const FilterRow* filter = nullptr;                   // null: unknown, fails when it runs
+  const TestRow* test = nullptr;
 };
 
 // What `set` and `for` assign to: a name, an attribute of a namespace, or several targets.
 struct Target {
-  std::string name, attribute;
+  int name = -1;
+  std::string attribute;
   std::vector<Target> items;  // not empty: unpack into them
 };
 
@@ -64,6 +121,7 @@ enum class StmtKind : uint8_t {
   kFilter,  // value: the filter chain
   kWith,    // assignments, body
   kScope,   // body with names of its own
+  kBlock,   // body that sees the outermost names only
   kBreak,
   kContinue,
 };
@@ -73,19 +131,33 @@ using Block = std::vector<std::unique_ptr<Stmt>>;
 
 struct MacroDefinition {
   std::string name;
-  std::vector<std::pair<std::string, ExprPtr>> parameters;  // with the default, or null
+  struct Parameter {
+    int id;
+    std::string name;
+    ExprPtr otherwise;  // or null
+  };
+  std::vector<Parameter> parameters;
   Block body;
+  bool uses_caller = false, uses_varargs = false, uses_kwargs = false;
 };
 
 struct Stmt {
   StmtKind kind;
   int line = 0;
+  int name = -1;  // of kMacro
   std::string text;
   Target target;
   ExprPtr value, condition;
+  bool uses_loop = false, recursive = false;  // of kFor
   Block body, otherwise;
   std::vector<std::pair<Target, ExprPtr>> assignments;
   std::unique_ptr<MacroDefinition> macro;
+};
+
+struct Program {
+  Block block;
+  Names names;
+  std::string source;  // for messages
 };
 
 }  // namespace tensormill::jinja

@@ -46,13 +46,15 @@ ExprPtr ExpressionParser::finish(ExprPtr expr) const {
   int depth = 0;
   for (const ExprPtr& part : expr->parts) depth = std::max(depth, part ? part->depth : 0);
   for (const auto& [name, part] : expr->named) depth = std::max(depth, part->depth);
+  for (const ExprPtr* part : {&expr->more_parts, &expr->more_named})
+    depth = std::max(depth, *part ? (*part)->depth : 0);
   if (depth >= kMaxDepth) stream_.fail("expression nested too deep");
   expr->depth = depth + 1;
   return expr;
 }
 
-ExprPtr ExpressionParser::join(ExprKind kind, std::string text, ExprPtr left, ExprPtr right) const {
-  ExprPtr expr = make(kind, std::move(text));
+ExprPtr ExpressionParser::join(ExprKind kind, ExprPtr left, ExprPtr right) const {
+  ExprPtr expr = make(kind);
   expr->line = left->line;
   expr->parts.push_back(std::move(left));
   expr->parts.push_back(std::move(right));
@@ -87,27 +89,30 @@ ExprPtr ExpressionParser::tuple(bool with_condition) {
   return finish(std::move(expr));
 }
 
-ExprPtr ExpressionParser::binary(std::initializer_list<std::string_view> operators,
-                                 ExprPtr (ExpressionParser::*operand)()) {
+ExprPtr ExpressionParser::binary(
+    std::initializer_list<std::pair<std::string_view, Operator>> operators,
+    ExprPtr (ExpressionParser::*operand)()) {
   ExprPtr left = (this->*operand)();
   while (true) {
-    const auto found = std::find_if(operators.begin(), operators.end(),
-                                    [this](auto op) { return stream_.is_operator(op); });
+    const auto* found = std::find_if(operators.begin(), operators.end(), [this](const auto& op) {
+      return stream_.is_operator(op.first);
+    });
     if (found == operators.end()) return left;
     stream_.next();
-    left = join(ExprKind::kBinary, std::string(*found), std::move(left), (this->*operand)());
+    left = join(ExprKind::kBinary, std::move(left), (this->*operand)());
+    left->operators.push_back(found->second);
   }
 }
 
 ExprPtr ExpressionParser::either() {
   ExprPtr left = both();
-  while (stream_.skip_name("or")) left = join(ExprKind::kOr, "", std::move(left), both());
+  while (stream_.skip_name("or")) left = join(ExprKind::kOr, std::move(left), both());
   return left;
 }
 
 ExprPtr ExpressionParser::both() {
   ExprPtr left = negation();
-  while (stream_.skip_name("and")) left = join(ExprKind::kAnd, "", std::move(left), negation());
+  while (stream_.skip_name("and")) left = join(ExprKind::kAnd, std::move(left), negation());
   return left;
 }
 
@@ -122,22 +127,25 @@ ExprPtr ExpressionParser::negation() {
 }
 
 ExprPtr ExpressionParser::comparison() {
-  static constexpr std::string_view kOperators[] = {"==", "!=", "<=", ">=", "<", ">"};
+  static constexpr std::pair<std::string_view, Operator> kOperators[] = {
+      {"==", Operator::kEqual},   {"!=", Operator::kUnequal}, {"<=", Operator::kAtMost},
+      {">=", Operator::kAtLeast}, {"<", Operator::kLess},     {">", Operator::kMore}};
   ExprPtr expr = make(ExprKind::kCompare);
   expr->parts.push_back(sum());
   while (true) {
-    const auto* found = std::find_if(std::begin(kOperators), std::end(kOperators),
-                                     [this](auto op) { return stream_.is_operator(op); });
+    const auto* found =
+        std::find_if(std::begin(kOperators), std::end(kOperators),
+                     [this](const auto& op) { return stream_.is_operator(op.first); });
     if (found != std::end(kOperators)) {
       stream_.next();
-      expr->operators.emplace_back(*found);
+      expr->operators.push_back(found->second);
     } else if (stream_.skip_name("in")) {
-      expr->operators.emplace_back("in");
+      expr->operators.push_back(Operator::kIn);
     } else if (stream_.is_name("not") && stream_.after().kind == TokenKind::kName &&
                stream_.after().text == "in") {
       stream_.next();
       stream_.next();
-      expr->operators.emplace_back("not in");
+      expr->operators.push_back(Operator::kNotIn);
     } else {
       break;
     }
@@ -148,7 +156,8 @@ ExprPtr ExpressionParser::comparison() {
 }
 
 ExprPtr ExpressionParser::sum() {
-  return binary({"+", "-"}, &ExpressionParser::concatenation);
+  return binary({{"+", Operator::kAdd}, {"-", Operator::kSubtract}},
+                &ExpressionParser::concatenation);
 }
 
 ExprPtr ExpressionParser::concatenation() {
@@ -161,11 +170,15 @@ ExprPtr ExpressionParser::concatenation() {
 }
 
 ExprPtr ExpressionParser::product() {
-  return binary({"*", "/", "//", "%"}, &ExpressionParser::power);
+  return binary({{"*", Operator::kMultiply},
+                 {"/", Operator::kDivide},
+                 {"//", Operator::kFloorDivide},
+                 {"%", Operator::kModulo}},
+                &ExpressionParser::power);
 }
 
 ExprPtr ExpressionParser::power() {
-  return binary({"**"}, &ExpressionParser::filtered_unary);
+  return binary({{"**", Operator::kPower}}, &ExpressionParser::filtered_unary);
 }
 
 ExprPtr ExpressionParser::filtered_unary() {
@@ -191,21 +204,8 @@ ExprPtr ExpressionParser::unary(bool with_filter) {
 ExprPtr ExpressionParser::primary() {
   const Token& token = stream_.peek();
   switch (token.kind) {
-    case TokenKind::kName: {
-      ExprPtr expr = make(ExprKind::kConstant);
-      if (token.text == "true" || token.text == "True") {
-        expr->constant = true;
-      } else if (token.text == "false" || token.text == "False") {
-        expr->constant = false;
-      } else if (token.text == "none" || token.text == "None") {
-        expr->constant = None{};
-      } else {
-        expr->kind = ExprKind::kName;
-        expr->text = token.text;
-      }
-      stream_.next();
-      return expr;
-    }
+    case TokenKind::kName:
+      return name();
     case TokenKind::kString: {
       ExprPtr expr = make(ExprKind::kConstant);
       std::string text;
@@ -229,6 +229,26 @@ ExprPtr ExpressionParser::primary() {
   return value;
 }
 
+ExprPtr ExpressionParser::name() {
+  ExprPtr expr = make(ExprKind::kConstant);
+  const std::string& text = stream_.next().text;
+  if (text == "true" || text == "True") {
+    expr->constant = true;
+  } else if (text == "false" || text == "False") {
+    expr->constant = false;
+  } else if (text == "none" || text == "None") {
+    expr->constant = None{};
+  } else {
+    expr->kind = ExprKind::kName;
+    expr->name = names_.add(text);
+    mentions.loop |= expr->name == kNameLoop;
+    mentions.caller |= expr->name == kNameCaller;
+    mentions.varargs |= expr->name == kNameVarargs;
+    mentions.kwargs |= expr->name == kNameKwargs;
+  }
+  return expr;
+}
+
 ExprPtr ExpressionParser::integer() {
   ExprPtr expr = make(ExprKind::kConstant);
   std::string digits = stream_.peek().text;
@@ -241,8 +261,11 @@ ExprPtr ExpressionParser::integer() {
   int64_t value = 0;
   const char* end = digits.data() + digits.size();
   const auto result = std::from_chars(digits.data(), end, value, base);
-  if (result.ec != std::errc() || result.ptr != end) stream_.fail("expected a 64-bit integer");
+  if (result.ptr != end || (result.ec != std::errc() && base != 10))
+    stream_.fail("expected a 64-bit integer");
   expr->constant = value;
+  if (result.ec != std::errc())
+    expr->constant = Value::Data(BigInteger{std::make_shared<const std::string>(digits)});
   stream_.next();
   return expr;
 }
@@ -295,7 +318,7 @@ ExprPtr ExpressionParser::postfix(ExprPtr value) {
       const Token& token = stream_.peek();
       if (token.kind == TokenKind::kInteger) {
         ExprPtr index = integer();
-        value = join(ExprKind::kItem, "", std::move(value), std::move(index));
+        value = join(ExprKind::kItem, std::move(value), std::move(index));
         continue;
       }
       ExprPtr expr = make(ExprKind::kAttribute);
@@ -343,15 +366,20 @@ void ExpressionParser::arguments(Expr& call) {
       if (stream_.is_operator(")")) break;
     }
     first = false;
-    if (stream_.is_operator("*") || stream_.is_operator("**"))
-      stream_.fail("unpacked arguments are not supported");
+    if (stream_.is_operator("*") || stream_.is_operator("**")) {
+      ExprPtr& more = stream_.is_operator("*") ? call.more_parts : call.more_named;
+      if (more || call.more_named) stream_.fail("more unpacked arguments than can be");
+      stream_.next();
+      more = expression();
+      continue;
+    }
     const Token& after = stream_.after();
     if (stream_.peek().kind == TokenKind::kName && after.kind == TokenKind::kOperator &&
         after.text == "=") {
       std::string name = stream_.next().text;
       stream_.next();
       call.named.emplace_back(std::move(name), expression());
-    } else if (!call.named.empty()) {
+    } else if (!call.named.empty() || call.more_parts || call.more_named) {
       stream_.fail("positional argument after a keyword argument");
     } else {
       call.parts.push_back(expression());
@@ -365,8 +393,8 @@ ExprPtr ExpressionParser::filters(ExprPtr value, bool named_first) {
     if (named_first || stream_.skip_operator("|")) {
       named_first = false;
       ExprPtr expr = make(ExprKind::kFilter);
-      expr->text = stream_.expect(TokenKind::kName, "the name of a filter").text;
-      if (!find_filter(expr->text)) stream_.fail("unknown filter '" + expr->text + "'");
+      expr->text = dotted_name("the name of a filter");
+      expr->filter = find_filter(expr->text);
       expr->parts.push_back(std::move(value));
       if (stream_.is_operator("(")) arguments(*expr);
       value = finish(std::move(expr));
@@ -383,22 +411,44 @@ ExprPtr ExpressionParser::filters(ExprPtr value, bool named_first) {
   }
 }
 
+std::string ExpressionParser::dotted_name(std::string_view what) {
+  std::string name = stream_.expect(TokenKind::kName, what).text;
+  while (stream_.skip_operator(".")) name += "." + stream_.expect(TokenKind::kName, what).text;
+  return name;
+}
+
+void ExpressionParser::check_known(const Expr& expr) const {
+  if (expr.kind == ExprKind::kCondition) return;
+  if (expr.kind == ExprKind::kFilter && !expr.filter)
+    syntax_error(expr.line, 1, "unknown filter '" + expr.text + "'");
+  if (expr.kind == ExprKind::kTest && !expr.test)
+    syntax_error(expr.line, 1, "unknown test '" + expr.text + "'");
+  for (const ExprPtr& part : expr.parts) {
+    if (part) check_known(*part);
+  }
+  for (const auto& [key, part] : expr.named) check_known(*part);
+  for (const ExprPtr* part : {&expr.more_parts, &expr.more_named}) {
+    if (*part) check_known(**part);
+  }
+}
+
 ExprPtr ExpressionParser::test(ExprPtr value) {
   stream_.expect_name("is");
   const bool negated = stream_.skip_name("not");
   ExprPtr expr = make(ExprKind::kTest);
-  expr->text = stream_.expect(TokenKind::kName, "the name of a test").text;
-  if (!find_test(expr->text)) stream_.fail("unknown test '" + expr->text + "'");
+  expr->text = dotted_name("the name of a test");
+  expr->test = find_test(expr->text);
   expr->parts.push_back(std::move(value));
   const Token& token = stream_.peek();
-  const bool keyword = token.kind == TokenKind::kName &&
-                       (token.text == "else" || token.text == "or" || token.text == "and" ||
-                        token.text == "if" || token.text == "is");
+  const bool keyword =
+      token.kind == TokenKind::kName &&
+      (token.text == "else" || token.text == "or" || token.text == "and" || token.text == "if");
   if (stream_.is_operator("(")) {
     arguments(*expr);
   } else if ((token.kind == TokenKind::kName && !keyword) || token.kind == TokenKind::kString ||
              token.kind == TokenKind::kInteger || token.kind == TokenKind::kFloat ||
              stream_.is_operator("[") || stream_.is_operator("{")) {
+    if (stream_.is_name("is")) stream_.fail("tests can't be chained with is");
     expr->parts.push_back(postfix(primary()));
   }
   expr = finish(std::move(expr));

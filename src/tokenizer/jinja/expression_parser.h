@@ -40,9 +40,18 @@ class TokenStream {
 // Expressions with the precedence that Jinja gives them.
 class ExpressionParser {
  public:
-  explicit ExpressionParser(TokenStream& stream) : stream_(stream) {}
+  ExpressionParser(TokenStream& stream, Names& names) : stream_(stream), names_(names) {}
+
+  // Which of the names that loops and macros give were read since this was last cleared.
+  struct Mentions {
+    bool loop = false, caller = false, varargs = false, kwargs = false;
+  };
+  Mentions mentions;
 
   ExprPtr expression(bool with_condition = true);
+  // Fails where an expression has an unknown filter or test; jinja lets those in branches of
+  // conditions be.
+  void check_known(const Expr& expr) const;
   // One expression, or several with commas between them as a tuple.
   ExprPtr tuple(bool with_condition);
   // "| name(...)" and so on after `value`; null: the text of a block. named_first: the first
@@ -52,9 +61,10 @@ class ExpressionParser {
  private:
   ExprPtr make(ExprKind kind, std::string text = {}) const;
   ExprPtr finish(ExprPtr expr) const;  // checks the depth
-  ExprPtr join(ExprKind kind, std::string text, ExprPtr left, ExprPtr right) const;
-  ExprPtr binary(std::initializer_list<std::string_view> operators,
+  ExprPtr join(ExprKind kind, ExprPtr left, ExprPtr right) const;
+  ExprPtr binary(std::initializer_list<std::pair<std::string_view, Operator>> operators,
                  ExprPtr (ExpressionParser::*operand)());
+  ExprPtr name();
   ExprPtr either();
   ExprPtr both();
   ExprPtr negation();
@@ -73,9 +83,11 @@ class ExpressionParser {
   ExprPtr postfix(ExprPtr value);
   ExprPtr subscript(ExprPtr value);
   ExprPtr test(ExprPtr value);
+  std::string dotted_name(std::string_view what);
   void arguments(Expr& call);
 
   TokenStream& stream_;
+  Names& names_;
   int nesting_ = 0;
 };
 

@@ -1,11 +1,10 @@
-#include "tokenizer/jinja/filters.h"
-
+// The table of filters, and those of any value and of numbers.
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 
 #include "base/error.h"
+#include "tokenizer/jinja/filters.h"
 #include "tokenizer/jinja/text.h"
 
 namespace tensormill::jinja {
@@ -14,7 +13,7 @@ namespace {
 using Args = const Arguments&;
 
 const std::string& need_text(const Value& value) {
-  if (const auto* undefined = value.get<Undefined>()) throw Failure(undefined->reason);
+  if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
   if (!value.text()) throw Failure(fmt::format("expected a string, got '{}'", value.type_name()));
   return *value.text();
 }
@@ -24,43 +23,6 @@ Value filter_default(const Value& value, Args args, Runtime&) {
   if (!value.is_undefined() && !falsy) return value;
   const Value* other = args.find(0, "default_value");
   return other ? *other : Value("");
-}
-
-Value filter_trim(const Value& value, Args args, Runtime&) {
-  const std::string text = to_text(value);
-  const Value* set = args.find(0, "chars");
-  if (set && set->text()) return strip_set(text, *set->text(), true, true);
-  return strip(text, true, true);
-}
-
-Value filter_length(const Value& value, Args, Runtime&) {
-  return length(value);
-}
-Value filter_upper(const Value& value, Args, Runtime&) {
-  return upper(to_text(value));
-}
-Value filter_lower(const Value& value, Args, Runtime&) {
-  return lower(to_text(value));
-}
-Value filter_title(const Value& value, Args, Runtime&) {
-  return title_filter(to_text(value));
-}
-Value filter_capitalize(const Value& value, Args, Runtime&) {
-  return capitalize(to_text(value));
-}
-Value filter_string(const Value& value, Args, Runtime&) {
-  return to_text(value);
-}
-Value filter_list(const Value& value, Args, Runtime&) {
-  return Value::list(iterate(value));
-}
-
-Value filter_join(const Value& value, Args args, Runtime&) {
-  std::vector<Value> items = iterate(value);
-  if (const Value* path = args.find(1, "attribute")) {
-    for (Value& each : items) each = attribute_path(each, *path);
-  }
-  return join_texts(items, args.text(0, "d", ""));
 }
 
 Value filter_tojson(const Value& value, Args args, Runtime&) {
@@ -89,45 +51,17 @@ Value filter_tojson(const Value& value, Args args, Runtime&) {
   return to_json(value, style);
 }
 
-Value filter_items(const Value& value, Args, Runtime&) {
-  if (value.is_undefined()) return Value::list({});
-  const Dict* dict = value.as_dict();
-  if (!dict) throw Failure("Can only get item pairs from a mapping.");
-  std::vector<Value> items;
-  for (const auto& [key, each] : dict->items) items.push_back(Value::list({key, each}, true));
-  return Value::list(std::move(items));
-}
-
-Value filter_first(const Value& value, Args, Runtime&) {
-  std::vector<Value> items = iterate(value);
-  return items.empty() ? Value::undefined("No first item, sequence was empty.") : items.front();
-}
-
-Value filter_last(const Value& value, Args, Runtime&) {
-  std::vector<Value> items = iterate(value);
-  return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
-}
-
-Value filter_replace(const Value& value, Args args, Runtime&) {
-  const Method method{to_text(value), "replace"};
-  struct NoRuntime : Runtime {
-    Value call(const Value&, Arguments) override { return {}; }
-    void charge(size_t) override {}
-  } none;
-  Arguments given;
-  given.positional = {to_text(args.require(0, "old")), to_text(args.require(1, "new"))};
-  if (const Value* count = args.find(2, "count"); count && !count->is_none())
-    given.positional.push_back(*count);
-  return call_method(method, given, none);
-}
-
 Value filter_int(const Value& value, Args args, Runtime&) {
   const int64_t otherwise = args.integer(0, "default", 0);
   const int64_t base = args.integer(1, "base", 10);
+  if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
   if (const double* d = value.get<double>()) {
-    if (!(std::abs(*d) < 9.2e18)) return otherwise;
-    return static_cast<int64_t>(*d);
+    if (std::isinf(*d)) throw Failure("cannot convert float infinity to integer");
+    if (std::isnan(*d)) return otherwise;
+    if (std::abs(*d) < 9.2e18) return static_cast<int64_t>(*d);
+    return Value::Data(BigInteger{std::make_shared<const std::string>(fmt::format("{:.0f}", *d))});
   }
+  if (value.get<BigInteger>()) return value;
   if (value.is_integral()) return value.integer();
   if (!value.text() || base < 2 || base > 36) return otherwise;
   std::string text(strip(*value.text(), true, true));
@@ -145,6 +79,7 @@ Value filter_int(const Value& value, Args args, Runtime&) {
 }
 
 Value filter_float(const Value& value, Args args, Runtime&) {
+  if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
   if (value.is_number()) return value.number();
   double real = 0;
   if (value.text()) {
@@ -160,15 +95,24 @@ Value filter_float(const Value& value, Args args, Runtime&) {
 Value filter_round(const Value& value, Args args, Runtime&) {
   const int64_t precision = args.integer(0, "precision", 0);
   const std::string how = args.text(1, "method", "common");
+  if (how != "common" && how != "ceil" && how != "floor")
+    throw Failure("method must be common, ceil or floor");
   if (precision < -15 || precision > 15) throw Failure("round: precision must be -15 to 15");
+  if (const auto* undefined = value.get<Undefined>(); undefined && how != "common")
+    fail_undefined(*undefined);
+  if (!value.is_number())
+    throw Failure(fmt::format("type {} doesn't define __round__ method", value.type_name()));
   const double number = value.number();
   const double scale = std::pow(10.0, static_cast<double>(precision));
   if (how == "ceil") return std::ceil(number * scale) / scale;
   if (how == "floor") return std::floor(number * scale) / scale;
-  if (how != "common") throw Failure("method must be common, ceil or floor");
-  if (precision >= 0) {  // as printing rounds: exactly, ties to even
-    return std::stod(fmt::format("{:.{}f}", number, precision));
+  if (value.is_integral()) {
+    if (precision >= 0) return value.integer();
+    const auto unit = static_cast<int64_t>(std::pow(10.0, static_cast<double>(-precision)));
+    return static_cast<int64_t>(std::nearbyint(number * scale)) * unit;
   }
+  if (precision >= 0)  // as printing rounds: exactly, ties to even
+    return std::stod(fmt::format("{:.{}f}", number, precision));
   return std::nearbyint(number * scale) / scale;
 }
 
@@ -179,280 +123,74 @@ Value filter_abs(const Value& value, Args, Runtime&) {
   return number < 0 ? -number : number;
 }
 
-Value filter_escape(const Value& value, Args, Runtime&) {
-  std::string out;
-  for (const char c : to_text(value)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-Value filter_safe(const Value& value, Args, Runtime&) {
-  return to_text(value);
-}
-
-Value filter_indent(const Value& value, Args args, Runtime&) {
-  const Value* width = args.find(0, "width");
-  std::string pad;
-  if (width && width->text()) {
-    pad = *width->text();
-  } else {
-    const int64_t blanks = width ? width->integer() : 4;
-    pad.resize(static_cast<size_t>(std::clamp<int64_t>(blanks, 0, 1000)), ' ');
-  }
-  const bool first = args.flag(1, "first", false), blank = args.flag(2, "blank", false);
-  std::string text = to_text(value);
-  text += '\n';
-  const std::vector<std::string> lines = split_lines(text, false);
-  check_size(text.size() + lines.size() * pad.size());
-  std::string out;
-  for (size_t i = 0; i < lines.size(); ++i) {
-    if (i > 0) out += '\n';
-    if (i == 0 ? first : blank || !lines[i].empty()) out += pad;
-    out += lines[i];
-  }
-  return out;
-}
-
-Value filter_reverse(const Value& value, Args, Runtime&) {
-  std::vector<Value> items = iterate(value);
-  std::reverse(items.begin(), items.end());
-  return value.text() ? Value(join_texts(items, "")) : Value::list(std::move(items));
-}
-
-// What `sort` and `unique` compare: small letters unless case_sensitive.
-Value sort_key(const Value& value, const Value* path, bool case_sensitive) {
-  Value key = path && !path->is_none() ? attribute_path(value, *path) : value;
-  return key.text() && !case_sensitive ? Value(lower(*key.text())) : key;
-}
-
-std::vector<Value> sorted(std::vector<Value> items, const Value* path, bool case_sensitive,
-                          bool reverse) {
-  std::vector<std::pair<Value, Value>> keyed;
-  for (Value& each : items)
-    keyed.emplace_back(sort_key(each, path, case_sensitive), std::move(each));
-  std::stable_sort(keyed.begin(), keyed.end(), [reverse](const auto& a, const auto& b) {
-    return reverse ? compare(b.first, a.first, "<") < 0 : compare(a.first, b.first, "<") < 0;
-  });
-  for (size_t i = 0; i < items.size(); ++i) items[i] = std::move(keyed[i].second);
-  return items;
-}
-
-Value filter_sort(const Value& value, Args args, Runtime&) {
-  return Value::list(sorted(iterate(value), args.find(2, "attribute"),
-                            args.flag(1, "case_sensitive", false), args.flag(0, "reverse", false)));
-}
-
-Value filter_dictsort(const Value& value, Args args, Runtime& runtime) {
-  const std::string by = args.text(1, "by", "key");
-  if (by != "key" && by != "value") throw Failure("dictsort: by must be 'key' or 'value'");
-  const Value items = filter_items(value, args, runtime);
-  const Value path(int64_t{by == "value"});
-  return Value::list(sorted(iterate(items), &path, args.flag(0, "case_sensitive", false),
-                            args.flag(2, "reverse", false)));
-}
-
-Value filter_unique(const Value& value, Args args, Runtime& runtime) {
-  const bool case_sensitive = args.flag(0, "case_sensitive", false);
-  std::vector<Value> seen, kept;
-  for (const Value& each : iterate(value)) {
-    Value key = sort_key(each, args.find(1, "attribute"), case_sensitive);
-    runtime.charge(seen.size() + key.weight() / 8);
-    const auto same = [&key](const Value& other) { return equal(key, other); };
-    if (std::any_of(seen.begin(), seen.end(), same)) continue;
-    seen.push_back(std::move(key));
-    kept.push_back(each);
-  }
-  return Value::list(std::move(kept));
-}
-
-Value extreme(const Value& value, Args args, int sign) {
-  const std::vector<Value> items = iterate(value);
-  if (items.empty()) return Value::undefined("No aggregated item, sequence was empty.");
-  const bool case_sensitive = args.flag(0, "case_sensitive", false);
-  const Value* path = args.find(1, "attribute");
-  const Value* best = &items[0];
-  for (const Value& each : items) {
-    const int order =
-        compare(sort_key(each, path, case_sensitive), sort_key(*best, path, case_sensitive), "<");
-    if (order * sign > 0) best = &each;
-  }
-  return *best;
-}
-Value filter_min(const Value& value, Args args, Runtime&) {
-  return extreme(value, args, -1);
-}
-Value filter_max(const Value& value, Args args, Runtime&) {
-  return extreme(value, args, 1);
-}
-
-Value filter_sum(const Value& value, Args args, Runtime&) {
-  const Value* path = args.find(0, "attribute");
-  int64_t whole = 0;
-  double real = 0;
-  bool is_real = false;
-  for (const Value& each : iterate(value)) {
-    const Value number = path && !path->is_none() ? attribute_path(each, *path) : each;
-    if (number.is_integral() && !is_real) {
-      if (__builtin_add_overflow(whole, number.integer(), &whole))
-        throw Failure("integer too large");
-      continue;
-    }
-    if (!is_real) real = static_cast<double>(whole);
-    is_real = true;
-    real += number.number();
-  }
-  return is_real ? Value(real) : Value(whole);
-}
-
-Value filter_map(const Value& value, Args args, Runtime& runtime) {
-  std::vector<Value> items = iterate(value);
-  const Value* path = args.positional.empty() ? args.find(9, "attribute") : nullptr;
-  if (path) {
-    const Value* otherwise = args.find(9, "default");
-    for (Value& each : items) {
-      each = attribute_path(each, *path);
-      if (otherwise && each.is_undefined()) each = *otherwise;
-    }
-    return Value::list(std::move(items));
-  }
-  const std::string name = args.text(0, "filter", "");
-  const Filter filter = find_filter(name);
-  if (!filter) throw Failure(fmt::format("No filter named '{}'.", name));
-  Arguments rest{{args.positional.begin() + 1, args.positional.end()}, args.named};
-  for (Value& each : items) {
-    runtime.charge(cost(each));
-    each = filter(each, rest, runtime);
-    runtime.charge(cost(each));
-  }
-  return Value::list(std::move(items));
-}
-
-Value select(const Value& value, Args args, Runtime& runtime, bool keep, bool by_attribute) {
-  const size_t at = by_attribute ? 1 : 0;  // where the test's name stands
-  const Value* path = by_attribute ? &args.require(0, "attribute") : nullptr;
-  Test test = nullptr;
-  Arguments rest;
-  if (args.positional.size() > at) {
-    const std::string name = to_text(args.positional[at]);
-    test = find_test(name);
-    if (!test) throw Failure(fmt::format("No test named '{}'.", name));
-    rest.positional.assign(args.positional.begin() + static_cast<std::ptrdiff_t>(at) + 1,
-                           args.positional.end());
-  }
-  std::vector<Value> kept;
-  for (const Value& each : iterate(value)) {
-    const Value tested = path ? attribute_path(each, *path) : each;
-    runtime.charge(cost(tested));
-    if ((test ? test(tested, rest) : tested.truth()) == keep) kept.push_back(each);
-  }
-  return Value::list(std::move(kept));
-}
-Value filter_select(const Value& v, Args a, Runtime& r) {
-  return select(v, a, r, true, false);
-}
-Value filter_reject(const Value& v, Args a, Runtime& r) {
-  return select(v, a, r, false, false);
-}
-Value filter_selectattr(const Value& v, Args a, Runtime& r) {
-  return select(v, a, r, true, true);
-}
-Value filter_rejectattr(const Value& v, Args a, Runtime& r) {
-  return select(v, a, r, false, true);
-}
-
+// As the filter of that name: attributes only, not items.
 Value filter_attr(const Value& value, Args args, Runtime&) {
-  return attribute(value, args.text(0, "name", ""));
+  const std::string name = args.text(0, "name", "");
+  if (value.as_dict() && !find_method(value, name)) return Value::undefined_attribute(value, name);
+  return attribute(value, name);
 }
 
-Value filter_format(const Value& value, Args args, Runtime&) {
-  return percent_format(to_text(value), Value::list(args.positional, true));
-}
-
-Value filter_wordcount(const Value& value, Args, Runtime&) {
-  int64_t words = 0;
-  bool inside = false;
-  const std::string text = to_text(value);
-  for (size_t i = 0; i < text.size();) {
-    const bool blank = is_space(next_code_point(text, i));
-    words += !blank && !inside;
-    inside = !blank;
-  }
-  return words;
-}
-
-struct FilterRow {
-  std::string_view name;
-  Filter filter;
-};
 constexpr FilterRow kFilters[] = {
-    {"abs", filter_abs},
-    {"attr", filter_attr},
-    {"capitalize", filter_capitalize},
-    {"count", filter_length},
-    {"d", filter_default},
-    {"default", filter_default},
-    {"dictsort", filter_dictsort},
-    {"e", filter_escape},
-    {"escape", filter_escape},
-    {"first", filter_first},
-    {"float", filter_float},
-    {"forceescape", filter_escape},
-    {"format", filter_format},
-    {"indent", filter_indent},
-    {"int", filter_int},
-    {"items", filter_items},
-    {"join", filter_join},
-    {"last", filter_last},
-    {"length", filter_length},
-    {"list", filter_list},
-    {"lower", filter_lower},
-    {"map", filter_map},
-    {"max", filter_max},
-    {"min", filter_min},
-    {"reject", filter_reject},
-    {"rejectattr", filter_rejectattr},
-    {"replace", filter_replace},
-    {"reverse", filter_reverse},
-    {"round", filter_round},
-    {"safe", filter_safe},
-    {"select", filter_select},
-    {"selectattr", filter_selectattr},
-    {"sort", filter_sort},
-    {"string", filter_string},
-    {"sum", filter_sum},
-    {"title", filter_title},
-    {"tojson", filter_tojson},
-    {"trim", filter_trim},
-    {"unique", filter_unique},
-    {"upper", filter_upper},
-    {"wordcount", filter_wordcount},
+    {"abs", filter_abs, ""},
+    {"attr", filter_attr, "name"},
+    {"d", filter_default, "default_value boolean"},
+    {"default", filter_default, "default_value boolean"},
+    {"float", filter_float, "default"},
+    {"int", filter_int, "default base"},
+    {"round", filter_round, "precision method"},
+    {"tojson", filter_tojson, "ensure_ascii indent separators sort_keys"},
 };
+
+const FilterRow* row_of(std::span<const FilterRow> rows, std::string_view name) {
+  const auto row =
+      std::find_if(rows.begin(), rows.end(), [name](const FilterRow& r) { return r.name == name; });
+  return row == rows.end() ? nullptr : &*row;
+}
+
+// Failure where an argument is none that the filter takes, or comes twice.
+void check_arguments(std::string_view what, std::string_view parameters, Args args) {
+  if (parameters == "* **") return;
+  size_t count = parameters.empty() ? 0 : 1;
+  for (const char c : parameters) count += c == ' ';
+  if (args.positional.size() > count) {
+    throw Failure(fmt::format("{}() takes at most {} arguments ({} given)", what, count,
+                              args.positional.size()));
+  }
+  std::string_view rest = parameters;
+  for (size_t i = 0; i < args.positional.size(); ++i) {
+    const size_t blank = rest.find(' ');
+    const std::string_view name = rest.substr(0, blank);
+    if (std::any_of(args.named.begin(), args.named.end(),
+                    [name](const auto& n) { return n.first == name; }))
+      throw Failure(fmt::format("{}() got multiple values for argument '{}'", what, name));
+    rest = blank == std::string_view::npos ? std::string_view() : rest.substr(blank + 1);
+  }
+  for (const auto& [name, value] : args.named) {
+    if (!has_word(parameters, name))
+      throw Failure(fmt::format("{}() got an unexpected keyword argument '{}'", what, name));
+  }
+}
 
 }  // namespace
 
-Filter find_filter(std::string_view name) {
-  const auto* row = std::find_if(std::begin(kFilters), std::end(kFilters),
-                                 [name](const FilterRow& r) { return r.name == name; });
-  return row == std::end(kFilters) ? nullptr : row->filter;
+const FilterRow* find_filter(std::string_view name) {
+  if (const FilterRow* row = row_of(kFilters, name)) return row;
+  if (const FilterRow* row = row_of(text_filters(), name)) return row;
+  return row_of(sequence_filters(), name);
+}
+
+Value apply_filter(const FilterRow& row, const Value& value, Args arguments, Runtime& runtime) {
+  check_arguments(row.name, row.parameters, arguments);
+  return row.apply(value, arguments, runtime);
+}
+
+bool has_word(std::string_view words, std::string_view word) {
+  while (true) {
+    const size_t blank = words.find(' ');
+    if (words.substr(0, blank) == word) return !word.empty();
+    if (blank == std::string_view::npos) return false;
+    words = words.substr(blank + 1);
+  }
 }
 
 const Value* Arguments::find(size_t index, std::string_view name) const {

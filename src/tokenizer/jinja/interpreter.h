@@ -9,6 +9,6 @@ namespace tensormill::jinja {
 
 // Runs a template. Errors: kBadRequest with the line that ran, also when depth, size or time of
 // the work go beyond bounds.
-std::string interpret(const Block& program, const nlohmann::ordered_json& variables);
+std::string interpret(const Program& program, const nlohmann::ordered_json& variables);
 
 }  // namespace tensormill::jinja

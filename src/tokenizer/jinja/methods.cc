@@ -1,6 +1,5 @@
-// Attributes, items, slices and methods of values.
+// Attributes, items, slices and the methods of values that aren't strings.
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "tokenizer/jinja/filters.h"
@@ -11,328 +10,273 @@ namespace {
 
 using Args = const Arguments&;
 
-constexpr std::string_view kTextMethods[] = {
-    "capitalize",   "count",        "endswith",   "find",  "isalnum",    "isalpha", "isdigit",
-    "islower",      "isspace",      "isupper",    "join",  "lower",      "lstrip",  "partition",
-    "removeprefix", "removesuffix", "replace",    "rfind", "rpartition", "rsplit",  "rstrip",
-    "split",        "splitlines",   "startswith", "strip", "title",      "upper"};
-constexpr std::string_view kDictMethods[] = {"get", "items", "keys", "values"};
-constexpr std::string_view kListMethods[] = {"count", "index"};
-constexpr std::string_view kForbidden[] = {"append",     "clear",   "extend", "insert",
-                                           "pop",        "popitem", "remove", "reverse",
-                                           "setdefault", "sort",    "update"};
+constexpr std::string_view kListForbidden[] = {"append", "clear",  "extend",  "insert",
+                                               "pop",    "remove", "reverse", "sort"};
+constexpr std::string_view kDictForbidden[] = {"clear", "pop", "popitem", "setdefault", "update"};
 
 template <size_t N>
 bool one_of(const std::string_view (&names)[N], std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
-const std::string& text_argument(Args args, size_t index, std::string_view name) {
-  const Value& value = args.require(index, name);
-  if (!value.text()) throw Failure(fmt::format("must be str, not {}", value.type_name()));
-  return *value.text();
+Value dict_get(const Value& self, Args args, Runtime&) {
+  check_hashable(args.require(0, "key"));
+  if (const Value* found = self.as_dict()->find(args.require(0, "key"))) return *found;
+  const Value* otherwise = args.find(1, "default");
+  return otherwise ? *otherwise : Value(None{});
 }
 
-std::vector<Value> values_of(std::vector<std::string> texts) {
+Value dict_keys(const Value& self, Args, Runtime&) {
+  return Value::list(iterate(self), ListKind::kKeys);
+}
+
+Value dict_values(const Value& self, Args, Runtime&) {
   std::vector<Value> out;
-  out.reserve(texts.size());
-  for (std::string& text : texts) out.emplace_back(std::move(text));
-  return out;
+  for (const auto& item : self.as_dict()->items) out.push_back(item.second);
+  return Value::list(std::move(out), ListKind::kValues);
 }
 
-Value strip_text(const std::string& text, Args args, bool left, bool right) {
-  const Value* set = args.find(0, "chars");
-  if (!set || set->is_none()) return strip(text, left, right);
-  return strip_set(text, text_argument(args, 0, "chars"), left, right);
-}
-
-Value split_blanks(std::string_view text, int64_t limit, bool from_right) {
+Value dict_items(const Value& self, Args, Runtime&) {
   std::vector<Value> out;
-  for (text = strip(text, !from_right, from_right); !text.empty();
-       text = strip(text, !from_right, from_right)) {
-    if (limit >= 0 && static_cast<int64_t>(out.size()) == limit) {
-      out.emplace_back(text);
-      break;
-    }
-    size_t cut = from_right ? 0 : text.size();
-    for (size_t i = 0; i < text.size();) {
-      const size_t begin = i;
-      if (!is_space(next_code_point(text, i))) continue;
-      cut = from_right ? i : begin;
-      if (!from_right) break;
-    }
-    out.emplace_back(from_right ? text.substr(cut) : text.substr(0, cut));
-    text = from_right ? text.substr(0, cut) : text.substr(cut);
-  }
-  if (from_right) std::reverse(out.begin(), out.end());
-  return Value::list(std::move(out));
+  out.reserve(self.as_dict()->items.size());
+  for (const auto& [key, value] : self.as_dict()->items) out.push_back(Value::tuple({key, value}));
+  return Value::list(std::move(out), ListKind::kItems);
 }
 
-Value split_text(std::string_view text, Args args, bool from_right) {
-  const int64_t limit = args.integer(1, "maxsplit", -1);
-  const Value* by = args.find(0, "sep");
-  if (!by || by->is_none()) return split_blanks(text, limit, from_right);
-  const std::string& separator = text_argument(args, 0, "sep");
-  if (separator.empty()) throw Failure("empty separator");
-  std::vector<Value> out;
-  while (limit < 0 || static_cast<int64_t>(out.size()) < limit) {
-    const size_t found = from_right ? text.rfind(separator) : text.find(separator);
-    if (found == std::string_view::npos) break;
-    const std::string_view head = text.substr(0, found);
-    const std::string_view tail = text.substr(found + separator.size());
-    out.emplace_back(from_right ? tail : head);
-    text = from_right ? head : tail;
-  }
-  out.emplace_back(text);
-  if (from_right) std::reverse(out.begin(), out.end());
-  return Value::list(std::move(out));
+Value same(const Value& self, Args, Runtime&) {
+  return self;
 }
 
-Value partition(const std::string& text, Args args, bool from_right) {
-  const std::string& separator = text_argument(args, 0, "sep");
-  if (separator.empty()) throw Failure("empty separator");
-  const size_t found = from_right ? text.rfind(separator) : text.find(separator);
-  if (found == std::string::npos) {
-    return from_right ? Value::list({"", "", text}, true) : Value::list({text, "", ""}, true);
-  }
-  return Value::list({text.substr(0, found), separator, text.substr(found + separator.size())},
-                     true);
+Value list_count(const Value& self, Args args, Runtime&) {
+  const std::vector<Value>& items = self.as_list()->items;
+  return static_cast<int64_t>(
+      std::count_if(items.begin(), items.end(),
+                    [&args](const Value& value) { return equal(value, args.positional[0]); }));
 }
 
-Value replace(const std::string& text, Args args) {
-  const std::string& from = text_argument(args, 0, "old");
-  const std::string& to = text_argument(args, 1, "new");
-  const int64_t limit = args.integer(2, "count", -1);
-  size_t found = from.empty() ? text.size() + 1 : 0;
-  for (size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos;
-       at += from.size())
-    ++found;
-  check_size(text.size() + to.size() * (found + 1));
-  return replace_all(text, from, to, limit);
-}
-
-Value find_text(const std::string& text, Args args, bool last) {
-  const std::string& part = text_argument(args, 0, "sub");
-  const size_t found = last ? text.rfind(part) : text.find(part);
-  if (found == std::string::npos) return int64_t{-1};
-  return static_cast<int64_t>(count_code_points(std::string_view(text).substr(0, found)));
-}
-
-Value count_text(const std::string& text, Args args) {
-  const std::string& part = text_argument(args, 0, "sub");
-  if (part.empty()) return static_cast<int64_t>(count_code_points(text) + 1);
-  int64_t count = 0;
-  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
-  return count;
-}
-
-// startswith and endswith take one text or a tuple of them.
-bool has_affix(const std::string& text, Args args, bool prefix) {
-  const Value& affix = args.require(0, "prefix");
-  const auto matches = [&](const Value& value) {
-    if (!value.text()) {
-      throw Failure(fmt::format("{} first arg must be str or a tuple of str, not {}",
-                                prefix ? "startswith" : "endswith", value.type_name()));
-    }
-    return prefix ? text.starts_with(*value.text()) : text.ends_with(*value.text());
-  };
-  const List* list = affix.as_list();
-  if (!list || !list->tuple) return matches(affix);
-  return std::any_of(list->items.begin(), list->items.end(), matches);
-}
-
-template <class Predicate>
-bool all_code_points(const std::string& text, Predicate&& predicate) {
-  for (size_t i = 0; i < text.size();) {
-    if (!predicate(next_code_point(text, i))) return false;
-  }
-  return !text.empty();
-}
-
-Value classify(const std::string& text, std::string_view name) {
-  if (name == "islower") return lower(text) == text && upper(text) != text;
-  if (name == "isupper") return upper(text) == text && lower(text) != text;
-  return all_code_points(text, [name](int32_t c) {
-    if (name == "isspace") return is_space(c);
-    const bool digit = c >= '0' && c <= '9';
-    const bool letter = c >= 0x80 ? !is_space(c) : (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-    return (digit && name != "isalpha") || (letter && name != "isdigit");
-  });
-}
-
-Value join_method(const std::string& text, Args args) {
-  const std::vector<Value> items = iterate(args.require(0, "iterable"));
-  for (const Value& each : items) {
-    if (!each.text()) {
-      throw Failure(
-          fmt::format("sequence item: expected str instance, {} found", each.type_name()));
-    }
-  }
-  return join_texts(items, text);
-}
-
-Value call_text(const std::string& text, std::string_view name, Args args) {
-  if (name == "strip") return strip_text(text, args, true, true);
-  if (name == "lstrip") return strip_text(text, args, true, false);
-  if (name == "rstrip") return strip_text(text, args, false, true);
-  if (name == "split") return split_text(text, args, false);
-  if (name == "rsplit") return split_text(text, args, true);
-  if (name == "partition") return partition(text, args, false);
-  if (name == "rpartition") return partition(text, args, true);
-  if (name == "startswith") return has_affix(text, args, true);
-  if (name == "endswith") return has_affix(text, args, false);
-  if (name == "replace") return replace(text, args);
-  if (name == "upper") return upper(text);
-  if (name == "lower") return lower(text);
-  if (name == "title") return title(text);
-  if (name == "capitalize") return capitalize(text);
-  if (name == "find") return find_text(text, args, false);
-  if (name == "rfind") return find_text(text, args, true);
-  if (name == "count") return count_text(text, args);
-  if (name == "join") return join_method(text, args);
-  if (name == "splitlines")
-    return Value::list(values_of(split_lines(text, args.flag(0, "keepends", false))));
-  if (name == "removeprefix" || name == "removesuffix") {
-    const std::string& affix = text_argument(args, 0, "affix");
-    const bool prefix = name == "removeprefix";
-    if (!(prefix ? text.starts_with(affix) : text.ends_with(affix))) return text;
-    return text.substr(prefix ? affix.size() : 0, text.size() - affix.size());
-  }
-  return classify(text, name);
-}
-
-Value call_dict(const Dict& dict, std::string_view name, Args args) {
-  if (name == "get") {
-    if (const Value* found = dict.find(args.require(0, "key"))) return *found;
-    const Value* otherwise = args.find(1, "default");
-    return otherwise ? *otherwise : Value(None{});
-  }
-  std::vector<Value> out;
-  for (const auto& [key, value] : dict.items) {
-    if (name == "keys") out.push_back(key);
-    if (name == "values") out.push_back(value);
-    if (name == "items") out.push_back(Value::list({key, value}, true));
-  }
-  return Value::list(std::move(out));
-}
-
-Value call_list(const List& list, std::string_view name, Args args) {
-  const Value& wanted = args.require(0, "value");
-  int64_t count = 0;
-  for (size_t i = 0; i < list.items.size(); ++i) {
-    if (!equal(list.items[i], wanted)) continue;
-    if (name == "index") return static_cast<int64_t>(i);
-    ++count;
-  }
-  if (name == "index") throw Failure("value is not in list");
-  return count;
-}
-
-Value item_at(const std::vector<Value>& items, int64_t index) {
+Value list_index(const Value& self, Args args, Runtime&) {
+  const std::vector<Value>& items = self.as_list()->items;
   const auto size = static_cast<int64_t>(items.size());
+  const auto bound = [&](size_t at, int64_t otherwise) {
+    const int64_t value = args.integer(at, "", otherwise);
+    return std::clamp<int64_t>(value < 0 ? value + size : value, 0, size);
+  };
+  for (int64_t i = bound(1, 0); i < bound(2, size); ++i) {
+    if (equal(items[static_cast<size_t>(i)], args.positional[0])) return i;
+  }
+  throw Failure(fmt::format("{} is not in list", to_repr(args.positional[0])));
+}
+
+LoopState& loop_of(const Value& self) {
+  return **self.get<std::shared_ptr<LoopState>>();
+}
+
+Value loop_cycle(const Value& self, Args args, Runtime&) {
+  if (args.positional.empty()) throw Failure("no items for cycling given");
+  return args.positional[loop_of(self).index % args.positional.size()];
+}
+
+Value loop_changed(const Value& self, Args args, Runtime& runtime) {
+  LoopState& loop = loop_of(self);
+  const auto& before = loop.changed;
+  const bool same_values =
+      before && before->size() == args.positional.size() &&
+      std::equal(before->begin(), before->end(), args.positional.begin(), equal);
+  if (same_values) return false;
+  runtime.charge(8 + args.positional.size());
+  // Values that might hold this loop are let go when it ends.
+  if (!loop.finished) loop.changed = std::make_unique<std::vector<Value>>(args.positional);
+  return true;
+}
+
+Stepper& stepper_of(const Value& self) {
+  return **self.get<std::shared_ptr<Stepper>>();
+}
+
+Value cycler_next(const Value& self, Args, Runtime&) {
+  Stepper& cycler = stepper_of(self);
+  const Value value = cycler.items[cycler.next];
+  cycler.next = (cycler.next + 1) % cycler.items.size();
+  return value;
+}
+
+Value cycler_reset(const Value& self, Args, Runtime&) {
+  stepper_of(self).next = 0;
+  return None{};
+}
+
+constexpr MethodRow kDictMethods[] = {{"copy", same, 0, 0, ""},
+                                      {"get", dict_get, 1, 2, ""},
+                                      {"items", dict_items, 0, 0, ""},
+                                      {"keys", dict_keys, 0, 0, ""},
+                                      {"values", dict_values, 0, 0, ""}};
+constexpr MethodRow kListMethods[] = {
+    {"copy", same, 0, 0, ""}, {"count", list_count, 1, 1, ""}, {"index", list_index, 1, 3, ""}};
+constexpr MethodRow kLoopMethods[] = {{"changed", loop_changed, 0, 1000, ""},
+                                      {"cycle", loop_cycle, 0, 1000, ""}};
+constexpr MethodRow kCyclerMethods[] = {{"next", cycler_next, 0, 0, ""},
+                                        {"reset", cycler_reset, 0, 0, ""}};
+
+template <size_t N>
+const MethodRow* row_of(const MethodRow (&rows)[N], std::string_view name) {
+  const auto* row = std::find_if(std::begin(rows), std::end(rows),
+                                 [name](const MethodRow& r) { return r.name == name; });
+  return row == std::end(rows) ? nullptr : row;
+}
+
+Value item_at(const Value& owner, const std::vector<Value>& items, const Value& key) {
+  const auto size = static_cast<int64_t>(items.size());
+  int64_t index = key.integer();
   if (index < 0) index += size;
-  if (index < 0 || index >= size) return Value::undefined("list object has no such element");
+  if (index < 0 || index >= size) return Value::undefined_element(owner, key);
   return items[static_cast<size_t>(index)];
 }
 
-Value character_at(const std::string& text, int64_t index) {
+Value character_at(const Value& owner, const Value& key) {
+  const std::string& text = *owner.text();
   const std::vector<size_t> offsets = code_point_offsets(text);
   const auto size = static_cast<int64_t>(offsets.size()) - 1;
+  int64_t index = key.integer();
   if (index < 0) index += size;
-  if (index < 0 || index >= size) return Value::undefined("str object has no such element");
+  if (index < 0 || index >= size) return Value::undefined_element(owner, key);
   const auto i = static_cast<size_t>(index);
-  return text.substr(offsets[i], offsets[i + 1] - offsets[i]);
+  std::string one = text.substr(offsets[i], offsets[i + 1] - offsets[i]);
+  return owner.is_markup() ? Value::markup(std::move(one)) : Value(std::move(one));
 }
 
-Value loop_attribute(const LoopState& loop, std::string_view name) {
-  const size_t size = loop.items->size();
+Value loop_attribute(const Value& owner, const std::string& name) {
+  const LoopState& loop = loop_of(owner);
+  const size_t size = loop.items.size();
   if (name == "index") return static_cast<int64_t>(loop.index + 1);
   if (name == "index0") return static_cast<int64_t>(loop.index);
-  if (name == "revindex") return static_cast<int64_t>(size - loop.index);
-  if (name == "revindex0") return static_cast<int64_t>(size - loop.index - 1);
   if (name == "first") return loop.index == 0;
   if (name == "last") return loop.index + 1 == size;
   if (name == "length") return static_cast<int64_t>(size);
-  if (name == "depth") return int64_t{1};  // counts recursion, which there is none of
-  if (name == "depth0") return int64_t{0};
+  if (name == "revindex") return static_cast<int64_t>(size - loop.index);
+  if (name == "revindex0") return static_cast<int64_t>(size - loop.index - 1);
+  if (name == "depth") return int64_t{loop.level + 1};
+  if (name == "depth0") return int64_t{loop.level};
   if (name == "previtem") {
-    return loop.index > 0 ? (*loop.items)[loop.index - 1]
+    return loop.index > 0 ? loop.items[loop.index - 1]
                           : Value::undefined("there is no previous item");
   }
   if (name == "nextitem") {
-    return loop.index + 1 < size ? (*loop.items)[loop.index + 1]
+    return loop.index + 1 < size ? loop.items[loop.index + 1]
                                  : Value::undefined("there is no next item");
   }
-  return Value::undefined(fmt::format("'loop' has no attribute '{}'", name));
+  return Value::undefined_attribute(owner, name);
 }
 
-std::string owner(const Value& value) {
-  return value.get<std::shared_ptr<Namespace>>() ? "namespace object"
-                                                 : value.type_name() + " object";
+Value macro_attribute(const Value& owner, const Macro& macro, const std::string& name) {
+  const MacroDefinition& definition = *macro.definition;
+  if (name == "name") return definition.name;
+  if (name == "catch_kwargs") return definition.uses_kwargs;
+  if (name == "catch_varargs") return definition.uses_varargs;
+  if (name == "caller") return definition.uses_caller;
+  if (name != "arguments") return Value::undefined_attribute(owner, name);
+  std::vector<Value> names;
+  for (const auto& parameter : definition.parameters) names.emplace_back(parameter.name);
+  return Value::tuple(std::move(names));
+}
+
+bool is_unsafe(const Value& value, std::string_view name) {
+  return (value.as_dict() && one_of(kDictForbidden, name)) ||
+         (value.as_list() && value.as_list()->is(ListKind::kList) && one_of(kListForbidden, name));
 }
 
 }  // namespace
 
-bool has_method(const Value& value, std::string_view name) {
-  if (value.text()) return one_of(kTextMethods, name);
-  if (value.as_dict()) return one_of(kDictMethods, name);
-  if (value.as_list()) return one_of(kListMethods, name);
-  return value.get<std::shared_ptr<const LoopState>>() && name == "cycle";
+const MethodRow* find_method(const Value& value, std::string_view name) {
+  if (value.text()) return find_text_method(name);
+  if (value.as_dict()) return row_of(kDictMethods, name);
+  if (const List* list = value.as_list()) {
+    const MethodRow* row = row_of(kListMethods, name);
+    const bool copied = row && row->name == "copy" && !list->is(ListKind::kList);
+    return list->has_elements() && !copied ? row : nullptr;
+  }
+  if (value.get<std::shared_ptr<LoopState>>()) return row_of(kLoopMethods, name);
+  const auto* stepper = value.get<std::shared_ptr<Stepper>>();
+  return stepper && !(*stepper)->joins ? row_of(kCyclerMethods, name) : nullptr;
 }
 
 Value attribute(const Value& value, const std::string& name) {
-  if (const auto* undefined = value.get<Undefined>()) throw Failure(undefined->reason);
-  if (has_method(value, name))
-    return Value(Value::Data(std::make_shared<const Method>(Method{value, name})));
+  if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
+  if (const MethodRow* row = find_method(value, name))
+    return Value(Value::Data(std::make_shared<const Method>(Method{value, row})));
+  if (is_unsafe(value, name)) {
+    return Value::undefined(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, value.type_name()));
+  }
   if (const Dict* dict = value.as_dict()) {
     if (const Value* found = dict->find_text(name)) return *found;
   } else if (const auto* names = value.get<std::shared_ptr<Namespace>>()) {
     if (const Value* found = (*names)->attributes.find_text(name)) return *found;
-  } else if (const auto* loop = value.get<std::shared_ptr<const LoopState>>()) {
-    return loop_attribute(**loop, name);
+  } else if (const List* list = value.as_list(); list && list->is(ListKind::kGroup)) {
+    if (name == "grouper") return list->items[0];
+    if (name == "list") return list->items[1];
+  } else if (value.get<std::shared_ptr<LoopState>>()) {
+    return loop_attribute(value, name);
+  } else if (const auto* macro = value.get<std::shared_ptr<const Macro>>()) {
+    return macro_attribute(value, **macro, name);
+  } else if (const auto* stepper = value.get<std::shared_ptr<Stepper>>();
+             stepper && name == "current" && !(*stepper)->joins) {
+    return (*stepper)->items[(*stepper)->next];
   }
-  if ((value.as_list() || value.as_dict()) && one_of(kForbidden, name)) {
-    throw Failure(
-        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, value.type_name()));
-  }
-  return Value::undefined(fmt::format("'{}' has no attribute '{}'", owner(value), name));
+  return Value::undefined_attribute(value, name);
 }
 
 Value item(const Value& value, const Value& key) {
-  if (const auto* undefined = value.get<Undefined>()) throw Failure(undefined->reason);
+  if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
   if (const Dict* dict = value.as_dict()) {
     if (const Value* found = dict->find(key)) return *found;
   } else if (key.is_integral()) {
-    if (const List* list = value.as_list()) return item_at(list->items, key.integer());
-    if (const std::string* text = value.text()) return character_at(*text, key.integer());
+    const List* list = value.as_list();
+    if (list && list->has_elements()) return item_at(value, list->items, key);
+    if (value.text()) return character_at(value, key);
   }
-  if (key.text()) return attribute(value, *key.text());
-  return Value::undefined(fmt::format("'{}' has no element {}", owner(value), to_repr(key)));
+  if (key.text()) {
+    if (value.as_dict() && !find_method(value, *key.text()) && !is_unsafe(value, *key.text()))
+      return Value::undefined_attribute(value, *key.text());
+    return attribute(value, *key.text());
+  }
+  return Value::undefined_element(value, key);
 }
 
-Value attribute_path(const Value& value, const Value& path) {
-  if (!path.text()) return item(value, path);
+Value attribute_path(const Value& value, const Value& path, const Value* otherwise) {
   Value at = value;
+  const auto step = [&](const Value& key) {
+    at = item(at, key);
+    if (at.is_undefined() && otherwise && !otherwise->is_none()) at = *otherwise;
+  };
+  if (path.is_none()) return at;
+  if (!path.text()) {
+    step(path);
+    return at;
+  }
   std::string_view rest = *path.text();
   while (true) {
     const size_t dot = rest.find('.');
     const std::string part(rest.substr(0, dot));
     const bool digits =
         !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == part.npos;
-    at = item(at, digits ? Value(static_cast<int64_t>(std::stoll(part))) : Value(part));
+    step(digits ? Value(static_cast<int64_t>(std::stoll(part))) : Value(part));
     if (dot == std::string_view::npos) return at;
     rest = rest.substr(dot + 1);
   }
 }
 
 Value slice(const Value& value, const Value& start, const Value& stop, const Value& step) {
+  if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
+  if (!(value.as_list() && value.as_list()->has_elements()) && !value.text())
+    throw Failure(fmt::format("'{}' object is not subscriptable by a slice", value.type_name()));
+  const auto index = [](const Value& given) {
+    if (!given.is_none() && !given.is_integral())
+      throw Failure("slice indices must be integers or None or have an __index__ method");
+  };
+  for (const Value* given : {&start, &stop, &step}) index(*given);
   const int64_t by = step.is_none() ? 1 : step.integer();
   if (by == 0) throw Failure("slice step cannot be zero");
   if (by == INT64_MIN) throw Failure("slice step too large");
-  if (!value.as_list() && !value.text()) {
-    if (const auto* undefined = value.get<Undefined>()) throw Failure(undefined->reason);
-    return Value::undefined(fmt::format("'{}' can't be sliced", owner(value)));
-  }
   const std::vector<Value> items = iterate(value);
   const auto size = static_cast<int64_t>(items.size());
   const int64_t low = by > 0 ? 0 : -1, high = by > 0 ? size : size - 1;
@@ -349,18 +293,53 @@ Value slice(const Value& value, const Value& start, const Value& stop, const Val
     out.push_back(items[static_cast<size_t>(i)]);
     if (by > 0 ? by >= to - i : by <= to - i) break;
   }
-  if (value.text()) return join_texts(out, "");
-  return Value::list(std::move(out), value.as_list()->tuple);
+  if (value.text()) {
+    std::string text = join_texts(out, "");
+    return value.is_markup() ? Value::markup(std::move(text)) : Value(std::move(text));
+  }
+  return Value::list(std::move(out), value.as_list()->kind);
 }
 
-Value call_method(const Method& method, const Arguments& arguments, Runtime& runtime) {
-  runtime.charge(cost(method.self));
-  if (const std::string* text = method.self.text()) return call_text(*text, method.name, arguments);
-  if (const Dict* dict = method.self.as_dict()) return call_dict(*dict, method.name, arguments);
-  if (const List* list = method.self.as_list()) return call_list(*list, method.name, arguments);
-  if (arguments.positional.empty()) throw Failure("no items for cycling given");
-  const LoopState& loop = **method.self.get<std::shared_ptr<const LoopState>>();
-  return arguments.positional[loop.index % arguments.positional.size()];
+namespace {
+
+// What a method of a safe text gives is safe too.
+Value marked(Value value) {
+  if (const std::string* text = value.text()) return Value::markup(*text);
+  const List* list = value.as_list();
+  if (!list) return value;
+  std::vector<Value> items;
+  for (const Value& each : list->items) items.push_back(marked(each));
+  return Value::list(std::move(items), list->kind);
+}
+
+Arguments escaped_arguments(const Arguments& arguments) {
+  Arguments out;
+  for (const Value& each : arguments.positional)
+    out.positional.push_back(each.text() ? Value(escaped(each)) : each);
+  for (const auto& [name, value] : arguments.named)
+    out.named.emplace_back(name, value.text() ? Value(escaped(value)) : value);
+  return out;
+}
+
+}  // namespace
+
+Value call_method(const MethodRow& row, const Value& self, const Arguments& arguments,
+                  Runtime& runtime) {
+  const auto given = static_cast<int>(arguments.positional.size() + arguments.named.size());
+  const bool any_name = row.parameters == "**";
+  if (given < row.least || (!any_name && given > row.most)) {
+    throw Failure(fmt::format("{}() takes {} to {} arguments ({} given)", row.name, row.least,
+                              row.most, given));
+  }
+  for (const auto& [name, value] : arguments.named) {
+    if (!any_name && !has_word(row.parameters, name))
+      throw Failure(fmt::format("{}() takes no keyword argument '{}'", row.name, name));
+  }
+  runtime.charge(cost(self));
+  if (!self.is_markup()) return row.call(self, arguments, runtime);
+  const bool inserts =
+      row.name == "replace" || row.name == "join" || row.name.starts_with("format");
+  return marked(row.call(self, inserts ? escaped_arguments(arguments) : arguments, runtime));
 }
 
 }  // namespace tensormill::jinja

@@ -14,12 +14,13 @@ constexpr int kMaxBlockDepth = 100;
 
 class Parser {
  public:
-  explicit Parser(std::string_view source) : stream_(tokenize(source)), expressions_(stream_) {}
+  explicit Parser(std::string_view source)
+      : stream_(tokenize(source)), expressions_(stream_, names_) {}
 
-  Block parse_all() {
+  Program parse_all() {
     Block block = parse_until({});
     if (!stream_.at_end()) stream_.fail("unexpected tag");
-    return block;
+    return {std::move(block), std::move(names_), {}};
   }
 
  private:
@@ -36,7 +37,7 @@ class Parser {
       } else if (token.kind == TokenKind::kVariableBegin) {
         auto output = make(StmtKind::kOutput);
         stream_.next();
-        output->value = expressions_.tuple(true);
+        output->value = checked(expressions_.tuple(true));
         stream_.expect(TokenKind::kVariableEnd, "end of print statement");
         block.push_back(std::move(output));
       } else {
@@ -62,12 +63,20 @@ class Parser {
     return stmt;
   }
 
+  // Unknown filters and tests are errors where no condition stands before them.
+  ExprPtr checked(ExprPtr expr) {
+    if (conditions_ == 0) expressions_.check_known(*expr);
+    return expr;
+  }
+
   void end_tag() { stream_.expect(TokenKind::kBlockEnd, "'%}'"); }
 
   // The body of a tag that is already read, up to and with its end tag.
   Block body(std::string_view end) {
     end_tag();
+    const int conditions = std::exchange(conditions_, 0);
     Block block = parse_until({end});
+    conditions_ = conditions;
     stream_.expect_name(end);
     end_tag();
     return block;
@@ -86,7 +95,7 @@ class Parser {
     if (name == "filter") {
       auto stmt = make(StmtKind::kFilter);
       stream_.next();
-      stmt->value = expressions_.filters(nullptr, true);
+      stmt->value = checked(expressions_.filters(nullptr, true));
       stmt->body = body("endfilter");
       return stmt;
     }
@@ -95,6 +104,18 @@ class Parser {
       stream_.next();
       stmt->body = body("endgeneration");
       return stmt;
+    }
+    if (name == "print") {
+      auto stmt = make(StmtKind::kOutput);
+      stream_.next();
+      stmt->value = checked(expressions_.expression());
+      end_tag();
+      return stmt;
+    }
+    if (name == "block") return block_statement();
+    for (const char* other : {"include", "import", "from", "extends"}) {
+      if (name == other)
+        stream_.fail("'" + name + "' needs other templates, and a chat template stands alone");
     }
     if (name == "break" || name == "continue") {
       if (loops_ == 0) stream_.fail("'" + name + "' outside of a loop");
@@ -110,7 +131,8 @@ class Parser {
     auto stmt = make(StmtKind::kIf);
     if (++depth_ > kMaxBlockDepth) stream_.fail("blocks nested too deep");
     stream_.next();
-    stmt->condition = expressions_.tuple(true);
+    ++conditions_;
+    stmt->condition = checked(expressions_.tuple(false));
     end_tag();
     stmt->body = parse_until({"elif", "else", "endif"});
     if (stream_.peek().text == "elif") {
@@ -125,6 +147,7 @@ class Parser {
       stream_.expect_name("endif");
       end_tag();
     }
+    --conditions_;
     --depth_;
     return stmt;
   }
@@ -134,17 +157,22 @@ class Parser {
     stream_.next();
     stmt->target = target(false);
     stream_.expect_name("in");
-    stmt->value = expressions_.tuple(false);
-    if (stream_.is_name("recursive")) stream_.fail("recursive loops are not supported");
-    if (stream_.skip_name("if")) stmt->condition = expressions_.expression();
+    stmt->value = checked(expressions_.tuple(false));
+    const int conditions = std::exchange(conditions_, 0);
+    if (stream_.skip_name("if")) stmt->condition = checked(expressions_.expression());
+    stmt->recursive = stream_.skip_name("recursive");
     end_tag();
     ++loops_;
+    const bool loop_before = std::exchange(expressions_.mentions.loop, false);
     stmt->body = parse_until({"endfor", "else"});
+    stmt->uses_loop = expressions_.mentions.loop || stmt->recursive;
+    expressions_.mentions.loop |= loop_before;
     --loops_;
     if (stream_.skip_name("else")) {
       end_tag();
       stmt->otherwise = parse_until({"endfor"});
     }
+    conditions_ = conditions;
     stream_.expect_name("endfor");
     end_tag();
     return stmt;
@@ -155,18 +183,18 @@ class Parser {
     stream_.next();
     stmt->target = target(true);
     if (stream_.skip_operator("=")) {
-      stmt->value = expressions_.tuple(true);
+      stmt->value = checked(expressions_.tuple(true));
       end_tag();
       return stmt;
     }
     stmt->kind = StmtKind::kSetBlock;
-    if (stream_.is_operator("|")) stmt->value = expressions_.filters(nullptr, false);
+    if (stream_.is_operator("|")) stmt->value = checked(expressions_.filters(nullptr, false));
     stmt->body = body("endset");
     return stmt;
   }
 
-  std::vector<std::pair<std::string, ExprPtr>> parameters() {
-    std::vector<std::pair<std::string, ExprPtr>> out;
+  std::vector<MacroDefinition::Parameter> parameters() {
+    std::vector<MacroDefinition::Parameter> out;
     stream_.expect_operator("(");
     while (!stream_.is_operator(")")) {
       if (!out.empty()) {
@@ -176,21 +204,30 @@ class Parser {
       std::string name = stream_.expect(TokenKind::kName, "a parameter name").text;
       ExprPtr value;
       if (stream_.skip_operator("=")) {
-        value = expressions_.expression();
-      } else if (!out.empty() && out.back().second) {
+        value = checked(expressions_.expression());
+      } else if (!out.empty() && out.back().otherwise) {
         stream_.fail("parameter without a default follows one that has it");
       }
-      out.emplace_back(std::move(name), std::move(value));
+      const int id = names_.add(name);
+      out.push_back({id, std::move(name), std::move(value)});
     }
     stream_.expect_operator(")");
     return out;
   }
 
-  Block macro_body(std::string_view end) {
+  void macro_body(MacroDefinition& macro, std::string_view end) {
     const int loops = std::exchange(loops_, 0);
-    Block block = body(end);
+    auto& mentions = expressions_.mentions;
+    const auto before = std::exchange(mentions, {});
+    macro.body = body(end);
     loops_ = loops;
-    return block;
+    macro.uses_caller = mentions.caller;
+    macro.uses_varargs = mentions.varargs;
+    macro.uses_kwargs = mentions.kwargs;
+    mentions.loop |= before.loop;
+    mentions.caller |= before.caller;
+    mentions.varargs |= before.varargs;
+    mentions.kwargs |= before.kwargs;
   }
 
   std::unique_ptr<Stmt> macro_statement() {
@@ -198,8 +235,9 @@ class Parser {
     stream_.next();
     stmt->macro = std::make_unique<MacroDefinition>();
     stmt->macro->name = stream_.expect(TokenKind::kName, "a macro name").text;
+    stmt->name = names_.add(stmt->macro->name);
     stmt->macro->parameters = parameters();
-    stmt->macro->body = macro_body("endmacro");
+    macro_body(*stmt->macro, "endmacro");
     return stmt;
   }
 
@@ -209,9 +247,23 @@ class Parser {
     stmt->macro = std::make_unique<MacroDefinition>();
     stmt->macro->name = "caller";
     if (stream_.is_operator("(")) stmt->macro->parameters = parameters();
-    stmt->value = expressions_.expression();
+    stmt->value = checked(expressions_.expression());
     if (stmt->value->kind != ExprKind::kCall) stream_.fail("expected a call");
-    stmt->macro->body = macro_body("endcall");
+    macro_body(*stmt->macro, "endcall");
+    return stmt;
+  }
+
+  // Without inheritance a block is shown where it stands.
+  std::unique_ptr<Stmt> block_statement() {
+    auto stmt = make(StmtKind::kBlock);
+    stream_.next();
+    const std::string name = stream_.expect(TokenKind::kName, "a block name").text;
+    if (stream_.skip_name("scoped")) stmt->kind = StmtKind::kScope;
+    end_tag();
+    stmt->body = parse_until({"endblock"});
+    stream_.expect_name("endblock");
+    stream_.skip_name(name);
+    end_tag();
     return stmt;
   }
 
@@ -222,7 +274,7 @@ class Parser {
       if (!stmt->assignments.empty()) stream_.expect_operator(",");
       Target to = single_target(false);
       stream_.expect_operator("=");
-      stmt->assignments.emplace_back(std::move(to), expressions_.expression());
+      stmt->assignments.emplace_back(std::move(to), checked(expressions_.expression()));
     }
     stmt->body = body("endwith");
     return stmt;
@@ -235,11 +287,12 @@ class Parser {
       out = target(false);
       stream_.expect_operator(")");
     } else {
-      out.name = stream_.expect(TokenKind::kName, "a name to assign to").text;
+      const std::string name = stream_.expect(TokenKind::kName, "a name to assign to").text;
       static constexpr std::string_view kReserved[] = {"true", "false", "none",
                                                        "True", "False", "None"};
-      if (std::find(std::begin(kReserved), std::end(kReserved), out.name) != std::end(kReserved))
-        stream_.fail("can't assign to '" + out.name + "'");
+      if (std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved))
+        stream_.fail("can't assign to '" + name + "'");
+      out.name = names_.add(name);
       if (attributes && stream_.skip_operator("."))
         out.attribute = stream_.expect(TokenKind::kName, "an attribute").text;
     }
@@ -260,14 +313,35 @@ class Parser {
   }
 
   TokenStream stream_;
+  Names names_;
   ExpressionParser expressions_;
   int depth_ = 0, loops_ = 0;
+  int conditions_ = 0;  // branches around, within the nearest block with names of its own
 };
 
 }  // namespace
 
-Block parse(std::string_view source) {
-  return Parser(source).parse_all();
+Names::Names() {
+  for (const char* name : {"range", "namespace", "dict", "cycler", "joiner", "raise_exception",
+                           "strftime_now", "loop", "caller", "varargs", "kwargs"})
+    add(name);
+}
+
+int Names::add(const std::string& name) {
+  const auto [at, added] = ids_.try_emplace(name, static_cast<int>(texts_.size()));
+  if (added) texts_.push_back(name);
+  return at->second;
+}
+
+int Names::find(const std::string& name) const {
+  const auto found = ids_.find(name);
+  return found == ids_.end() ? -1 : found->second;
+}
+
+Program parse(std::string_view source) {
+  Program program = Parser(source).parse_all();
+  program.source = source;
+  return program;
 }
 
 }  // namespace tensormill::jinja

@@ -7,6 +7,6 @@
 namespace tensormill::jinja {
 
 // Errors: kArtifactInvalid with line and column; names of filters and tests are checked here too.
-Block parse(std::string_view source);
+Program parse(std::string_view source);
 
 }  // namespace tensormill::jinja

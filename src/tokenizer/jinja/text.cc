@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 namespace tensormill::jinja {
 namespace {
@@ -15,9 +16,40 @@ void append_code_point(std::string& out, int32_t code_point) {
   out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(n));
 }
 
-bool is_letter(int32_t code_point) {
+bool is_large(int32_t code_point) {
   const auto category = utf8proc_category(code_point);
-  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LT;
+  return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LT;
+}
+bool is_small(int32_t code_point) {
+  return utf8proc_category(code_point) == UTF8PROC_CATEGORY_LL || code_point == 0xAA ||
+         code_point == 0xBA;
+}
+bool is_letter(int32_t code_point) {  // one with a case
+  return is_large(code_point) || is_small(code_point);
+}
+bool is_any_letter(int32_t code_point) {
+  const auto category = utf8proc_category(code_point);
+  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+}
+bool is_decimal_digit(int32_t code_point) {
+  return utf8proc_category(code_point) == UTF8PROC_CATEGORY_ND;
+}
+bool is_digit_value(int32_t c) {  // superscripts and digits in circles count
+  return is_decimal_digit(c) || c == 0xB2 || c == 0xB3 || c == 0xB9 || c == 0x2070 ||
+         (c >= 0x2074 && c <= 0x2079) || (c >= 0x2080 && c <= 0x2089) ||
+         (c >= 0x2460 && c <= 0x2468);
+}
+bool has_number(int32_t code_point) {
+  const auto category = utf8proc_category(code_point);
+  return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+}
+
+template <class Predicate>
+bool all_code_points(std::string_view text, Predicate&& predicate) {
+  for (size_t i = 0; i < text.size();) {
+    if (!predicate(next_code_point(text, i))) return false;
+  }
+  return !text.empty();
 }
 
 template <class Map>
@@ -129,6 +161,96 @@ std::string_view strip_set(std::string_view text, std::string_view set, bool lef
     }
     return false;
   });
+}
+
+std::string code_point_text(int32_t code_point) {
+  std::string out;
+  append_code_point(out, code_point);
+  return out;
+}
+
+bool is_alnum(std::string_view text) {
+  return all_code_points(text, [](int32_t c) { return is_any_letter(c) || has_number(c); });
+}
+bool is_alpha(std::string_view text) {
+  return all_code_points(text, is_any_letter);
+}
+bool is_ascii(std::string_view text) {
+  return text.empty() || all_code_points(text, [](int32_t c) { return c < 0x80; });
+}
+bool is_blank(std::string_view text) {
+  return all_code_points(text, is_space);
+}
+bool is_decimal(std::string_view text) {
+  return all_code_points(text, is_decimal_digit);
+}
+bool is_digit(std::string_view text) {
+  return all_code_points(text, is_digit_value);
+}
+bool is_numeric(std::string_view text) {
+  return all_code_points(text, has_number);
+}
+bool is_printable_text(std::string_view text) {
+  return text.empty() || all_code_points(text, is_printable);
+}
+bool is_identifier(std::string_view text) {
+  bool first = true;
+  return all_code_points(text, [&first](int32_t c) {
+    const bool ok = c == '_' || is_any_letter(c) || (!first && is_decimal_digit(c));
+    first = false;
+    return ok;
+  });
+}
+bool is_lower(std::string_view text) {
+  bool cased = false;
+  return all_code_points(text,
+                         [&cased](int32_t c) {
+                           cased |= is_small(c);
+                           return !is_large(c);
+                         }) &&
+         cased;
+}
+bool is_upper(std::string_view text) {
+  bool cased = false;
+  return all_code_points(text,
+                         [&cased](int32_t c) {
+                           cased |= is_large(c);
+                           return !is_small(c);
+                         }) &&
+         cased;
+}
+bool is_title(std::string_view text) {
+  bool cased = false, inside = false;
+  return all_code_points(text,
+                         [&](int32_t c) {
+                           const bool fits = is_large(c) ? !inside : !is_small(c) || inside;
+                           inside = is_letter(c);
+                           cased |= inside;
+                           return fits;
+                         }) &&
+         cased;
+}
+
+std::string casefold(std::string_view text) {
+  utf8proc_uint8_t* folded = nullptr;
+  const auto n =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                   static_cast<utf8proc_ssize_t>(text.size()), &folded, UTF8PROC_CASEFOLD);
+  std::string out(n > 0 ? reinterpret_cast<const char*>(folded) : "",
+                  n > 0 ? static_cast<size_t>(n) : 0);
+  std::free(folded);
+  return out;
+}
+
+std::string swap_case(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const size_t begin = i;
+    const int32_t c = next_code_point(text, i);
+    const std::string_view one = text.substr(begin, i - begin);
+    out += is_large(c) ? lower(one) : upper(one);
+  }
+  return out;
 }
 
 std::string upper(std::string_view text) {
@@ -272,7 +394,7 @@ std::string json_quote(std::string_view text, bool ascii) {
         break;
       default:
         if (c < 0x20 || (ascii && c >= 0x7F && c < 0x10000)) {
-          out += c == 0x7F ? "\x7F" : fmt::format("\\u{:04x}", c);
+          out += fmt::format("\\u{:04x}", c);
         } else if (ascii && c >= 0x10000) {
           out += fmt::format("\\u{:04x}\\u{:04x}", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
         } else {

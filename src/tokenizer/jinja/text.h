@@ -23,6 +23,23 @@ std::string_view strip(std::string_view text, bool left, bool right);
 // Strips code points that are in `set`.
 std::string_view strip_set(std::string_view text, std::string_view set, bool left, bool right);
 
+std::string code_point_text(int32_t code_point);
+// str.isalnum and so on.
+bool is_alnum(std::string_view text);
+bool is_alpha(std::string_view text);
+bool is_ascii(std::string_view text);
+bool is_blank(std::string_view text);
+bool is_decimal(std::string_view text);
+bool is_digit(std::string_view text);
+bool is_identifier(std::string_view text);
+bool is_lower(std::string_view text);
+bool is_numeric(std::string_view text);
+bool is_printable_text(std::string_view text);
+bool is_title(std::string_view text);
+bool is_upper(std::string_view text);
+
+std::string casefold(std::string_view text);
+std::string swap_case(std::string_view text);
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
 std::string capitalize(std::string_view text);  // first letter large, all others small

@@ -31,6 +31,42 @@ std::string joined(const std::vector<Value>& items) {
   return out;
 }
 
+// "range(0, 3)"; how far an empty one was to go is not kept.
+std::string range_repr(const std::vector<Value>& items) {
+  if (items.empty()) return "range(0, 0)";
+  const int64_t first = items.front().integer();
+  const int64_t step = items.size() > 1 ? items[1].integer() - first : 1;
+  const int64_t end = items.back().integer() + step;
+  return step == 1 ? fmt::format("range({}, {})", first, end)
+                   : fmt::format("range({}, {}, {})", first, end, step);
+}
+
+std::string list_repr(const List& list) {
+  const std::string items = joined(list.items);
+  switch (list.kind) {
+    case ListKind::kList:
+      return fmt::format("[{}]", items);
+    case ListKind::kTuple:
+    case ListKind::kGroup:
+      return fmt::format("({}{})", items, list.items.size() == 1 ? "," : "");
+    case ListKind::kKeys:
+      return fmt::format("dict_keys([{}])", items);
+    case ListKind::kValues:
+      return fmt::format("dict_values([{}])", items);
+    case ListKind::kItems:
+      return fmt::format("dict_items([{}])", items);
+    case ListKind::kRange:
+      break;
+  }
+  return range_repr(list.items);
+}
+
+int stepper_depth(const Stepper& stepper) {
+  int depth = 0;
+  for (const Value& item : stepper.items) depth = std::max(depth, item.depth());
+  return checked_depth(depth);
+}
+
 std::string dict_repr(const Dict& dict) {
   std::string out = "{";
   for (const auto& [key, value] : dict.items) {
@@ -46,6 +82,37 @@ int checked_depth(int inner) {
   constexpr int kMaxDepth = 128;
   if (inner >= kMaxDepth) throw Failure(fmt::format("value nested deeper than {}", kMaxDepth));
   return inner + 1;
+}
+
+std::string Undefined::reason() const {
+  switch (kind) {
+    case Kind::kName:
+      return fmt::format("'{}' is undefined", *detail);
+    case Kind::kAttribute:
+      return fmt::format("'{} object' has no attribute '{}'", owner, *detail);
+    case Kind::kElement:
+      return fmt::format("{} object has no element {}", owner, *detail);
+    case Kind::kHint:
+      break;
+  }
+  return detail ? *detail : "undefined value";
+}
+
+void fail_undefined(const Undefined& undefined) {
+  throw Failure(undefined.reason());
+}
+
+void check_hashable(const Value& key) {
+  const List* list = key.as_list();
+  if (key.as_dict() || (list && !list->is(ListKind::kTuple) && !list->is(ListKind::kRange)))
+    throw Failure(fmt::format("unhashable type: '{}'", key.type_name()));
+  if (!list) return;
+  for (const Value& item : list->items) check_hashable(item);
+}
+
+bool List::has_elements() const {
+  return is(ListKind::kList) || is(ListKind::kTuple) || is(ListKind::kRange) ||
+         is(ListKind::kGroup);
 }
 
 const Value* Dict::find_text(std::string_view key) const {
@@ -72,14 +139,44 @@ void Dict::set(Value key, Value value) {
   }
 }
 
-Value Value::list(std::vector<Value> items, bool tuple) {
+Value Value::undefined(std::string reason) {
+  return Data(Undefined{Undefined::Kind::kHint, "",
+                        std::make_shared<const std::string>(std::move(reason))});
+}
+Value Value::undefined_name(const std::string& name) {
+  return Data(Undefined{Undefined::Kind::kName, "", std::make_shared<const std::string>(name)});
+}
+Value Value::undefined_attribute(const Value& owner, const std::string& name) {
+  return Data(Undefined{Undefined::Kind::kAttribute, owner.type_name(),
+                        std::make_shared<const std::string>(name)});
+}
+Value Value::undefined_element(const Value& owner, const Value& key) {
+  return Data(Undefined{Undefined::Kind::kElement, owner.type_name(),
+                        std::make_shared<const std::string>(to_repr(key))});
+}
+Value Value::markup(std::string text) {
+  return Data(Markup{std::make_shared<const std::string>(std::move(text))});
+}
+
+Value Value::generator(std::vector<Value> items, std::string failure) {
   int depth = 0;
   size_t weight = 1;
   for (const Value& item : items) {
     depth = std::max(depth, item.depth());
     weight = checked_weight(weight + item.weight());
   }
-  List list{std::move(items), tuple, checked_depth(depth), weight};
+  return Data(std::make_shared<Generator>(
+      Generator{std::move(items), 0, std::move(failure), checked_depth(depth), weight}));
+}
+
+Value Value::list(std::vector<Value> items, ListKind kind) {
+  int depth = 0;
+  size_t weight = 1;
+  for (const Value& item : items) {
+    depth = std::max(depth, item.depth());
+    weight = checked_weight(weight + item.weight());
+  }
+  List list{std::move(items), kind, checked_depth(depth), weight};
   return Data(std::make_shared<const List>(std::move(list)));
 }
 
@@ -104,8 +201,8 @@ Value Value::from_json(const OrderedJson& json) {
       return json.get<int64_t>();
     case OrderedJson::value_t::number_unsigned: {
       const auto value = json.get<uint64_t>();
-      if (value > static_cast<uint64_t>(INT64_MAX)) return static_cast<double>(value);
-      return static_cast<int64_t>(value);
+      if (value <= static_cast<uint64_t>(INT64_MAX)) return static_cast<int64_t>(value);
+      return Data(BigInteger{std::make_shared<const std::string>(std::to_string(value))});
     }
     case OrderedJson::value_t::number_float:
       return json.get<double>();
@@ -134,7 +231,7 @@ Value Value::from_json(const OrderedJson& json) {
 
 bool Value::is_callable() const {
   return get<std::shared_ptr<const Macro>>() || get<std::shared_ptr<const Method>>() ||
-         get<Builtin>();
+         get<Builtin>() || get<std::shared_ptr<LoopState>>() || is_undefined();
 }
 
 bool Value::truth() const {
@@ -142,6 +239,7 @@ bool Value::truth() const {
       Overload{[](const Undefined&) { return false; }, [](None) { return false; },
                [](bool b) { return b; }, [](int64_t i) { return i != 0; },
                [](double d) { return d != 0; }, [](const Text& text) { return !text->empty(); },
+               [](const Markup& markup) { return !markup.text->empty(); },
                [](const std::shared_ptr<const List>& l) { return !l->items.empty(); },
                [](const std::shared_ptr<const Dict>& d) { return !d->items.empty(); },
                [](const auto&) { return true; }},
@@ -150,19 +248,24 @@ bool Value::truth() const {
 
 double Value::number() const {
   if (const auto* d = get<double>()) return *d;
+  if (const auto* big = get<BigInteger>()) return std::stod(*big->digits);
   return static_cast<double>(integer());
 }
 
 int64_t Value::integer() const {
   if (const auto* i = get<int64_t>()) return *i;
   if (const auto* b = get<bool>()) return *b;
+  if (const auto* undefined = get<Undefined>()) fail_undefined(*undefined);
+  if (get<BigInteger>()) throw Failure("integer too large");
   throw Failure(fmt::format("'{}' object cannot be interpreted as an integer", type_name()));
 }
 
 int Value::depth() const {
   if (const List* list = as_list()) return list->depth;
   if (const Dict* dict = as_dict()) return dict->depth;
-  if (const auto* loop = get<std::shared_ptr<const LoopState>>()) return (*loop)->depth;
+  if (const auto* loop = get<std::shared_ptr<LoopState>>()) return (*loop)->depth;
+  if (const auto* generator = get<std::shared_ptr<Generator>>()) return (*generator)->depth;
+  if (const auto* stepper = get<std::shared_ptr<Stepper>>()) return stepper_depth(**stepper);
   const auto* method = get<std::shared_ptr<const Method>>();
   return method ? (*method)->self.depth() : 0;
 }
@@ -171,27 +274,33 @@ size_t Value::weight() const {
   if (const std::string* string = text()) return 8 + string->size();
   if (const List* list = as_list()) return 8 + list->weight;
   if (const Dict* dict = as_dict()) return 8 + dict->weight;
+  if (const auto* generator = get<std::shared_ptr<Generator>>()) return 8 + (*generator)->weight;
   return 8;
 }
 
-std::string Value::type_name() const {
+const char* Value::type_name() const {
   static constexpr const char* kNames[] = {
-      "Undefined", "NoneType",  "bool",        "int",   "float",  "str",     "list",
-      "dict",      "Namespace", "LoopContext", "Macro", "method", "function"};
-  if (const List* list = as_list(); list && list->tuple) return "tuple";
+      "Undefined", "None",   "bool",      "int",         "float", "str",
+      "list",      "dict",   "Namespace", "LoopContext", "Macro", "method",
+      "function",  "Markup", "generator", "Cycler",      "int"};
+  static constexpr const char* kLists[] = {"list",       "tuple", "dict_keys", "dict_values",
+                                           "dict_items", "range", "tuple"};
+  if (const List* list = as_list()) return kLists[static_cast<size_t>(list->kind)];
   return kNames[data_.index()];
 }
 
 bool equal(const Value& a, const Value& b) {
   if (a.is_number() && b.is_number()) {
     if (a.is_integral() && b.is_integral()) return a.integer() == b.integer();
+    if (a.get<BigInteger>() && b.get<BigInteger>())
+      return *a.get<BigInteger>()->digits == *b.get<BigInteger>()->digits;
     return a.number() == b.number();
   }
+  if (a.text() && b.text()) return *a.text() == *b.text();
   if (a.data().index() != b.data().index()) return false;
-  if (const std::string* text = a.text()) return *text == *b.text();
   if (const List* x = a.as_list()) {
     const List* y = b.as_list();
-    return x->tuple == y->tuple && x->items.size() == y->items.size() &&
+    return x->kind == y->kind && !x->is(ListKind::kValues) && x->items.size() == y->items.size() &&
            std::equal(x->items.begin(), x->items.end(), y->items.begin(), equal);
   }
   if (const Dict* x = a.as_dict()) {
@@ -205,7 +314,11 @@ bool equal(const Value& a, const Value& b) {
   if (a.is_undefined() || a.is_none()) return true;
   if (const auto* x = a.get<std::shared_ptr<Namespace>>())
     return *x == *b.get<std::shared_ptr<Namespace>>();
-  return false;
+  if (const auto* x = a.get<std::shared_ptr<Generator>>())
+    return *x == *b.get<std::shared_ptr<Generator>>();
+  if (const auto* x = a.get<std::shared_ptr<LoopState>>())
+    return *x == *b.get<std::shared_ptr<LoopState>>();
+  return a.get<Builtin>() && *a.get<Builtin>() == *b.get<Builtin>();
 }
 
 int compare(const Value& a, const Value& b, std::string_view op) {
@@ -219,15 +332,15 @@ int compare(const Value& a, const Value& b, std::string_view op) {
     return order < 0 ? -1 : order > 0;
   }
   const List *x = a.as_list(), *y = b.as_list();
-  if (x && y && x->tuple == y->tuple) {
+  if (x && y && x->kind == y->kind && (x->is(ListKind::kList) || x->is(ListKind::kTuple))) {
     const size_t n = std::min(x->items.size(), y->items.size());
     for (size_t i = 0; i < n; ++i) {
       if (!equal(x->items[i], y->items[i])) return compare(x->items[i], y->items[i], op);
     }
     return x->items.size() < y->items.size() ? -1 : x->items.size() > y->items.size();
   }
-  if (const auto* undefined = a.get<Undefined>()) throw Failure(undefined->reason);
-  if (const auto* undefined = b.get<Undefined>()) throw Failure(undefined->reason);
+  if (const auto* undefined = a.get<Undefined>()) fail_undefined(*undefined);
+  if (const auto* undefined = b.get<Undefined>()) fail_undefined(*undefined);
   throw Failure(fmt::format("'{}' not supported between instances of '{}' and '{}'", op,
                             a.type_name(), b.type_name()));
 }
@@ -235,19 +348,26 @@ int compare(const Value& a, const Value& b, std::string_view op) {
 bool contains(const Value& container, const Value& item) {
   if (const std::string* text = container.text()) {
     const std::string* part = item.text();
-    if (const auto* undefined = item.get<Undefined>()) throw Failure(undefined->reason);
     if (!part) {
       throw Failure(
           fmt::format("'in <string>' requires string as left operand, not {}", item.type_name()));
     }
     return text->find(*part) != std::string::npos;
   }
-  if (const Dict* dict = container.as_dict()) return dict->find(item) != nullptr;
+  if (const Dict* dict = container.as_dict()) {
+    check_hashable(item);
+    return dict->find(item) != nullptr;
+  }
   if (const List* list = container.as_list()) {
     return std::any_of(list->items.begin(), list->items.end(),
                        [&item](const Value& value) { return equal(value, item); });
   }
   if (container.is_undefined()) return false;
+  if (container.get<std::shared_ptr<Generator>>()) {
+    const std::vector<Value> items = iterate(container);
+    return std::any_of(items.begin(), items.end(),
+                       [&item](const Value& value) { return equal(value, item); });
+  }
   throw Failure(fmt::format("argument of type '{}' is not iterable", container.type_name()));
 }
 
@@ -268,10 +388,20 @@ std::vector<Value> iterate(const Value& value) {
   } else if (const std::string* text = value.text()) {
     for (std::string& character : split_code_points(*text))
       items.emplace_back(std::move(character));
+  } else if (const auto* generator = value.get<std::shared_ptr<Generator>>()) {
+    Generator& from = **generator;
+    items.assign(from.items.begin() + static_cast<std::ptrdiff_t>(from.next), from.items.end());
+    from.next = from.items.size();
+    if (!from.failure.empty()) throw Failure(std::exchange(from.failure, {}));
   } else if (!value.is_undefined()) {
     throw Failure(fmt::format("'{}' object is not iterable", value.type_name()));
   }
   return items;
+}
+
+bool is_iterable(const Value& value) {
+  return value.as_list() || value.as_dict() || value.text() || value.is_undefined() ||
+         value.get<std::shared_ptr<Generator>>() || value.get<std::shared_ptr<LoopState>>();
 }
 
 std::string to_text(const Value& value) {
@@ -288,107 +418,12 @@ std::string to_repr(const Value& value) {
           [](bool b) -> std::string { return b ? "True" : "False"; },
           [](int64_t i) { return std::to_string(i); }, [](double d) { return format_float(d); },
           [](const Text& text) { return python_repr(*text); },
-          [](const std::shared_ptr<const List>& list) -> std::string {
-            if (!list->tuple) return fmt::format("[{}]", joined(list->items));
-            return fmt::format("({}{})", joined(list->items), list->items.size() == 1 ? "," : "");
-          },
+          [](const Markup& markup) { return fmt::format("Markup({})", python_repr(*markup.text)); },
+          [](const BigInteger& big) { return *big.digits; },
+          [](const std::shared_ptr<const List>& list) { return list_repr(*list); },
           [](const std::shared_ptr<const Dict>& dict) { return dict_repr(*dict); },
-          [](const auto&) -> std::string { return ""; }},
+          [&value](const auto&) { return fmt::format("<{} object>", value.type_name()); }},
       value.data());
-}
-
-namespace {
-
-class JsonWriter {
- public:
-  explicit JsonWriter(const JsonStyle& style) : style_(style) {}
-
-  void write(const Value& value, int level) {
-    if (value.is_none()) {
-      out_ += "null";
-    } else if (const bool* b = value.get<bool>()) {
-      out_ += *b ? "true" : "false";
-    } else if (const std::string* text = value.text()) {
-      out_ += json_quote(*text, style_.ascii);
-    } else if (const double* d = value.get<double>()) {
-      const std::string text_of = format_float(*d);
-      out_ += text_of == "inf"    ? "Infinity"
-              : text_of == "-inf" ? "-Infinity"
-              : text_of == "nan"  ? "NaN"
-                                  : text_of;
-    } else if (value.is_integral()) {
-      out_ += std::to_string(value.integer());
-    } else if (const List* list = value.as_list()) {
-      write_list(*list, level);
-    } else if (const Dict* dict = value.as_dict()) {
-      write_dict(*dict, level);
-    } else {
-      throw Failure(fmt::format("Object of type {} is not JSON serializable", value.type_name()));
-    }
-  }
-  std::string take() { return std::move(out_); }
-
- private:
-  void new_line(int level) {
-    if (!style_.multi_line) return;
-    out_ += '\n';
-    for (int i = 0; i < level; ++i) out_ += style_.indent;
-  }
-
-  void write_list(const List& list, int level) {
-    out_ += '[';
-    bool first = true;
-    for (const Value& item : list.items) {
-      if (!first) out_ += style_.item_separator;
-      first = false;
-      new_line(level + 1);
-      write(item, level + 1);
-    }
-    if (!first) new_line(level);
-    out_ += ']';
-  }
-
-  void write_dict(const Dict& dict, int level) {
-    auto items = dict.items;
-    if (style_.sort_keys) {
-      std::stable_sort(items.begin(), items.end(), [](const auto& a, const auto& b) {
-        return compare(a.first, b.first, "<") < 0;
-      });
-    }
-    out_ += '{';
-    bool first = true;
-    for (const auto& [key, value] : items) {
-      if (!first) out_ += style_.item_separator;
-      first = false;
-      new_line(level + 1);
-      write_key(key);
-      out_ += style_.key_separator;
-      write(value, level + 1);
-    }
-    if (!first) new_line(level);
-    out_ += '}';
-  }
-
-  void write_key(const Value& key) {
-    if (key.text()) {
-      write(key, 0);
-      return;
-    }
-    JsonWriter plain(style_);
-    plain.write(key, 0);
-    out_ += '"' + plain.take() + '"';
-  }
-
-  const JsonStyle& style_;
-  std::string out_;
-};
-
-}  // namespace
-
-std::string to_json(const Value& value, const JsonStyle& style) {
-  JsonWriter writer(style);
-  writer.write(value, 0);
-  return writer.take();
 }
 
 }  // namespace tensormill::jinja

@@ -30,6 +30,7 @@ VARIABLES = {
         {"role": "assistant", "content": "Hello </think> you", "score": 0.5},
     ],
     "bos_token": "<s>",
+    "tree": [{"n": "r", "c": [{"n": "s", "c": []}, {"n": "t", "c": [{"n": "u", "c": []}]}]}],
 }
 
 TEMPLATES = r"""
@@ -184,6 +185,38 @@ line two {{ x + y }}
 {% for i in [1, 2] %}
   item {{ i }}
 {% endfor %}
+---
+{% for node in tree recursive %}({{ node.n }}{{ loop.depth }}/{{ loop.depth0 }}:{{ loop.index }}{% if node.c %}{{ loop(node.c) }}{% endif %}){% endfor %}
+---
+{% for m in messages %}{{ loop.changed(m.role == 'user') }}{{ loop.changed(1, 2) }}{% else %}none{% endfor %} {% for x in [] %}{% else %}{% set q = 5 %}{{ q }}{% endfor %}{{ q }}
+---
+{% macro m(a, b='d') %}{{ a }}|{{ b }}|{{ varargs }}|{{ kwargs }}{% endmacro %}{{ m(1, 2, 3, 4, z=5) }} {{ m(*numbers, **{'q': 1}) }} {{ m(**{'b': 7}) }} {{ m.name }} {{ m.arguments }} {{ m.catch_kwargs }}
+---
+{% macro opt() %}{{ caller() if caller else 'plain' }}{% endmacro %}{{ opt() }} {% call opt() %}called{% endcall %}
+---
+{{ (words | map('upper')) is iterable }} {% set g = words | map('upper') %}{{ g | join }}{{ g | join }}. {{ 'yes' if numbers | select('gt', 9) else 'no' }} {{ nested.items() }} {{ nested.keys() }} {{ nested.values() | list }} {{ nested.items() | length }}
+---
+{{ '<' | e }} {{ ('<' | safe) + '<' }} {{ '<' + ('>' | safe) }} {{ ('<' | safe) ~ '<' }} {{ ('%s' | safe) % '<' }} {{ 'x' | e | e }} {{ ('<' | e) is escaped }}
+---
+{{ '{} {1}'.format(1) if false }}{{ '{0}-{b:>5}|{0!r:^7}|{b:05.1f}|{c[k]}|{d[0]}|{{}}'.format('x', b=2.25, c={'k': 1}, d=[9]) }} {{ '{:,}|{:+d}|{:#x}|{:e}|{:%}|{:.3}|{:b}'.format(1234567, 5, 255, 12345.678, 0.25, 'abcdef', 5) }} {{ '{:g}|{:.2g}|{:10.3f}|{:<6}|{:*^9}'.format(1e10, 0.00012345, 3.14159, true, 'mid') }}
+---
+{{ '%c%c|%5.1f|%-6s|%+d|% d|%x|%#x|%o|%e|%g|%05d|%.3d|%*d' % (65, 'z', 2.25, 'ab', 3, 4, 255, 255, 8, 12345.678, 1e-5, -42, 7, 4, 2) }}
+---
+{{ [1, 2, 3, 4, 5] | batch(2, 0) | list }} {{ [1, 2, 3, 4, 5] | slice(3, '-') | list }} {{ messages | groupby('role') | map(attribute='grouper') | list }} {% for role, group in messages | groupby('role') %}{{ role }}{{ group | length }}{% endfor %} {{ words | sort(attribute='0') | list }} {{ numbers | sum(start=10) }}
+---
+{{ 'hello big world' | truncate(9) }} {{ 'hello world' | truncate(8, true, '', 0) }} {{ 'ab' | center(7) }}| {{ 'a b&c=/é' | urlencode }} {{ {'a b': 'c&d'} | urlencode }} {{ {'class': 'x', 'id': none} | xmlattr }} {{ 1500000 | filesizeformat }} {{ 1 | filesizeformat }} {{ 2048 | filesizeformat(true) }}
+---
+{{ 'abcabc'.find('c', 3) }} {{ 'abcabc'.count('b', 2) }} {{ 'abc'.index('c') }} {{ 'x'.center(5, '*') }} {{ '7'.zfill(3) }} {{ 'a'.ljust(3, '.') }} {{ 'a'.rjust(3) }} {{ 'aBc'.swapcase() }} {{ 'Straße'.casefold() }} {{ 'a\tb'.expandtabs(4) }} {{ 'A Title'.istitle() }} {{ 'x1'.isidentifier() }} {{ '½'.isnumeric() }} {{ '1'.isdecimal() }} {{ 'abc'.startswith('b', 1) }} {{ 'a-b'.split(sep='-') }} {{ 'aXbXc'.replace('X', '-', 1) }}
+---
+{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{{ c.next() }}{{ c.current }} {% set j = joiner('; ') %}{% for w in words %}{{ j() }}{{ w }}{% endfor %}
+---
+{% if false %}{{ 1 | nofilter }}{{ 1 is notest }}{% endif %}{{ (1 | nofilter) if false else 'ok' }}
+---
+{{ numbers.append is defined }} {{ nested.update is defined }} {{ missing == other_missing }} {{ [missing] }} {{ missing in [1] }} {{ 1 in missing }} {{ '' is lower }} {{ 2.0 is even }} {{ 3 | round }} {{ 2.567 | round(1, 'floor') }} {{ 25 | round(-1) }}
+---
+{{ {'big': 18446744073709551615, 'f': 1e22, 'z': 1.0} | tojson }} {{ '\x7f' | tojson(ensure_ascii=true) }}
+---
+{% block part %}b{{ n }}{% endblock part %} {% print n %} {% for a in numbers if a > 1 recursive %}{{ a }}{% endfor %}
 """.strip("\n").split("\n---\n")
 
 ERRORS = r"""
@@ -216,6 +249,36 @@ ERRORS = r"""
 {{ 1 < 'a' }}
 ---
 {{ {[1]: 2} }}
+---
+{{ (words | map('upper')) | length }}
+---
+{{ words | map('upper') | tojson }}
+---
+{{ words | join(sep=',') }}
+---
+{{ words | map('nofilter') | list }}
+---
+{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}
+---
+{% macro m(a) %}{% endmacro %}{{ m(1, a=2) }}
+---
+{{ 'abc'.index('z') }}
+---
+{{ '{} {}'.format(1) }}
+---
+{{ '{:d}'.format('x') }}
+---
+{{ '%d' % 'x' }}
+---
+{{ -words }}
+---
+{% for x in numbers %}{{ loop(numbers) }}{% endfor %}
+---
+{{ numbers | last | last }}
+---
+{{ numbers | map('odd') | list }}
+---
+{% if true %}{{ 1 | nofilter }}{% endif %}
 """.strip("\n").split("\n---\n")
 
 SYNTAX = r"""
@@ -250,6 +313,14 @@ SYNTAX = r"""
 {{ a b }}
 ---
 {% macro m(a=1, b) %}{% endmacro %}
+---
+{% for x in numbers %}{{ x | nofilter }}{% endfor %}
+---
+{% if x %}{% for x in numbers %}{{ x is notest }}{% endfor %}{% endif %}
+---
+{{ m(*a, *b) }}
+---
+{{ n is odd is even }}
 """.strip("\n").split("\n---\n")
 
 

@@ -1,0 +1,262 @@
+#include <algorithm>
+
+#include "base/error.h"
+#include "tokenizer/jinja/evaluator.h"
+#include "tokenizer/jinja/text.h"
+
+namespace tensormill::jinja {
+
+const Value* Evaluator::lookup(int name) const {
+  for (const Scope* scope = scope_.get(); scope; scope = scope->parent.get()) {
+    if (const Value* found = scope->find_here(name)) return found;
+  }
+  return nullptr;
+}
+
+Value Evaluator::eval_name(const Expr& expr) {
+  const Value* found = lookup(expr.name);
+  return found ? *found : Value::undefined_name(program_.names.text(expr.name));
+}
+
+Value Evaluator::eval(const Expr& expr) {
+  const Level level(*this);
+  charge(1);
+  Value value = dispatch(expr);
+  if (const std::string* text = value.text()) charge(text->size() / 8);
+  return value;
+}
+
+bool Evaluator::truth_of(const Expr& expr) {
+  return eval(expr).truth();
+}
+
+Value Evaluator::dispatch(const Expr& expr) {
+  switch (expr.kind) {
+    case ExprKind::kConstant:
+      return expr.constant;
+    case ExprKind::kName:
+      return eval_name(expr);
+    case ExprKind::kList:
+      return Value::list(eval_all(expr, 0));
+    case ExprKind::kTuple:
+      return Value::tuple(eval_all(expr, 0));
+    case ExprKind::kDict:
+      return eval_dict(expr);
+    case ExprKind::kNot:
+      return !truth_of(*expr.parts[0]);
+    case ExprKind::kNegate:
+    case ExprKind::kPlus: {
+      const Value value = eval(*expr.parts[0]);
+      line_ = expr.line;
+      return expr.kind == ExprKind::kPlus ? plus(value) : negate(value);
+    }
+    case ExprKind::kAnd: {
+      Value left = eval(*expr.parts[0]);
+      return left.truth() ? eval(*expr.parts[1]) : left;
+    }
+    case ExprKind::kOr: {
+      Value left = eval(*expr.parts[0]);
+      return left.truth() ? left : eval(*expr.parts[1]);
+    }
+    case ExprKind::kCondition:
+      if (truth_of(*expr.parts[1])) return eval(*expr.parts[0]);
+      return expr.parts[2] ? eval(*expr.parts[2])
+                           : Value::undefined("the inline if has no else and was false");
+    case ExprKind::kBinary:
+      return eval_binary(expr);
+    case ExprKind::kConcat:
+      return eval_concat(expr);
+    case ExprKind::kCompare:
+      return eval_compare(expr);
+    case ExprKind::kAttribute:
+      return eval_attribute(expr);
+    case ExprKind::kItem:
+      return eval_item(expr);
+    case ExprKind::kSlice:
+      return eval_slice(expr);
+    case ExprKind::kCall:
+      return eval_call(expr, nullptr);
+    case ExprKind::kFilter:
+      return filtered(expr, eval(*expr.parts[0]));
+    case ExprKind::kTest:
+      return eval_test(expr);
+  }
+  return {};
+}
+
+std::vector<Value> Evaluator::eval_all(const Expr& expr, size_t begin) {
+  std::vector<Value> values;
+  values.reserve(expr.parts.size() - begin);
+  for (size_t i = begin; i < expr.parts.size(); ++i) values.push_back(eval(*expr.parts[i]));
+  line_ = expr.line;
+  return values;
+}
+
+Arguments Evaluator::eval_arguments(const Expr& expr) {
+  Arguments arguments{eval_all(expr, 1), {}};
+  for (const auto& [name, value] : expr.named) arguments.named.emplace_back(name, eval(*value));
+  if (expr.more_parts) {
+    const Value more = eval(*expr.more_parts);
+    charge(cost(more));
+    for (Value& each : iterate(more)) arguments.positional.push_back(std::move(each));
+  }
+  if (expr.more_named) {
+    const Value more = eval(*expr.more_named);
+    const Dict* dict = more.as_dict();
+    if (!dict) throw Failure("argument after ** must be a mapping");
+    charge(cost(more));
+    for (const auto& [key, value] : dict->items) {
+      if (!key.text()) throw Failure("keywords must be strings");
+      arguments.named.emplace_back(*key.text(), value);
+    }
+  }
+  line_ = expr.line;
+  return arguments;
+}
+
+Value Evaluator::eval_dict(const Expr& expr) {
+  const std::vector<Value> values = eval_all(expr, 0);
+  Dict dict;
+  for (size_t i = 0; i < values.size(); i += 2) {
+    check_hashable(values[i]);
+    dict.set(values[i], values[i + 1]);
+  }
+  return Value::dict(std::move(dict));
+}
+
+// Keys of a dict are searched one after the other: a large one costs what it takes.
+void Evaluator::charge_search(const Value& container) {
+  if (const Dict* dict = container.as_dict(); dict && dict->items.size() > 32)
+    charge(dict->items.size() / 16);
+}
+
+Value Evaluator::eval_attribute(const Expr& expr) {
+  const Value owner = eval(*expr.parts[0]);
+  line_ = expr.line;
+  charge_search(owner);
+  return attribute(owner, expr.text);
+}
+
+Value Evaluator::eval_item(const Expr& expr) {
+  const Value owner = eval(*expr.parts[0]), key = eval(*expr.parts[1]);
+  line_ = expr.line;
+  charge_search(owner);
+  if (owner.text()) charge(cost(owner));
+  return item(owner, key);
+}
+
+Value Evaluator::eval_concat(const Expr& expr) {
+  std::string out;
+  for (const ExprPtr& part : expr.parts) {
+    const Value value = eval(*part);
+    if (const std::string* text = value.text()) {
+      out += *text;
+    } else {
+      out += to_text(value);
+    }
+    check_size(out.size());
+  }
+  line_ = expr.line;
+  return out;
+}
+
+Value Evaluator::eval_binary(const Expr& expr) {
+  const Value left = eval(*expr.parts[0]), right = eval(*expr.parts[1]);
+  line_ = expr.line;
+  Value value = binary(expr.operators[0], left, right);
+  charge(cost(value));
+  return value;
+}
+
+Value Evaluator::eval_compare(const Expr& expr) {
+  Value left = eval(*expr.parts[0]);
+  for (size_t i = 0; i < expr.operators.size(); ++i) {
+    Value right = eval(*expr.parts[i + 1]);
+    line_ = expr.line;
+    if (!compare_values(expr.operators[i], left, right)) return false;
+    left = std::move(right);
+  }
+  return true;
+}
+
+bool Evaluator::compare_values(Operator op, const Value& left, const Value& right) {
+  if (op == Operator::kIn || op == Operator::kNotIn) {
+    charge(right.as_list() ? right.weight() / 8 : cost(right));
+    return contains(right, left) == (op == Operator::kIn);
+  }
+  charge(std::min(left.weight(), right.weight()) / 8);
+  switch (op) {
+    case Operator::kEqual:
+      return equal(left, right);
+    case Operator::kUnequal:
+      return !equal(left, right);
+    case Operator::kLess:
+      return compare(left, right, "<") < 0;
+    case Operator::kAtMost:
+      return compare(left, right, "<=") <= 0;
+    case Operator::kMore:
+      return compare(left, right, ">") > 0;
+    default:
+      return compare(left, right, ">=") >= 0;
+  }
+}
+
+Value Evaluator::eval_slice(const Expr& expr) {
+  const Value value = eval(*expr.parts[0]);
+  Value bounds[3] = {None{}, None{}, None{}};
+  for (size_t i = 0; i < 3; ++i) {
+    if (expr.parts[i + 1]) bounds[i] = eval(*expr.parts[i + 1]);
+  }
+  line_ = expr.line;
+  charge(cost(value));
+  return slice(value, bounds[0], bounds[1], bounds[2]);
+}
+
+Value Evaluator::eval_test(const Expr& expr) {
+  const Value value = eval(*expr.parts[0]);
+  const Arguments arguments = eval_arguments(expr);
+  line_ = expr.line;
+  if (!expr.test) throw Failure(fmt::format("No test named '{}'.", expr.text));
+  return apply_test(*expr.test, value, arguments);
+}
+
+Value Evaluator::eval_call(const Expr& expr, const MacroDefinition* caller) {
+  const Expr& callee = *expr.parts[0];
+  Value value;
+  if (callee.kind == ExprKind::kAttribute) {
+    const Level level(*this);
+    const Value owner = eval(*callee.parts[0]);
+    if (const MethodRow* row = find_method(owner, callee.text); row && !caller) {
+      value = call_method(*row, owner, eval_arguments(expr), *this);
+      charge(cost(value));
+      return value;
+    }
+    line_ = callee.line;
+    charge_search(owner);
+    value = attribute(owner, callee.text);
+  } else {
+    value = eval(callee);
+  }
+  Arguments arguments = eval_arguments(expr);
+  if (caller) arguments.named.emplace_back("caller", make_macro(*caller));
+  value = call(value, std::move(arguments));
+  charge(cost(value));
+  return value;
+}
+
+Value Evaluator::filtered(const Expr& expr, const Value& value) {
+  const Arguments arguments = eval_arguments(expr);
+  charge(cost(value));
+  if (!expr.filter) throw Failure(fmt::format("No filter named '{}'.", expr.text));
+  Value result = apply_filter(*expr.filter, value, arguments, *this);
+  charge(cost(result));
+  return result;
+}
+
+// A chain of filters whose innermost value is a block's text.
+Value Evaluator::eval_filters(const Expr& expr, Value text) {
+  if (expr.parts[0]) text = eval_filters(*expr.parts[0], std::move(text));
+  return filtered(expr, text);
+}
+
+}  // namespace tensormill::jinja
