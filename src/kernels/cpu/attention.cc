@@ -2,11 +2,16 @@
 // head read its keys and values together. Each chunk of kAttentionChunk keys at absolute positions
 // has its own maximum and sum; chunks are merged in ascending order. A score is one chain over the
 // head's elements, a value one chain over the chunk's keys, so a pair's bits depend neither on its
-// neighbours in the tile nor on who merges. Keys that a pair doesn't see have weight 0.
+// neighbours in the tile nor on who merges. Keys that a pair doesn't see have weight 0. Levels that
+// multiply pairs of bf16 do so where the cache is bf16: see attention_bf16.h.
 
+#include "kernels/cpu/attention_pair.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/math.h"
 #include "kernels/cpu/simd.h"
+#if defined(__AVX512BF16__)
+#include "kernels/cpu/attention_bf16.h"
+#endif
 
 namespace tensormill {
 namespace {
@@ -21,23 +26,6 @@ constexpr int kValueVectors = 2, kMaxPairs = 3;
 constexpr int kKeyVectors = 2;
 constexpr int kFewBlocks = 4;              // that a single row takes at once
 constexpr int kRowDim = kMaxHeadDim + 16;  // a row of values, whole vectors
-constexpr float kNever = -__builtin_inff();
-
-struct Range {
-  int32_t begin, end;
-};
-
-// One pair's query, the keys it sees, and its running result.
-struct Pair {
-  const float* q;
-  int64_t row;
-  int32_t head, position;
-  Range keys;
-  Range hole;          // of `keys`, not seen: between a prefix and a window
-  float slope;         // times bias_scale; bias_bf16: as bf16
-  float own_bias;      // bias_bf16: the query's term
-  float maximum, sum;  // of the chunks merged so far
-};
 
 template <class Cache>
 struct Tile {
@@ -47,76 +35,13 @@ struct Tile {
   int32_t count;
   Range keys;  // that any pair sees
   Pair pair[kAttentionTile];
+  bool woven;  // products by pairs of bf16: rounded_q and rounded_weight are used
+  alignas(64) Bf16 rounded_q[kAttentionTile][kMaxHeadDim];
+  alignas(64) Bf16 rounded_weight[kAttentionTile][kAttentionChunk];
   alignas(64) float weight[kAttentionTile][kAttentionChunk];  // scores, then their exponentials
   alignas(64) float chunk[kAttentionTile][kRowDim];           // this chunk's values
   alignas(64) float value[kAttentionTile][kRowDim];           // merged values
 };
-
-Range intersect(Range a, Range b) {
-  return {a.begin > b.begin ? a.begin : b.begin, a.end < b.end ? a.end : b.end};
-}
-
-// The value as bf16.
-[[gnu::always_inline]] inline F rounded(F x) {
-  Bf16 some[kLanes];
-  store(some, x);
-  return load(some);
-}
-
-// The terms of places in bias_bf16.
-[[gnu::always_inline]] inline F rounded_bias(float slope, F place) {
-  return rounded(set1(slope) * rounded(place));
-}
-
-[[gnu::always_inline]] inline float first_of(F x) {
-  float all[kLanes];
-  store(all, x);
-  return all[0];
-}
-
-// The keys that the pair sees, as `keys` without `hole`.
-void set_keys(const Score& score, int32_t sequence, int32_t keys, Pair& pair) {
-  int32_t prefix = score.prefix == nullptr ? 0 : score.prefix[sequence];
-  if (prefix > keys) prefix = keys;
-  pair.keys = {0, score.causal ? pair.position + 1 : keys};
-  if (prefix > pair.keys.end) pair.keys.end = prefix;
-  pair.hole = {0, 0};
-  if (score.window == 0 || pair.position < score.window) return;
-  const int32_t begin = pair.position - score.window + 1;
-  if (prefix > 0) {
-    pair.hole = {prefix, begin};
-  } else {
-    pair.keys.begin = begin;
-  }
-}
-
-void set_slope(const Score& score, Pair& pair) {
-  pair.slope = pair.own_bias = 0;
-  if (score.slopes == nullptr) return;
-  pair.slope = score.slopes[pair.head];
-  if (score.bias_bf16) {
-    pair.slope = first_of(rounded(set1(pair.slope)));
-    pair.own_bias = first_of(rounded_bias(pair.slope, set1(static_cast<float>(pair.position))));
-  } else {
-    pair.slope *= score.bias_scale;
-  }
-}
-
-void set_pair(const AttentionArgs& args, const AttentionItem& item, int index, Pair& pair) {
-  const int group = args.heads / args.kv_heads;
-  const int32_t first = args.row_begin[item.sequence];
-  const int32_t rows = args.row_begin[item.sequence + 1] - first;
-  const int32_t keys = args.keys[item.sequence];
-  pair.row = first + index / group;
-  pair.head = item.kv_head * group + index % group;
-  pair.q = static_cast<const float*>(args.q.x) + pair.row * args.q.stride +
-           static_cast<int64_t>(pair.head) * args.dim;
-  pair.position = keys - rows + index / group;
-  set_keys(args.score, item.sequence, keys, pair);
-  set_slope(args.score, pair);
-  pair.maximum = kNever;
-  pair.sum = 0;
-}
 
 // weight[first + r][at + ...] = q . k for kKeyVectors vectors of keys of each of B blocks, which
 // are kBlockTokens apart in the chunk. Few rows take several blocks: sums enough to fill the
@@ -232,6 +157,82 @@ void mix_all(Tile<Cache>& tile, int first, Range seen, int start) {
   }
 }
 
+#if defined(__AVX512BF16__)
+
+template <class Cache>
+constexpr bool kWeaves = false;
+template <>
+constexpr bool kWeaves<Bf16> = true;
+
+void round_query(Tile<Bf16>& tile, int index) {
+  for_vectors(tile.args->dim, [&](int i, int n) {
+    store_rounded(tile.rounded_q[index] + i, load_some(tile.pair[index].q + i, n));
+  });
+}
+
+template <int R>
+void dot_all_woven(Tile<Bf16>& tile, int first, const Bf16* const* blocks, int count, int at) {
+  constexpr int kTogether = R == 1 ? kFewBlocks : R == 2 ? kFewBlocks / 2 : 1;
+  const Bf16* q[R];
+  float* score[R];
+  for (int r = 0; r < R; ++r) {
+    q[r] = tile.rounded_q[first + r];
+    score[r] = tile.weight[first + r] + at;
+  }
+  const auto run = [&](int b, auto* together) {
+    constexpr int kBlocks = static_cast<int>(sizeof *together);
+    dot_woven<R, kBlocks>(q, blocks + b, tile.args->dim, score);
+    for (int r = 0; r < R; ++r) score[r] += kBlocks * kBlockTokens;
+  };
+  int b = 0;
+  for (; b + kTogether <= count; b += kTogether) {
+    run(b, static_cast<char(*)[kTogether]>(nullptr));
+  }
+  for (; b < count; ++b) run(b, static_cast<char(*)[1]>(nullptr));
+}
+
+// Values of P vectors of pairs from d on; with P == 1 the `real` ones.
+template <int R, int P>
+void mix_run(Tile<Bf16>& tile, int first, Range seen, int start, int d, __mmask32 real) {
+  WovenSums<R, P> sums;
+#pragma GCC unroll 8
+  for (int i = 0; i < R * P; ++i) sums.low[i / P][i % P] = sums.high[i / P][i % P] = zero();
+  const Bf16* weight[R];
+  for (int r = 0; r < R; ++r) weight[r] = tile.rounded_weight[first + r];
+  const int dim = tile.args->value_dim;
+  for (int key = seen.begin / 2 * 2; key < seen.end;) {
+    const int token = key % kBlockTokens, left = seen.end - key;
+    const int count = kBlockTokens - token < left ? kBlockTokens - token : left;
+    const int64_t block = tile.table[key / kBlockTokens] * tile.args->kv.v_stride.block;
+    mix_woven(sums, weight, key - start, tile.v + block + token * dim + d, dim, count, real);
+    key += count;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R * P; ++i) {
+    store_unwoven(tile.chunk[first + i / P] + d + i % P * kPairRow, sums.low[i / P][i % P],
+                  sums.high[i / P][i % P]);
+  }
+}
+
+template <int R>
+void mix_all_woven(Tile<Bf16>& tile, int first, Range seen, int start) {
+  const int dim = tile.args->value_dim;
+  int d = 0;
+  for (; d + 2 * kPairRow <= dim; d += 2 * kPairRow)
+    mix_run<R, 2>(tile, first, seen, start, d, ~0u);
+  for (; d < dim; d += kPairRow) {
+    const int n = dim - d;
+    mix_run<R, 1>(tile, first, seen, start, d, n < kPairRow ? (1u << n) - 1 : ~0u);
+  }
+}
+
+#else
+
+template <class Cache>
+constexpr bool kWeaves = false;
+
+#endif
+
 // Calls f<R>(first) for blocks of R <= kMaxPairs pairs that cover the tile.
 template <class Function>
 [[gnu::always_inline]] inline void for_pairs(int count, Function&& f) {
@@ -264,59 +265,47 @@ template <class Function>
   }
 }
 
-// The keys that a pair sees, without what its hole takes off either end.
-Range seen_by(const Pair& pair, Range seen) {
-  Range own = intersect(pair.keys, seen);
-  const Range hole = intersect(pair.hole, own);
-  if (hole.begin >= hole.end) return own;
-  if (hole.begin == own.begin) {
-    own.begin = hole.end;
-  } else if (hole.end == own.end) {
-    own.end = hole.begin;
-  }
-  return own;
-}
+#if defined(__AVX512BF16__)
 
-// What makes one pair's scores, held in registers: a copy, which no store can change.
-struct Terms {
-  F scale, cap, lane;
-  float slope, own_bias, bias_scale;
-  int position;
-  bool caps, slopes, bias_bf16;
-};
-
-[[gnu::always_inline]] inline Terms terms_of(const Score& score, const Pair& pair) {
-  alignas(64) float lane[kLanes];
-  for (int i = 0; i < kLanes; ++i) lane[i] = static_cast<float>(i);
-  return {set1(score.scale),       set1(score.softcap), load(lane),    pair.slope,
-          pair.own_bias,           score.bias_scale,    pair.position, score.softcap > 0,
-          score.slopes != nullptr, score.bias_bf16};
-}
-
-// The scores of keys [place, place + kLanes), from the products q . k.
-[[gnu::always_inline]] inline F score_of(const Terms& terms, F product, int place) {
-  F x = product * terms.scale;
-  if (terms.caps) x = terms.cap * tanh(x / terms.cap);
-  if (!terms.slopes) return x;
-  if (!terms.bias_bf16) {
-    const F distance = set1(static_cast<float>(place - terms.position)) + terms.lane;
-    return fma(set1(terms.slope), distance, x);
-  }
-  const F bias = rounded_bias(terms.slope, set1(static_cast<float>(place)) + terms.lane);
-  return fma(set1(terms.bias_scale), bias - set1(terms.own_bias), x);
-}
-
-// Takes the hole's keys out of the scores [at.begin, at.end) of a chunk; their maxima in the lanes.
-[[gnu::always_inline]] inline F mask_hole(Range hole, float* weight, int start, Range at) {
+// As soften() below, with weights rounded to bf16 in `rounded`; their sum is of what they are then.
+void soften_woven(const Score& score, const Pair& pair, float* weight, Bf16* rounded, int start,
+                  Range seen, float& maximum, float& sum) {
+  const Range own = seen_by(pair, seen);
+  const bool any = own.begin < own.end;
+  const int clear_end = (seen.end - start + kLanes - 1) / kLanes * kLanes;
+  const int from = any ? (own.begin - start) / kLanes * kLanes : clear_end;
+  const int to = any ? (own.end - start + kLanes - 1) / kLanes * kLanes : clear_end;
+  for (int i = (seen.begin - start) / kLanes * kLanes; i < from; i += kLanes)
+    store(rounded + i, zero());
+  for (int i = to; i < clear_end; i += kLanes) store(rounded + i, zero());
+  maximum = kNever;
+  sum = 0;
+  if (!any) return;
+  const Terms terms = terms_of(score, pair);
+  // The usual scores are scaled where they become weights.
+  const bool plain = !terms.caps && !terms.slopes && score.scale > 0;
   F top = set1(kNever);
-  for (int i = at.begin; i < at.end; i += kLanes) {
-    const Mask out = lanes_between(hole.begin - start - i, hole.end - start - i);
-    const F x = select(out, set1(kNever), load(weight + i));
-    store(weight + i, x);
+  for (int i = from; i < to; i += kLanes) {
+    const int place = start + i;
+    F x = load(weight + i);
+    if (!plain) x = score_of(terms, x, place);
+    const bool edge = place < own.begin || place + kLanes > own.end;
+    if (edge) x = select(lanes_between(own.begin - place, own.end - place), x, set1(kNever));
+    if (edge || !plain) store(weight + i, x);
     top = max(x, top);
   }
-  return top;
+  if (pair.hole.begin < pair.hole.end) top = mask_hole(pair.hole, weight, start, {from, to});
+  const float peak = reduce_max(top), unit = plain ? score.scale : 1.0f;
+  maximum = peak * unit;
+  const F shift = set1(peak), factor = set1(unit * 1.44269504f);
+  F total = zero();
+  for (int i = from; i < to; i += kLanes) {
+    total = total + store_rounded(rounded + i, power_below((load(weight + i) - shift) * factor));
+  }
+  sum = reduce_add(total);
 }
+
+#endif
 
 // Turns one pair's scores of a chunk into weights; the chunk's maximum and sum.
 void soften(const Score& score, Pair& pair, float* weight, int start, Range seen, float& maximum,
@@ -384,6 +373,36 @@ float* partial_of(const AttentionArgs& args, const AttentionItem& item, const Pa
   return item.partial + index * (args.value_dim + 2);
 }
 
+// The chunk's maxima and sums, and its values in tile.chunk. Some blocks begin `at` keys into it.
+template <class Cache>
+void run_chunk(Tile<Cache>& tile, const Cache* const* blocks, int count, int at, Range seen,
+               int start, float* maximum, float* sum) {
+  const Score& score = tile.args->score;
+  if constexpr (kWeaves<Cache>) {
+    if (tile.woven) {
+      for_pairs(tile.count, [&](int first, auto* constant) {
+        dot_all_woven<static_cast<int>(sizeof *constant)>(tile, first, blocks, count, at);
+      });
+      for (int i = 0; i < tile.count; ++i) {
+        soften_woven(score, tile.pair[i], tile.weight[i], tile.rounded_weight[i], start, seen,
+                     maximum[i], sum[i]);
+      }
+      return for_pairs(tile.count, [&](int first, auto* constant) {
+        mix_all_woven<static_cast<int>(sizeof *constant)>(tile, first, seen, start);
+      });
+    }
+  }
+  for_pairs(tile.count, [&](int first, auto* constant) {
+    dot_all<static_cast<int>(sizeof *constant)>(tile, first, blocks, count, at);
+  });
+  for (int i = 0; i < tile.count; ++i) {
+    soften(score, tile.pair[i], tile.weight[i], start, seen, maximum[i], sum[i]);
+  }
+  for_pairs(tile.count, [&](int first, auto* constant) {
+    mix_all<static_cast<int>(sizeof *constant)>(tile, first, seen, start);
+  });
+}
+
 template <class Cache>
 void do_chunk(Tile<Cache>& tile, const AttentionItem& item, int chunk) {
   const AttentionArgs& args = *tile.args;
@@ -396,17 +415,9 @@ void do_chunk(Tile<Cache>& tile, const AttentionItem& item, int chunk) {
   for (int b = first_block; b * kBlockTokens < seen.end; ++b) {
     blocks[count++] = tile.k + tile.table[b] * args.kv.k_stride.block;
   }
-  for_pairs(tile.count, [&](int first, auto* constant) {
-    dot_all<static_cast<int>(sizeof *constant)>(tile, first, blocks, count,
-                                                first_block * kBlockTokens - start);
-  });
+  const int at = first_block * kBlockTokens - start;
   float maximum[kAttentionTile], sum[kAttentionTile];
-  for (int i = 0; i < tile.count; ++i) {
-    soften(args.score, tile.pair[i], tile.weight[i], start, seen, maximum[i], sum[i]);
-  }
-  for_pairs(tile.count, [&](int first, auto* constant) {
-    mix_all<static_cast<int>(sizeof *constant)>(tile, first, seen, start);
-  });
+  run_chunk(tile, blocks, count, at, seen, start, maximum, sum);
   for (int i = 0; i < tile.count; ++i) {
     if (item.partial == nullptr) {
       merge(tile.pair[i], tile.value[i], maximum[i], sum[i], tile.chunk[i], args.value_dim);
@@ -429,12 +440,16 @@ void attend(const AttentionArgs& args, const AttentionItem& item) {
   tile.table = kv.table + static_cast<int64_t>(item.sequence) * kv.table_stride;
   tile.count = item.pair_end - item.pair_begin;
   tile.keys = {0, 0};
+  tile.woven = kWeaves<Cache> && args.dim % 2 == 0;
   for (int i = 0; i < tile.count; ++i) {
     set_pair(args, item, item.pair_begin + i, tile.pair[i]);
     const Range keys = tile.pair[i].keys;
     if (i == 0 || keys.begin < tile.keys.begin) tile.keys.begin = keys.begin;
     if (i == 0 || keys.end > tile.keys.end) tile.keys.end = keys.end;
     for (int d = 0; d < args.value_dim; d += kLanes) store(tile.value[i] + d, zero());
+    if constexpr (kWeaves<Cache>) {
+      if (tile.woven) round_query(tile, i);
+    }
   }
   for (int chunk = item.chunk_begin; chunk < item.chunk_end; ++chunk) do_chunk(tile, item, chunk);
   if (item.partial != nullptr) return;
