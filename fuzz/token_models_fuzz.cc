@@ -73,7 +73,7 @@ void check_stream(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
 // "" where the tokenizer refuses the text.
 std::string answer_of(const Tokenizer& tokenizer, std::string_view text) {
   try {
-    const Encoding encoding = tokenizer.encode(text);
+    const Encoding encoding = tokenizer.encode({.text = text, .details = true});
     check(encoding.ids.size() == encoding.offsets.size());
     check_stream(tokenizer, encoding.ids);
     std::string answer;

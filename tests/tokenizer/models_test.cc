@@ -54,7 +54,8 @@ void check_case(const Tokenizer& tokenizer, const Json& c) {
   }
   const auto ids = c["ids"].get<std::vector<int32_t>>();
   if (c.contains("text")) {
-    const Encoding encoding = tokenizer.encode(c["text"].get<std::string>());
+    const auto text = c["text"].get<std::string>();
+    const Encoding encoding = tokenizer.encode({.text = text, .details = true});
     EXPECT_EQ(encoding.ids, ids);
     if (c.contains("offsets")) {
       EXPECT_EQ(Json(encoding.offsets), c["offsets"]);
@@ -104,7 +105,7 @@ TEST(Models, UnigramFallsBackToBytesInOnePlace) {
   const auto tokenizer =
       load_model({{"type", "Unigram"}, {"unk_id", 0}, {"byte_fallback", true}, {"vocab", vocab}},
                  {{"type", "ByteFallback"}});
-  const Encoding encoding = tokenizer->encode("a\u00e9\u00dfa");
+  const Encoding encoding = tokenizer->encode({.text = "a\u00e9\u00dfa", .details = true});
   EXPECT_EQ(encoding.ids, (std::vector<int32_t>{1, 2 + 0xc3, 2 + 0xa9, 2 + 0xc3, 2 + 0x9f, 1}));
   const std::pair<int32_t, int32_t> both{1, 3};
   EXPECT_EQ(encoding.offsets[1], both);
