@@ -1,5 +1,5 @@
 // Times a tokenizer in process, on one thread.
-//   tokenizer_bench FOLDER encode FILE MEGABYTES ROUNDS   line by line, ids and offsets
+//   tokenizer_bench FOLDER encode FILE MEGABYTES ROUNDS   line by line, ids
 //   tokenizer_bench FOLDER stream FILE MEGABYTES ROUNDS   DecodeStream over the lines' ids, id by
 //   id tokenizer_bench FOLDER load ROUNDS
 // One JSON object: {"seconds": of the fastest round, "bytes", "tokens", "hash": of all ids or
