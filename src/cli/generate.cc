@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "artifacts/model_folder.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
@@ -119,7 +120,8 @@ TextRequest text_request(const GenerateOptions& options, const LoadedText& loade
   request.prompt = options.prompt;
   if (options.chat) {
     if (!loaded.chat_template) {
-      load_chat_template(options.model);  // says what is wrong with one that is there
+      load_chat_template(
+          find_model_parts(options.model).tokenizer);  // says what is wrong with one that is there
       throw_error(ErrorKind::kBadRequest, "--chat: {} has no chat template", options.model);
     }
     const OrderedJson variables = {
@@ -155,6 +157,7 @@ int run_generate(const GenerateOptions& options) {
   LoadTextOptions load;
   load.folder = options.model;
   load.format = choose_format(choices.common);
+  load.variant = choices.common.variant;
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;
