@@ -158,6 +158,7 @@ int run_generate(const GenerateOptions& options) {
   load.folder = options.model;
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
+  load.quantize = choose_quantization(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;

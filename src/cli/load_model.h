@@ -23,7 +23,7 @@ struct LoadedModel {
 // What the command line says of the model: -o option.*, checked by the table of settings, and
 // flags, which win.
 struct ModelChoices {
-  CommonOptions common;  // with -o's device, dtype, threads and cpu_level
+  CommonOptions common;  // with -o's device, dtype, quantize, threads and cpu_level
   bool random_weights = false;
   Settings settings{SettingScope::kModel};
 };
@@ -33,6 +33,9 @@ struct ModelChoices {
 // this build refuses.
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also = {});
+
+// What --quantize says. Errors: kBadRequest.
+Quantization choose_quantization(const CommonOptions& options);
 
 // The weight format of --dtype; none: as stored. Errors: kBadRequest.
 std::optional<WeightFormat> choose_format(const CommonOptions& options);

@@ -15,6 +15,7 @@ constexpr Flag kFlags[] = {{"--cpu-level", "option.cpu_level"},
                            {"--device", "option.device"},
                            {"--dtype", "option.dtype"},
                            {"--variant", "option.variant"},
+                           {"--quantize", "option.quantize"},
                            {"--random-weights", "option.random_weights"},
                            {"--threads", "option.threads"}};
 
