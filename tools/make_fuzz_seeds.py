@@ -21,16 +21,41 @@ def write(target, name, data):
     (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
-def safetensors():
-    def file(header, data):
-        text = json.dumps(header, separators=(",", ":")).encode()
-        return struct.pack("<Q", len(text)) + text + bytes(data)
+def safetensors_file(header, data):
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(data)
 
+
+def safetensors():
+    file = safetensors_file
     two = {"a": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]},
            "b": {"dtype": "BF16", "shape": [3], "data_offsets": [8, 14]}}
     write("safetensors", "two", file({"__metadata__": {"format": "pt"}, **two}, 14))
     write("safetensors", "empty", file({"e": {"dtype": "I64", "shape": [0, 7], "data_offsets": [0, 0]}}, 0))
     write("safetensors", "overlap", file({**two, "b": {**two["b"], "data_offsets": [4, 10]}}, 14))
+
+
+def folders():
+    write("weight_map", "two", json.dumps({"metadata": {"total_size": 3}, "weight_map": {
+        "a": "model-1.safetensors", "b": "model-2.safetensors"}}))
+    config = {"peft_type": "LORA", "base_model_name_or_path": "b", "r": 2, "lora_alpha": 4}
+    tensors = {"base_model.model.model.layers.10.self_attn.q_proj.lora_A.weight": [2, 1],
+               "base_model.model.model.layers.10.self_attn.q_proj.lora_B.weight": [3, 2],
+               "base_model.model.lm_head.modules_to_save.default.weight": [1, 1]}
+    header, end = {}, 0
+    for name, shape in tensors.items():
+        size = 2 * shape[0] * shape[1]
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    for name, more in {
+            "list": {"target_modules": ["q_proj"], "layers_to_transform": [10],
+                     "layers_pattern": "layers", "modules_to_save": ["lm_head"],
+                     "rank_pattern": {"q_proj": 2}, "alpha_pattern": {"layers.1.": 3}},
+            "pattern": {"target_modules": ".*q_(proj|x)$", "exclude_modules": "x.*",
+                        "use_rslora": True, "trainable_token_indices": {"embed_tokens": [1, 2]}},
+            "all": {"target_modules": "all-linear", "bias": "all", "use_dora": True}}.items():
+        write("adapter", name, json.dumps({**config, **more}).encode() + b"\0" +
+              safetensors_file(header, end))
 
 
 class Global:
@@ -185,6 +210,7 @@ def texts():
 
 if __name__ == "__main__":
     safetensors()
+    folders()
     pickles()
     gguf()
     texts()

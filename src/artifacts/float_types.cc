@@ -22,15 +22,24 @@ void widen_each(const void* in, size_t count, float* out, F convert) {
   }
 }
 
-void write_converted(const NamedTensor& tensor, DType type, SafetensorsWriter& writer) {
-  const auto* data = static_cast<const std::byte*>(tensor.view.data);
-  const auto elements = static_cast<size_t>(tensor.view.elements());
+// Some rows at a time, of the type that they turn out to have.
+void write_rows(const TensorIndex& index, const NamedTensor& tensor, DType type,
+                SafetensorsWriter& writer) {
+  const int64_t rows = tensor.view.shape.empty() ? 1 : tensor.view.shape[0];
+  if (tensor.view.elements() == 0) return;
+  const int64_t width = tensor.view.elements() / rows;
+  const int64_t at_once = std::max<int64_t>(1, static_cast<int64_t>(kChunk) / width);
   std::vector<float> wide;
   std::vector<std::byte> narrow_bytes;
-  for (size_t begin = 0; begin < elements; begin += kChunk) {
-    const size_t count = std::min(kChunk, elements - begin);
+  for (int64_t first = 0; first < rows; first += at_once) {
+    const TensorValues values = index.read(tensor, first, std::min(at_once, rows - first));
+    const auto count = static_cast<size_t>(values.view.elements());
+    if (values.view.type == type) {
+      writer.write(values.view.data, count * dtype_size(type));
+      continue;
+    }
     wide.resize(count);
-    widen(data + begin * dtype_size(tensor.view.type), tensor.view.type, count, wide.data());
+    widen(values.view.data, values.view.type, count, wide.data());
     narrow_bytes.clear();
     narrow(wide.data(), count, type, tensor.name, narrow_bytes);
     writer.write(narrow_bytes.data(), narrow_bytes.size());
@@ -90,11 +99,8 @@ void write_checkpoint(const TensorIndex& index, const DType* type,
   SafetensorsWriter writer(file, std::move(entries));
   for (const SafetensorsWriter::Entry& entry : writer.entries()) {
     const NamedTensor& tensor = *index.find(entry.name);
-    if (entry.type == tensor.view.type) {
-      writer.write(tensor.view.data, entry.bytes());
-    } else {
-      write_converted(tensor, entry.type, writer);
-    }
+    write_rows(index, tensor, entry.type, writer);
+    index.release(tensor);
     progress(done += entry.bytes(), total);
   }
   writer.finish();

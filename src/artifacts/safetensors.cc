@@ -9,6 +9,7 @@
 #include <set>
 #include <string_view>
 
+#include "artifacts/other_content.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mmap.h"
@@ -160,31 +161,22 @@ uint64_t check_gaps(std::vector<Extent> extents, const std::vector<NamedTensor>&
   return place;
 }
 
-// Points `view` at the tensor's bytes, or at an aligned copy of them.
-void place_data(TensorView& view, std::span<const std::byte> bytes, TensorFile& file) {
-  view.data = bytes.data();
-  if (reinterpret_cast<uintptr_t>(view.data) % dtype_size(view.type) == 0) return;
-  std::shared_ptr<std::byte[]> copy(new std::byte[bytes.size()]);
-  std::memcpy(copy.get(), bytes.data(), bytes.size());
-  view.data = copy.get();
-  file.owners.push_back(std::move(copy));
-}
-
 }  // namespace
 
 TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& origin,
                              bool may_lack_data) {
   if (bytes.size() < kLengthBytes) {
     throw_error(ErrorKind::kArtifactInvalid,
-                "{}: {} bytes, expected a safetensors file of at least {}", origin, bytes.size(),
-                kLengthBytes);
+                "{}: {} bytes, expected a safetensors file of at least {}{}", origin, bytes.size(),
+                kLengthBytes, other_content(bytes));
   }
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), kLengthBytes);
   if (header_bytes > kMaxHeader || header_bytes > bytes.size() - kLengthBytes) {
     throw_error(ErrorKind::kArtifactInvalid,
-                "{}: header of {} bytes, expected at most {}: truncated, or no safetensors file",
-                origin, header_bytes, std::min<uint64_t>(kMaxHeader, bytes.size() - kLengthBytes));
+                "{}: header of {} bytes, expected at most {}: truncated, or no safetensors file{}",
+                origin, header_bytes, std::min<uint64_t>(kMaxHeader, bytes.size() - kLengthBytes),
+                other_content(bytes));
   }
   const auto* text = reinterpret_cast<const char*>(bytes.data()) + kLengthBytes;
   const Json header = parse_header({text, header_bytes}, origin);
@@ -213,8 +205,8 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string
   }
   for (const Extent& extent : extents) {
     if (lacks_data) break;
-    place_data(file.tensors[extent.tensor].view,
-               data.subspan(extent.begin, extent.end - extent.begin), file);
+    file.tensors[extent.tensor].view.data =
+        data.subspan(extent.begin, extent.end - extent.begin).data();
   }
   std::sort(file.tensors.begin(), file.tensors.end(),
             [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });

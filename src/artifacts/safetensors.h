@@ -10,7 +10,7 @@
 namespace tensormill {
 
 // Reads a safetensors file: an 8-byte header length, a JSON header, the tensors' bytes without
-// gaps or overlaps. Tensors view the mapped file; one that isn't aligned to its element is copied.
+// gaps or overlaps. Tensors view the mapped file and may be unaligned.
 // Errors: kNotFound; kArtifactInvalid; kUnsupported for an element type that DType lacks.
 TensorFile read_safetensors(const std::filesystem::path& file);
 

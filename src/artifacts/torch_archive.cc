@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "artifacts/other_content.h"
 #include "base/error.h"
 
 namespace tensormill {
@@ -17,12 +18,17 @@ constexpr uint64_t kMaxPickle = uint64_t{1} << 28;
 // Tensors that need a copy (transposed, byte-swapped) may take this many times the file together.
 constexpr uint64_t kMaxCopies = 4;
 
-// Before torch 1.6 a file began with a pickle of this number: protocol 2, a long of ten bytes.
-constexpr uint8_t kMagic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
-                              0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
+// Before torch 1.6 a file began with a pickle of this number: a long of ten bytes.
+constexpr uint8_t kMagic[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9,
+                              0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
 constexpr int64_t kChainVersion = 1001;
 
 bool is_chain(std::span<const std::byte> bytes) {
+  constexpr size_t kProtocol = 2, kFrame = 9;  // what may stand before the number
+  const auto at = [&](size_t i) { return i < bytes.size() ? std::to_integer<int>(bytes[i]) : -1; };
+  if (at(0) != 0x80 || at(1) < 2 || at(1) > 5) return false;
+  bytes =
+      bytes.subspan(at(kProtocol) == 0x95 ? std::min(kProtocol + kFrame, bytes.size()) : kProtocol);
   return bytes.size() >= sizeof kMagic && std::memcmp(bytes.data(), kMagic, sizeof kMagic) == 0;
 }
 
@@ -57,8 +63,8 @@ bool TorchArchive::is_one(std::span<const std::byte> bytes) {
   return ZipArchive::is_zip(bytes) || is_chain(bytes);
 }
 
-TorchArchive::TorchArchive(std::span<const std::byte> bytes, const std::string& origin, Views views)
-    : bytes_(bytes), origin_(origin), views_(views) {
+TorchArchive::TorchArchive(std::span<const std::byte> bytes, const std::string& origin)
+    : bytes_(bytes), origin_(origin) {
   if (ZipArchive::is_zip(bytes)) {
     read_zip();
   } else if (is_chain(bytes)) {
@@ -66,8 +72,8 @@ TorchArchive::TorchArchive(std::span<const std::byte> bytes, const std::string& 
   } else {
     throw_error(ErrorKind::kArtifactInvalid,
                 "{}: expected a file of torch.save: a zip archive, or the chain of pickles that "
-                "torch before 1.6 wrote",
-                origin);
+                "torch before 1.6 wrote{}",
+                origin, other_content(bytes));
   }
 }
 
@@ -90,6 +96,12 @@ void TorchArchive::read_zip() {
   if (prefix_.empty()) {
     throw_error(ErrorKind::kArtifactInvalid,
                 "{}: a zip archive without data.pkl: expected a file of torch.save", origin_);
+  }
+  if (zip_->has(prefix_ + "constants.pkl")) {
+    throw_error(
+        ErrorKind::kUnsupported,
+        "{}: a TorchScript program; expected the tensors that torch.save(state_dict) writes",
+        origin_);
   }
   std::vector<std::shared_ptr<const void>> temporary;
   pickle_ = unpickle(zip_->read(prefix_ + "data.pkl", temporary), origin_);
@@ -195,9 +207,7 @@ TensorView TorchArchive::view(const std::string& name, const Pickle::Tensor& ten
   }
   const std::byte* data = bytes.data() + static_cast<uint64_t>(tensor.offset) * width;
   TensorView result{data, tensor.type, tensor.shape};
-  const bool aligned =
-      views_ == Views::kUnaligned || reinterpret_cast<uintptr_t>(data) % width == 0;
-  if (elements > 0 && !(contiguous(tensor) && aligned && !(swap_ && width > 1))) {
+  if (elements > 0 && !(contiguous(tensor) && !(swap_ && width > 1))) {
     result.data = copy(name, tensor, data, elements);
   }
   return result;

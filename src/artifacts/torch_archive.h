@@ -19,18 +19,16 @@ namespace tensormill {
 // `origin` must outlive it. Errors: kArtifactInvalid naming `origin` and the tensor.
 class TorchArchive {
  public:
-  // Where unaligned views are allowed, only strided and byte-swapped tensors are copied.
-  enum class Views : uint8_t { kAligned, kUnaligned };
-
-  TorchArchive(std::span<const std::byte> bytes, const std::string& origin, Views views);
+  TorchArchive(std::span<const std::byte> bytes, const std::string& origin);
 
   // It begins as a file of torch.save does.
   static bool is_one(std::span<const std::byte> bytes);
 
   const Pickle& pickle() const { return pickle_; }
   const Pickle::Value& root() const { return pickle_.at(pickle_.root); }
-  // A tensor's elements in row-major order: a view of `bytes`, or a copy kept in owners(). All
-  // copies together are bounded by the file's size.
+  // A tensor's elements in row-major order: a view of `bytes`, perhaps unaligned, or, where they
+  // are strided or byte-swapped there, a copy kept in owners(). All copies together are bounded by
+  // the file's size.
   TensorView view(const std::string& name, const Pickle::Tensor& tensor);
   std::vector<std::shared_ptr<const void>>& owners() { return owners_; }
 
@@ -46,7 +44,6 @@ class TorchArchive {
 
   std::span<const std::byte> bytes_;
   const std::string& origin_;
-  Views views_;
   std::optional<ZipArchive> zip_;
   std::string prefix_;  // of the zip archive's entries
   Pickle pickle_;

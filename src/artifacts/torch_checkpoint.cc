@@ -1,5 +1,7 @@
 #include "artifacts/torch_checkpoint.h"
 
+#include <fmt/ranges.h>
+
 #include <map>
 
 #include "artifacts/torch_archive.h"
@@ -12,13 +14,14 @@ namespace {
 using Kind = Pickle::Kind;
 
 constexpr int kMaxWrappers = 4;  // {"model": {"module": {...}}}
+// Under what trainers save the tensors, the surest first.
+constexpr std::string_view kWrappers[] = {
+    "state_dict", "model_state_dict", "model", "module", "checkpoint", "net", "weights", "params"};
 
 class TorchReader {
  public:
   TorchReader(std::span<const std::byte> bytes, const std::string& origin)
-      : origin_(origin),
-        archive_(bytes, origin, TorchArchive::Views::kAligned),
-        pickle_(archive_.pickle()) {}
+      : origin_(origin), archive_(bytes, origin), pickle_(archive_.pickle()) {}
 
   TensorFile read() {
     std::map<std::string, const Pickle::Value*> named;
@@ -43,12 +46,12 @@ class TorchReader {
   }
 
  private:
-  bool has_tensor(const Pickle::Value& dict) const {
+  // `inert`: what would be made of tensors counts, too.
+  bool has_tensor(const Pickle::Value& dict, bool inert) const {
     for (size_t i = 1; i < dict.items.size(); i += 2) {
       const Pickle::Value& value = pickle_.at(dict.items[i]);
-      if (value.kind == Kind::kTensor || (value.kind == Kind::kInert && value.carries_data)) {
-        return true;
-      }
+      if (value.kind == Kind::kTensor) return true;
+      if (inert && value.kind == Kind::kInert && value.carries_data) return true;
     }
     return false;
   }
@@ -70,29 +73,34 @@ class TorchReader {
     return "";
   }
 
+  // The dictionary under the first of kWrappers that has one; null: none.
+  const Pickle::Value* unwrap(const Pickle::Value& dict) const {
+    for (const std::string_view wrapper : kWrappers) {
+      for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+        const Pickle::Value& key = pickle_.at(dict.items[i]);
+        const Pickle::Value& value = pickle_.at(dict.items[i + 1]);
+        if (key.kind == Kind::kString && key.text == wrapper && value.kind == Kind::kDict) {
+          return &value;
+        }
+      }
+    }
+    return nullptr;
+  }
+
   // The dictionary that holds the tensors: the top one, or the one that a trainer wrapped.
   const Pickle::Value& state_dict() const {
     const Pickle::Value* dict = &pickle_.at(pickle_.root);
     for (int depth = 0; depth < kMaxWrappers; ++depth) {
       if (dict->kind != Kind::kDict) break;
-      if (has_tensor(*dict)) return *dict;
-      const Pickle::Value* inner = nullptr;
-      for (size_t i = 0; i + 1 < dict->items.size(); i += 2) {
-        const Pickle::Value& key = pickle_.at(dict->items[i]);
-        const Pickle::Value& value = pickle_.at(dict->items[i + 1]);
-        if (key.kind == Kind::kString && value.kind == Kind::kDict &&
-            (key.text == "state_dict" || key.text == "model" || key.text == "module")) {
-          inner = &value;
-          break;
-        }
-      }
+      if (has_tensor(*dict, false)) return *dict;
+      const Pickle::Value* inner = unwrap(*dict);
       if (inner == nullptr) break;
       dict = inner;
     }
+    if (dict->kind == Kind::kDict && has_tensor(*dict, true)) return *dict;
     throw_error(ErrorKind::kArtifactInvalid,
-                "{}: expected a dictionary of tensors, or one under \"state_dict\", \"model\" or "
-                "\"module\"{}",
-                origin_, called_instead(*dict));
+                "{}: expected a dictionary of tensors, or one under {}{}", origin_,
+                fmt::join(kWrappers, ", "), called_instead(*dict));
   }
 
   const std::string& origin_;

@@ -62,13 +62,27 @@ std::optional<std::vector<int64_t>> integers(const Pickle& pickle, const Value& 
   return result;
 }
 
-// (storage, offset, shape, strides, requires_grad, hooks [, dtype])
+// A view that negates or conjugates what is stored says so in a dictionary after the usual
+// arguments.
+bool changes_values(const Pickle& pickle, const Value& arguments, size_t usual) {
+  if (arguments.items.size() <= usual) return false;
+  const Value& facts = pickle.at(arguments.items.back());
+  for (size_t i = 1; facts.kind == Kind::kDict && i < facts.items.size(); i += 2) {
+    if (pickle.at(facts.items[i]).number != 0) return true;
+  }
+  return false;
+}
+
+// (storage, offset, shape, strides, requires_grad, hooks [, dtype] [, metadata])
 Value rebuild_tensor(Pickle& pickle, const Value& arguments, bool dtype_given) {
   const auto malformed = [](const char* what) {
     return inert(std::string("torch._utils._rebuild_tensor with ") + what, true);
   };
   const size_t expected = dtype_given ? 7 : 4;
   if (arguments.items.size() < expected) return malformed("too few arguments");
+  if (changes_values(pickle, arguments, dtype_given ? 7 : 6)) {
+    return malformed("values that are negated or conjugated when they are read");
+  }
   const Value& storage = pickle.at(arguments.items[0]);
   if (storage.kind == Kind::kInert) return inert(storage.text, true);
   if (storage.kind != Kind::kStorage) return malformed("no storage");
@@ -86,7 +100,8 @@ Value rebuild_tensor(Pickle& pickle, const Value& arguments, bool dtype_given) {
   if (dtype_given) {
     const Value& name = pickle.at(arguments.items[6]);
     const auto type = type_of(kTypes, name.text);
-    if (name.kind != Kind::kGlobal || !type) return malformed("an unsupported dtype");
+    if (name.kind == Kind::kGlobal && !type) return inert(name.text, true);
+    if (!type) return malformed("a malformed dtype");
     tensor.type = *type;
   } else if (!pickle.storages[index].typed) {
     return malformed("an untyped storage and no dtype");

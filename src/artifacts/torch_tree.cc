@@ -32,7 +32,7 @@ TorchTree::TorchTree(std::span<const std::byte> bytes, std::string origin,
                      std::shared_ptr<const void> owner)
     : origin_(std::make_unique<const std::string>(std::move(origin))),
       owner_(std::move(owner)),
-      archive_(std::make_unique<TorchArchive>(bytes, *origin_, TorchArchive::Views::kUnaligned)) {
+      archive_(std::make_unique<TorchArchive>(bytes, *origin_)) {
   if (archive_->root().kind != Kind::kDict) {
     throw_error(ErrorKind::kArtifactInvalid, "{}: expected a dictionary at the top", *origin_);
   }

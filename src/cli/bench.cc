@@ -95,6 +95,7 @@ LoadTextOptions load_options(const BenchOptions& options) {
   LoadTextOptions load;
   load.folder = options.model;
   load.format = choose_format(choices.common);
+  load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;

@@ -10,6 +10,7 @@
 #include <random>
 #include <utility>
 
+#include "artifacts/model_folder.h"
 #include "base/error.h"
 #include "cli/bench_figures.h"
 #include "cli/http_connections.h"
@@ -34,7 +35,7 @@ double own_seconds() {
 
 std::unique_ptr<Tokenizer> tokenizer_of(const std::string& folder) {
   try {
-    return load_tokenizer(folder);
+    return load_tokenizer(find_model_parts(folder).tokenizer);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNotFound) throw;
     return byte_tokenizer(describe_model(folder).info.vocabulary);

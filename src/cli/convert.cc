@@ -13,6 +13,7 @@
 #include "cli/convert_files.h"
 #include "models/convert_gguf.h"
 #include "models/gguf_family.h"
+#include "models/open_weights.h"
 #include "tokenizer/gguf_vocabulary.h"
 
 namespace tensormill {
@@ -128,23 +129,67 @@ bool is_companion(const fs::path& file) {
   return std::find(std::begin(kEndings), std::end(kEndings), ending) != std::end(kEndings);
 }
 
-void convert_folder(const fs::path& in, std::optional<DType> asked, const fs::path& out) {
-  const std::unique_ptr<TensorIndex> index = open_checkpoint(in);
+void copy_companions(const fs::path& in, const fs::path& out) {
   for (const fs::directory_entry& entry : fs::directory_iterator(in)) {
-    if (entry.is_regular_file() && is_companion(entry.path())) {
-      fs::copy_file(entry.path(), out / entry.path().filename());
-    }
+    if (!entry.is_regular_file() || !is_companion(entry.path())) continue;
+    fs::copy_file(entry.path(), out / entry.path().filename(),
+                  fs::copy_options::overwrite_existing);
   }
-  if (asked && fs::exists(out / "config.json")) {
-    const Json read = read_json_file(out / "config.json");
-    if (!read.is_object()) {
-      throw_error(ErrorKind::kArtifactInvalid, "{}: expected a JSON object",
-                  (in / "config.json").string());
-    }
-    OrderedJson config = OrderedJson::object();
-    for (const auto& [key, value] : read.items()) config[key] = value;
-    config["torch_dtype"] = torch_name(*asked);
-    write_json(out / "config.json", config, 2);
+}
+
+// Keys of config.json that the new weights change; `from`: the file, for messages.
+void change_config(const fs::path& from, const fs::path& out, const Json& changes) {
+  const Json read = read_json_file(out);
+  if (!read.is_object()) {
+    throw_error(ErrorKind::kArtifactInvalid, "{}: expected a JSON object", from.string());
+  }
+  OrderedJson config = OrderedJson::object();
+  for (const auto& [key, value] : read.items()) config[key] = value;
+  for (const auto& [key, value] : changes.items()) {
+    const bool later = key == "torch_dtype" && config.contains("dtype");
+    config[later ? "dtype" : key] = value;
+  }
+  write_json(out, config, 2);
+}
+
+// The base model with the adapter merged in, as a folder that needs neither.
+std::unique_ptr<TensorIndex> open_merged(const fs::path& in, const ModelFolder& parts,
+                                         const std::string& variant, const fs::path& out,
+                                         Json& changes) {
+  Description description = describe_model(in);
+  const bool tied = description.model.spec.head.tied;
+  const int32_t vocabulary = description.info.vocabulary;
+  std::unique_ptr<TensorIndex> index = open_weights(parts, variant, description);
+  if (tied && !description.model.spec.head.tied) changes["tie_word_embeddings"] = false;
+  if (vocabulary != description.info.vocabulary)
+    changes["vocab_size"] = description.info.vocabulary;
+  copy_companions(parts.base, out);
+  const fs::path config = in / "config.json";
+  copy_companions(in, out);
+  // The adapter's own, if any, may be of the model before it was changed.
+  if (fs::exists(config)) {
+    fs::copy_file(parts.base / "config.json", out / "config.json",
+                  fs::copy_options::overwrite_existing);
+  }
+  fs::remove(out / "adapter_config.json");
+  spdlog::info("{} is merged into {}", in.string(), parts.base.string());
+  return index;
+}
+
+void convert_folder(const fs::path& in, const std::string& variant, std::optional<DType> asked,
+                    const fs::path& out) {
+  const ModelFolder parts = find_model_parts(in);
+  Json changes = Json::object();
+  if (asked) changes["torch_dtype"] = torch_name(*asked);
+  std::unique_ptr<TensorIndex> index;
+  if (parts.adapter) {
+    index = open_merged(in, parts, variant, out, changes);
+  } else {
+    index = open_checkpoint(in, variant);
+    copy_companions(in, out);
+  }
+  if (!changes.empty() && fs::exists(out / "config.json")) {
+    change_config(parts.base / "config.json", out / "config.json", changes);
   }
   spdlog::info("{} tensors as {}", index->tensors().size(),
                asked ? torch_name(*asked) : "they are stored");
@@ -178,7 +223,7 @@ int run_convert(const ConvertOptions& options) {
   if (megatron) {
     convert_megatron(in, type, options.heads, out.path());
   } else if (fs::is_directory(in)) {
-    convert_folder(in, type, out.path());
+    convert_folder(in, options.common.variant, type, out.path());
   } else {
     convert_gguf(in, type, out.path());
   }
@@ -192,7 +237,8 @@ int run_convert(const ConvertOptions& options) {
 CommandRunner declare_convert(CLI::App& app) {
   auto options = std::make_shared<ConvertOptions>();
   app.add_option("IN", options->in,
-                 "a .gguf file, a folder with pytorch_model.bin, or a Megatron-LM checkpoint: "
+                 "a .gguf file, a folder with pytorch_model.bin, a LoRA adapter's folder, or a "
+                 "Megatron-LM checkpoint: "
                  "model_optim_rng.pt, its folder or a zip archive of it")
       ->required();
   app.add_option("OUT", options->out, "the new folder")->required();

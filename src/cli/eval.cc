@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "artifacts/model_folder.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mmap.h"
@@ -64,7 +65,8 @@ std::string read_text(const std::string& path) {
 }
 
 int run(const Options& options) {
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(options.model);
+  const std::unique_ptr<Tokenizer> tokenizer =
+      load_tokenizer(find_model_parts(options.model).tokenizer);
   const std::string file = read_text(options.text);
   const LoadedModel loaded = load_model(options.model, options.common, false);
   const ModelInfo& info = loaded.model->info();

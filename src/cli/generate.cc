@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "artifacts/model_folder.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
@@ -154,6 +155,7 @@ int run_generate(const GenerateOptions& options) {
   LoadTextOptions load;
   load.folder = options.model;
   load.format = choose_format(choices.common);
+  load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;

@@ -4,16 +4,21 @@
 #include <array>
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "artifacts/adapter.h"
 #include "artifacts/tensor_index.h"
+#include "artifacts/weight_files.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/load_model.h"
 #include "models/describe.h"
+#include "models/open_weights.h"
 #include "models/properties.h"
+#include "models/stored_names.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 #include "tasks/place.h"
@@ -70,16 +75,10 @@ std::string experts_text(const TransformerSpec& spec) {
 }
 
 // What the folder's weights are in, once they have been checked against config.json.
-std::string stored_text(const Description& description, const std::filesystem::path& folder,
+std::string stored_text(const Description& description, const TensorIndex* checkpoint,
                         const ModelWeights& shapes, const KernelTable& kernels,
                         Quantization quantize, WeightFormat* format) {
-  std::unique_ptr<TensorIndex> checkpoint;
-  try {
-    checkpoint = open_headers(folder);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kNotFound) throw;
-    return "no weights here: --random-weights can run it";
-  }
+  if (checkpoint == nullptr) return "no weights here: --random-weights can run it";
   ModelWeights unused = lay_out(description.model.spec);
   const std::vector<PlannedTensor> plan = plan_weights(description.model, *checkpoint, unused);
   verify(description.model, *checkpoint, plan);
@@ -170,9 +169,57 @@ void print_limits(const TransformerSpec& spec, const ModelInfo& info, const Kern
   for (const auto& [what, why] : limits) fmt::print("  {}: {}\n", what, why);
 }
 
+// Null: the folder has none.
+std::unique_ptr<TensorIndex> weights_of(Description& description, const std::string& variant) {
+  try {
+    return open_weights(description.parts, variant, description, Open::kHeaders);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNotFound || !variant.empty()) throw;
+    if (description.parts.adapter) throw;
+    return nullptr;
+  }
+}
+
+// What is taken off and put before the stored names; empty: nothing.
+std::string prefix_text(const FamilyModel& model, const TensorIndex& checkpoint) {
+  const CoreNames names(model.names.prefix);
+  std::set<std::string> prefixes;
+  ModelWeights unused = lay_out(model.spec);
+  for (const PlannedTensor& tensor : plan_weights(model, checkpoint, unused)) {
+    if (tensor.linear == &unused.head) continue;  // stands outside the base model
+    const std::string core = names.core(tensor.name);
+    if (tensor.name.ends_with(core)) {
+      prefixes.insert(tensor.name.substr(0, tensor.name.size() - core.size()));
+    }
+  }
+  std::string text;
+  for (const std::string& prefix : prefixes) {
+    text += fmt::format("{}\"{}\"", text.empty() ? "" : ", ", prefix);
+  }
+  return fmt::format("begin with {}; \"{}\" is usual", text, model.names.prefix);
+}
+
+// How the files of the folder were chosen and read.
+void print_sources(const Description& description, const TensorIndex* checkpoint,
+                   const std::string& variant) {
+  const ModelFolder& parts = description.parts;
+  if (checkpoint == nullptr) return;
+  const WeightFiles files = choose_weight_files(parts.base, variant);
+  line("weights", fmt::format("{}{}{}", files.file.string(), files.sharded ? ", shards" : "",
+                              files.variant.empty() ? "" : ", variant " + files.variant));
+  line("names", prefix_text(description.model, *checkpoint));
+  if (!parts.adapter) return;
+  const Adapter adapter = open_adapter(parts.given);
+  line("adapter", fmt::format("LoRA{} of rank {}, alpha {:g}, {} modules; merged into {}",
+                              adapter.config.decomposed ? " (DoRA)" : "", adapter.config.rank,
+                              adapter.config.alpha, adapter.modules.size(), parts.base.string()));
+  line("tokenizer", parts.tokenizer.string());
+}
+
 int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
-  const Description description = describe_model(folder);
+  Description description = describe_model(folder);
   const CommonOptions common = choose_model(options, false).common;
+  const std::unique_ptr<TensorIndex> checkpoint = weights_of(description, common.variant);
   ThreadTeam team(1);
   const Place place = open_place(common.device, common.cpu_level, team);
   const KernelTable& kernels = *place.kernels;
@@ -181,7 +228,8 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   const ModelWeights shapes = lay_out(description.model.spec);
   const ModelWeights chosen = lay_out(description.model.spec, quantize);
   WeightFormat format = description.usual_format;
-  const std::string stored = stored_text(description, folder, chosen, kernels, quantize, &format);
+  const std::string stored =
+      stored_text(description, checkpoint.get(), chosen, kernels, quantize, &format);
   line("family", info.model_type);
   line("task", "text generation");
   line("mode", fmt::format("fused kernels ({}), one rank{}", kernels.name,
@@ -202,6 +250,7 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   line("end of text",
        info.eos_ids.empty() ? "none" : fmt::format("{}", fmt::join(info.eos_ids, ", ")));
   line("properties", fmt::format("{}", fmt::join(properties(description.model.spec), ", ")));
+  print_sources(description, checkpoint.get(), common.variant);
   line("checkpoint", stored);
   if (quantize != Quantization::kNone) line("quantize", quantized_text(chosen));
   line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",

@@ -14,9 +14,9 @@ namespace tensormill {
 
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also) {
-  std::vector<std::string_view> known = {"option.cpu_level",      "option.device",
-                                         "option.dtype",          "option.quantize",
-                                         "option.random_weights", "option.threads"};
+  std::vector<std::string_view> known = {
+      "option.cpu_level",      "option.device",  "option.dtype",  "option.quantize",
+      "option.random_weights", "option.threads", "option.variant"};
   known.insert(known.end(), also);
   ModelChoices choices;
   choices.common = options;
@@ -44,6 +44,7 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
   if (options.threads == defaults.threads) {
     choices.common.threads = static_cast<int>(settings.integer("option.threads"));
   }
+  if (options.variant.empty()) choices.common.variant = settings.text("option.variant");
   choices.random_weights = random_weights || settings.flag("option.random_weights");
   return choices;
 }
@@ -79,6 +80,7 @@ LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions&
   load.stream = loaded.place.stream;
   load.device = loaded.place.device;
   load.format = choose_format(options);
+  load.variant = options.variant;
   load.quantize = choose_quantization(options);
   load.random_weights = choices.random_weights;
   loaded.model = Model::load(folder, load);

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 
+#include "artifacts/model_folder.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
@@ -124,7 +125,8 @@ class Printer {
 };
 
 int run(const Options& options) {
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(options.model);
+  const std::unique_ptr<Tokenizer> tokenizer =
+      load_tokenizer(find_model_parts(options.model).tokenizer);
   if (!options.ids.empty()) {
     const std::string text = tokenizer->decode(options.ids, false);
     fmt::print("{}\n", options.json ? Json{{"text", text}}.dump() : text);

@@ -14,6 +14,7 @@ struct Flag {
 constexpr Flag kFlags[] = {{"--cpu-level", "option.cpu_level"},
                            {"--device", "option.device"},
                            {"--dtype", "option.dtype"},
+                           {"--variant", "option.variant"},
                            {"--quantize", "option.quantize"},
                            {"--random-weights", "option.random_weights"},
                            {"--threads", "option.threads"}};

@@ -87,6 +87,8 @@ constexpr Setting kRows[] = {
      "what the model does; default: from the architecture in config.json"},
     {"option.dtype", kModel, kChoice, "", "fp32|fp16|bf16|int8", kActs,
      "type of the weights; default: as stored"},
+    {"option.variant", kModel, kText, "", "fp16, bf16, ...", kActs,
+     "weights of this variant: fp16 takes model.fp16.safetensors; default: the plain ones"},
     {"option.max_tokens", kModel, kInteger, "1024", "1..", kActs,
      "tokens of one sequence, prompt and output together"},
     {"option.enable_streaming", kModel, kChoice, "false", "false|true|huggingface", kActs,

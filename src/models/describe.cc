@@ -67,6 +67,23 @@ WeightFormat read_usual_format(ConfigReader& config) {
   return *format;
 }
 
+// Folders that hold a model in another layout.
+void refuse_other_layout(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "params.json")) {
+    throw_error(
+        ErrorKind::kUnsupported,
+        "{}: params.json is of the original layout of its weights; expected config.json and "
+        "the weights that the Hugging Face conversion of the model has, or make them with "
+        "transformers' convert_*_weights_to_hf.py",
+        folder.string());
+  }
+  if (std::filesystem::exists(folder / "model_index.json")) {
+    throw_error(ErrorKind::kUnsupported,
+                "{}: model_index.json is of a pipeline of several models; expected config.json",
+                folder.string());
+  }
+}
+
 }  // namespace
 
 Description describe_model(const std::filesystem::path& folder) {
@@ -75,7 +92,10 @@ Description describe_model(const std::filesystem::path& folder) {
                 folder.string());
   }
   Description description;
-  description.file = (folder / "config.json").string();
+  description.parts = find_model_parts(folder);
+  const std::filesystem::path& base = description.parts.base;
+  description.file = (base / "config.json").string();
+  if (!std::filesystem::exists(description.file)) refuse_other_layout(base);
   const Json json = read_json_file(description.file);
   ConfigReader config(json, description.file);
   const Family& family = find_family(config.text("model_type"), description.file);
@@ -84,7 +104,8 @@ Description describe_model(const std::filesystem::path& folder) {
   description.info = read_info(description.model.spec, config);
   description.usual_format = read_usual_format(config);
   config.finish();
-  const std::filesystem::path generation = folder / "generation_config.json";
+  std::filesystem::path generation = folder / "generation_config.json";
+  if (!std::filesystem::exists(generation)) generation = base / "generation_config.json";
   if (std::filesystem::exists(generation)) {
     const Json generation_json = read_json_file(generation);
     ConfigReader reader(generation_json, generation.string());

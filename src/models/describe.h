@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <string>
 
+#include "artifacts/model_folder.h"
+#include "models/model.h"
 #include "models/registry.h"
 
 namespace tensormill {
@@ -10,6 +12,7 @@ namespace tensormill {
 // What config.json (and generation_config.json) say of a model; no weights are opened. Of `info`
 // everything is set but the format and the sizes that follow from it.
 struct Description {
+  ModelFolder parts;
   std::string file;  // config.json, for messages
   FamilyModel model;
   ModelInfo info;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "artifacts/float_types.h"
 #include "ops/pack.h"
 #include "tensor/convert.h"
 
@@ -20,14 +21,21 @@ int64_t stored_bytes(const PlannedTensor& tensor) {
   return elements * static_cast<int64_t>(dtype_size(tensor.stored->view.type));
 }
 
-// The stored values at an address that their type allows; `copy` holds them where the file's isn't.
-const void* aligned(const TensorView& view, Buffer& copy) {
+constexpr size_t kSome = size_t{16} << 20;  // values that are read at a time, or a few rows more
+
+// Values as the kernels take them: at an address that their type allows, f64 as f32.
+TensorView usable(const TensorView& view, Buffer& copy) {
   const size_t size = dtype_size(view.type);
-  if (reinterpret_cast<uintptr_t>(view.data) % size == 0) return view.data;
-  const size_t bytes = static_cast<size_t>(view.elements()) * size;
-  copy = Buffer(bytes, "an unaligned tensor");
-  std::memcpy(copy.data(), view.data, bytes);
-  return copy.data();
+  const auto values = static_cast<size_t>(view.elements());
+  if (view.type == DType::kF64) {
+    copy = Buffer(values * sizeof(float), "a tensor of f64");
+    widen(view.data, view.type, values, copy.as<float>());
+    return {copy.data(), DType::kF32, view.shape};
+  }
+  if (reinterpret_cast<uintptr_t>(view.data) % size == 0) return view;
+  copy = Buffer(values * size, "an unaligned tensor");
+  std::memcpy(copy.data(), view.data, values * size);
+  return {copy.data(), view.type, view.shape};
 }
 
 // Source row of each packed row from first_row on, -1 for those of another tensor; empty: in order.
@@ -52,95 +60,117 @@ std::vector<int32_t> row_map(const PlannedTensor& tensor, int32_t rows) {
 
 class Filler {
  public:
-  Filler(WeightFormat format, const LoadContext& context) : format_(format), context_(context) {}
+  Filler(WeightFormat format, const TensorIndex& checkpoint, const LoadContext& context)
+      : format_(format), checkpoint_(checkpoint), context_(context) {}
 
   void fill(const PlannedTensor& tensor) {
-    Buffer copy;
-    const void* data = aligned(tensor.stored->view, copy);
-    switch (tensor.target) {
-      case PlannedTensor::Target::kWeight:
-        return weight(tensor, data);
-      case PlannedTensor::Target::kBias:
-        return bias(tensor, data);
-      case PlannedTensor::Target::kNorm:
-        return norm(tensor, data);
-      case PlannedTensor::Target::kTable:
-        return table(tensor, data);
+    const int64_t rows = tensor.stored->view.shape.empty() ? 1 : tensor.shape[0];
+    const int64_t at_once = in_parts(tensor) ? part_rows(tensor) : rows;
+    for (int64_t first = 0; first < rows; first += at_once) {
+      const int64_t count = std::min(at_once, rows - first);
+      const TensorValues values = checkpoint_.read(*tensor.stored, first, count);
+      Buffer copy;
+      fill_rows(tensor, usable(values.view, copy), first);
     }
   }
 
  private:
-  void table(const PlannedTensor& tensor, const void* data) const {
-    const DType type = tensor.stored->view.type, to_type = plain_type(format_);
-    const int64_t values = tensor.stored->view.elements();
-    if (tensor.row_width == 0) return whole_table({data, type, {values}}, *tensor.buffer);
-    auto* to = static_cast<std::byte*>(tensor.buffer->host());
-    const auto* from = static_cast<const std::byte*>(data);
+  // Where each row goes by itself, what is computed or converted need not be there all at once.
+  static bool in_parts(const PlannedTensor& tensor) {
+    if (tensor.target == PlannedTensor::Target::kTable) return tensor.row_width == 0;
+    return tensor.target == PlannedTensor::Target::kWeight && !tensor.transposed &&
+           tensor.count == 0 && tensor.halves == Halves::kNone && tensor.map == nullptr &&
+           tensor.step == 1;
+  }
+
+  // Whole panels, so that none is written twice.
+  static int64_t part_rows(const PlannedTensor& tensor) {
+    const auto width = static_cast<size_t>(std::max<int64_t>(1, tensor.shape.back()));
+    const size_t panels = std::max<size_t>(1, kSome / width / kPanel);
+    return static_cast<int64_t>(panels) * kPanel;
+  }
+
+  void fill_rows(const PlannedTensor& tensor, const TensorView& from, int64_t first) {
+    switch (tensor.target) {
+      case PlannedTensor::Target::kWeight:
+        return weight(tensor, from, static_cast<int32_t>(first));
+      case PlannedTensor::Target::kBias:
+        return bias(tensor, from);
+      case PlannedTensor::Target::kNorm:
+        return norm(tensor, from);
+      case PlannedTensor::Target::kTable:
+        return table(tensor, from, first);
+    }
+  }
+
+  void table(const PlannedTensor& tensor, const TensorView& from, int64_t first) const {
+    const DType to_type = plain_type(format_);
     const int64_t width = tensor.shape.back();
+    if (tensor.row_width == 0) {
+      const auto skipped = static_cast<size_t>(first * width) * dtype_size(to_type);
+      return whole_rows(from, tensor.buffer->as<std::byte>() + skipped);
+    }
+    auto* to = static_cast<std::byte*>(tensor.buffer->host());
+    const auto* data = static_cast<const std::byte*>(from.data);
     to += static_cast<size_t>(tensor.first_column) * dtype_size(to_type);
-    for (int64_t row = 0; row * width < values; ++row) {
-      convert(from + static_cast<size_t>(row * width) * dtype_size(type), type,
+    for (int64_t row = 0; row * width < from.elements(); ++row) {
+      convert(data + static_cast<size_t>(row * width) * dtype_size(from.type), from.type,
               to + static_cast<size_t>(row * tensor.row_width) * dtype_size(to_type), to_type,
               width);
     }
   }
 
-  // Without a mirror on the host: as it lies in the file, or converted some values at a time.
-  void whole_table(const TensorView& from, const Buffer& to) const {
-    constexpr int64_t kSome = int64_t{4} << 20;
+  // Without a mirror on the host.
+  void whole_rows(const TensorView& from, std::byte* to) const {
     const DType to_type = plain_type(format_);
-    const size_t size = dtype_size(from.type), to_size = dtype_size(to_type);
-    const int64_t values = from.elements();
+    const auto values = static_cast<size_t>(from.elements());
     if (from.type == to_type) {
-      return context_.device.upload(to.data(), from.data, static_cast<size_t>(values) * size);
+      return context_.device.upload(to, from.data, values * dtype_size(from.type));
     }
-    std::vector<std::byte> some(static_cast<size_t>(std::min(kSome, values)) * to_size);
-    for (int64_t first = 0; first < values; first += kSome) {
-      const auto at = static_cast<size_t>(first);
-      const int64_t count = std::min(kSome, values - first);
-      convert(static_cast<const std::byte*>(from.data) + at * size, from.type, some.data(), to_type,
-              count);
-      context_.device.upload(to.as<std::byte>() + at * to_size, some.data(),
-                             static_cast<size_t>(count) * to_size);
-    }
+    std::vector<std::byte> some(values * dtype_size(to_type));
+    convert(from.data, from.type, some.data(), to_type, from.elements());
+    context_.device.upload(to, some.data(), some.size());
   }
 
-  static void norm(const PlannedTensor& tensor, const void* data) {
+  static void norm(const PlannedTensor& tensor, const TensorView& from) {
     float* to = static_cast<float*>(tensor.buffer->host()) + tensor.first_row;
-    const int64_t count = tensor.stored->view.elements();
-    convert(data, tensor.stored->view.type, to, DType::kF32, count);
+    const int64_t count = from.elements();
+    convert(from.data, from.type, to, DType::kF32, count);
     for (int64_t i = 0; i < count; ++i) to[i] += tensor.plus;
   }
 
-  void weight(const PlannedTensor& tensor, const void* data) {
+  // `from` are all rows, or those from `first` on where they come in parts.
+  void weight(const PlannedTensor& tensor, const TensorView& from, int32_t first) {
     const LinearSpec& spec = tensor.linear->spec();
-    auto rows = static_cast<int32_t>(tensor.shape[tensor.transposed ? 1 : 0]);
+    const void* data = from.data;
+    auto rows = static_cast<int32_t>(from.shape[tensor.transposed && tensor.count == 0 ? 1 : 0]);
     if (tensor.count > 0) {
-      const int64_t bytes = tensor.from * tensor.shape[1] *
-                            static_cast<int64_t>(dtype_size(tensor.stored->view.type));
+      const int64_t bytes =
+          tensor.from * tensor.shape[1] * static_cast<int64_t>(dtype_size(from.type));
       data = static_cast<const std::byte*>(data) + bytes;
-      if (!tensor.transposed) rows = tensor.count;
+      rows = tensor.transposed ? static_cast<int32_t>(tensor.shape[1]) : tensor.count;
     }
-    if (tensor.unit_rows) return unit_rows(tensor, data, rows);
+    const int32_t first_row = tensor.first_row + first;
+    if (tensor.unit_rows) return unit_rows(tensor, from, first_row);
     const std::vector<int32_t> map = row_map(tensor, rows);
-    pack_rows(*tensor.linear, tensor.copy,
-              {data, tensor.stored->view.type, tensor.transposed, rows, spec.inner,
-               map.empty() ? nullptr : map.data(), tensor.first_row,
-               map.empty() ? rows : static_cast<int32_t>(map.size())});
+    pack_rows(
+        *tensor.linear, tensor.copy,
+        {data, from.type, tensor.transposed, rows, spec.inner, map.empty() ? nullptr : map.data(),
+         first_row, map.empty() ? rows : static_cast<int32_t>(map.size())});
   }
 
   // Some panels at a time: a vocabulary's rows in float32 would be large.
-  void unit_rows(const PlannedTensor& tensor, const void* data, int32_t rows) {
+  void unit_rows(const PlannedTensor& tensor, const TensorView& from, int32_t first_row) {
     constexpr int32_t kRows = 16 * kPanel;
     constexpr double kLeast = 1e-12;  // the reference's, for rows of zeros
     const LinearSpec& spec = tensor.linear->spec();
-    const DType type = tensor.stored->view.type;
+    const auto rows = static_cast<int32_t>(from.shape[0]);
     const auto inner = static_cast<size_t>(spec.inner);
     std::vector<float> some(kRows * inner);
     for (int32_t first = 0; first < rows; first += kRows) {
       const int32_t count = std::min(kRows, rows - first);
-      const size_t at = static_cast<size_t>(first) * inner * dtype_size(type);
-      convert(static_cast<const std::byte*>(data) + at, type, some.data(), DType::kF32,
+      const size_t at = static_cast<size_t>(first) * inner * dtype_size(from.type);
+      convert(static_cast<const std::byte*>(from.data) + at, from.type, some.data(), DType::kF32,
               int64_t{count} * spec.inner);
       for (size_t r = 0; r < static_cast<size_t>(count); ++r) {
         float* row = &some[r * inner];
@@ -148,8 +178,9 @@ class Filler {
         const auto length = static_cast<float>(std::max(std::sqrt(square), kLeast));
         for (size_t i = 0; i < inner; ++i) row[i] /= length;
       }
-      pack_rows(*tensor.linear, 0,
-                {some.data(), DType::kF32, false, count, spec.inner, nullptr, first, count});
+      pack_rows(
+          *tensor.linear, 0,
+          {some.data(), DType::kF32, false, count, spec.inner, nullptr, first_row + first, count});
     }
   }
 
@@ -160,10 +191,10 @@ class Filler {
          context_.stream);
   }
 
-  void bias(const PlannedTensor& tensor, const void* data) {
+  void bias(const PlannedTensor& tensor, const TensorView& from) {
     const auto rows = static_cast<int32_t>(tensor.shape[0]);
     std::vector<float> values(static_cast<size_t>(rows));
-    convert(data, tensor.stored->view.type, values.data(), DType::kF32, rows);
+    convert(from.data, from.type, values.data(), DType::kF32, rows);
     const std::vector<int32_t> map = row_map(tensor, rows);
     float* to = tensor.linear->host_bias() + tensor.first_row;
     if (tensor.count > 0) {
@@ -171,12 +202,13 @@ class Filler {
       return;
     }
     for (size_t r = 0; r < std::max(map.size(), values.size()); ++r) {
-      const int32_t from = map.empty() ? static_cast<int32_t>(r) : map[r];
-      if (from >= 0) to[r] = values[static_cast<size_t>(from)];
+      const int32_t source = map.empty() ? static_cast<int32_t>(r) : map[r];
+      if (source >= 0) to[r] = values[static_cast<size_t>(source)];
     }
   }
 
   WeightFormat format_;
+  const TensorIndex& checkpoint_;
   const LoadContext& context_;
 };
 
@@ -187,11 +219,13 @@ void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
                   const LoadContext& context) {
   int64_t total = 0, done = 0;
   for (const PlannedTensor& tensor : plan) total += stored_bytes(tensor);
-  Filler filler(weights.format, context);
-  for (const PlannedTensor& tensor : plan) {
+  Filler filler(weights.format, checkpoint, context);
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const PlannedTensor& tensor = plan[i];
     if (context.progress) context.progress(kStage, done, total);
     filler.fill(tensor);
-    checkpoint.release(*tensor.stored);
+    const bool again = i + 1 < plan.size() && plan[i + 1].stored == tensor.stored;
+    if (!again) checkpoint.release(*tensor.stored);
     done += stored_bytes(tensor);
   }
   if (context.progress) context.progress(kStage, total, total);

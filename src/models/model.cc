@@ -8,6 +8,7 @@
 #include "models/describe.h"
 #include "models/loader.h"
 #include "models/model_impl.h"
+#include "models/open_weights.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 #include "nn/rope.h"
@@ -95,7 +96,11 @@ const ModelInfo& Model::info() const {
 std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
                                    const LoadOptions& options) {
   Description description = describe_model(folder);
-  find_blank_tokens(folder, description.info.blanks);
+  find_blank_tokens(description.parts.tokenizer, description.info.blanks);
+  std::unique_ptr<TensorIndex> checkpoint;
+  if (!options.random_weights) {
+    checkpoint = open_weights(description.parts, options.variant, description);
+  }
   auto impl = std::make_unique<Impl>();
   impl->spec = description.model.spec;
   impl->info = std::move(description.info);
@@ -108,12 +113,10 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   impl->cache_layers = cache_layers(impl->spec);
 
   const LoadContext context{*impl->kernels, impl->stream, *impl->device, options.progress};
-  std::unique_ptr<TensorIndex> checkpoint;
   ModelWeights weights = lay_out(impl->spec, options.quantize);
   std::vector<PlannedTensor> plan;
   WeightFormat format = options.format.value_or(description.usual_format);
   if (!options.random_weights) {
-    checkpoint = open_checkpoint(folder);
     plan = plan_weights(description.model, *checkpoint, weights);
     verify(description.model, *checkpoint, plan);
     format = options.format.value_or(stored_format(plan));

@@ -22,6 +22,7 @@ struct LoadOptions {
   std::optional<WeightFormat> format;  // none: as stored (a mix: the widest)
   Quantization quantize = Quantization::kNone;
   bool random_weights = false;  // needs config.json alone; normal(0, 0.02) from a fixed seed
+  std::string variant;          // of the weights; see choose_weight_files()
   const KernelTable* kernels = nullptr;
   Stream stream = nullptr;
   Device* device = nullptr;  // where the weights go; must outlive the model; null: the host
@@ -68,7 +69,8 @@ class Workspace;  // models/workspace.h: activations for StepLimits
 // A loaded model. Immutable after loading; several workspaces may run it.
 class Model {
  public:
-  // Errors: kUnsupported (unknown model_type: lists what is supported), kArtifactInvalid (missing,
+  // `folder`: a model's, or a LoRA adapter's, which is merged into its base. Errors: kUnsupported
+  // (unknown model_type: lists what is supported), kArtifactInvalid (missing,
   // unused or misshapen tensors, all of them at once, by full name; a config.json key that is
   // missing or absurd).
   static std::unique_ptr<Model> load(const std::filesystem::path& folder,

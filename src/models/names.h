@@ -62,7 +62,7 @@ struct NameRow {
 
 // How a family's checkpoints name their tensors.
 struct Names {
-  std::string_view prefix;  // "model.": may stand before every name or none of the base model's
+  std::string_view prefix;  // "model.", usual before the base model's names; see StoredNames
   std::vector<NameRow> rows;
   // Stored by some versions, not weights: ignored. "vision_tower.*": all that start so.
   std::vector<std::string_view> buffers;

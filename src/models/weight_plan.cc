@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "models/stored_names.h"
 
 namespace tensormill {
 namespace {
@@ -37,7 +38,7 @@ class Planner {
   Planner(const FamilyModel& model, const TensorIndex& checkpoint, ModelWeights& weights)
       : model_(model),
         stack_(model.spec.stacks.front()),
-        checkpoint_(checkpoint),
+        stored_(checkpoint, model.names.prefix),
         weights_(weights) {}
 
   std::vector<PlannedTensor> run() {
@@ -252,7 +253,7 @@ class Planner {
 
   // Whether the checkpoint holds the head's bias under a name of its own.
   bool stored_alone(std::string_view name) const {
-    return model_.spec.head.bias && checkpoint_.find(name) != nullptr;
+    return model_.spec.head.bias && stored_.find(name) != nullptr;
   }
 
   bool head_bias_stored_alone() const {
@@ -261,15 +262,12 @@ class Planner {
     });
   }
 
-  // The tensor under its name with or without the base model's prefix.
+  // The tensor under its name by the rule of StoredNames.
   PlannedTensor& add(const std::string& name, std::vector<int64_t> shape) {
     PlannedTensor& tensor = plan_.emplace_back();
-    tensor.name = std::string(model_.names.prefix) + name;
-    tensor.stored = checkpoint_.find(tensor.name);
-    if (tensor.stored == nullptr) {
-      tensor.stored = checkpoint_.find(name);
-      if (tensor.stored != nullptr) tensor.name = name;
-    }
+    tensor.stored = stored_.find(name);
+    tensor.name =
+        tensor.stored != nullptr ? tensor.stored->name : std::string(model_.names.prefix) + name;
     tensor.shape = std::move(shape);
     return tensor;
   }
@@ -369,7 +367,7 @@ class Planner {
   std::vector<PlannedTensor> plan_;
   const FamilyModel& model_;
   const StackSpec& stack_;
-  const TensorIndex& checkpoint_;
+  const StoredNames stored_;
   ModelWeights& weights_;
 };
 
@@ -378,32 +376,42 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 }
 
 bool is_weight_type(DType type) {
-  return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16;
+  return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 || type == DType::kF64;
 }
 
-// Names that some versions store beside the weights.
-std::set<std::string, std::less<>> buffer_names(const FamilyModel& model) {
-  const std::string prefix(model.names.prefix);
-  std::set<std::string, std::less<>> names;
-  for (const std::string_view pattern : model.names.buffers) {
-    for (size_t layer = 0; layer < model.spec.stacks.front().layers.size(); ++layer) {
-      names.insert(numbered(pattern, layer));
-      names.insert(prefix + numbered(pattern, layer));
+// What may stand in a checkpoint beside the weights.
+class Ignored {
+ public:
+  explicit Ignored(const FamilyModel& model) : names_(model.names.prefix) {
+    for (const std::string_view pattern : model.names.buffers) {
+      if (pattern.ends_with('*')) {
+        starts_.push_back(names_.core(pattern.substr(0, pattern.size() - 1)));
+        continue;
+      }
+      for (size_t layer = 0; layer < model.spec.stacks.front().layers.size(); ++layer) {
+        whole_.insert(names_.core(numbered(pattern, layer)));
+      }
     }
-  }
-  if (model.spec.head.tied) {
+    if (!model.spec.head.tied) return;
     for (const NameRow& row : model.names.rows) {
-      if (row.role == Role::kHead) names.insert(std::string(row.pattern) + ".weight");
+      if (row.role == Role::kHead) whole_.insert(names_.core(std::string(row.pattern) + ".weight"));
     }
   }
-  return names;
-}
 
-bool is_ignored(const Names& names, std::string_view tensor) {
-  return std::any_of(names.buffers.begin(), names.buffers.end(), [&](std::string_view pattern) {
-    return pattern.ends_with('*') && tensor.starts_with(pattern.substr(0, pattern.size() - 1));
-  });
-}
+  // Masks and positions are no weights, whatever they are called.
+  bool has(const NamedTensor& tensor) const {
+    if (tensor.view.type == DType::kBool) return true;
+    const std::string core = names_.core(tensor.name);
+    return whole_.contains(core) ||
+           std::any_of(starts_.begin(), starts_.end(),
+                       [&](const std::string& start) { return core.starts_with(start); });
+  }
+
+ private:
+  CoreNames names_;
+  std::set<std::string, std::less<>> whole_;
+  std::vector<std::string> starts_;
+};
 
 // Of each kind of trouble: a wrong config.json puts every tensor of a large model on the list.
 constexpr size_t kMaxNamed = 8;
@@ -427,7 +435,7 @@ std::vector<PlannedTensor> plan_weights(const FamilyModel& model, const TensorIn
 void verify(const FamilyModel& model, const TensorIndex& checkpoint,
             const std::vector<PlannedTensor>& plan) {
   std::vector<std::string> missing, misshapen, unused;
-  std::set<std::string, std::less<>> used = buffer_names(model), reported;
+  std::set<std::string, std::less<>> used, reported;
   for (const PlannedTensor& tensor : plan) {
     used.insert(tensor.name);
     if (!reported.insert(tensor.name).second) continue;  // a tied head reads it again
@@ -438,13 +446,13 @@ void verify(const FamilyModel& model, const TensorIndex& checkpoint,
                                       shape_text(tensor.stored->view.shape),
                                       shape_text(tensor.shape)));
     } else if (!is_weight_type(tensor.stored->view.type)) {
-      misshapen.push_back(fmt::format("{} is {}, expected f32, f16 or bf16", tensor.name,
+      misshapen.push_back(fmt::format("{} is {}, expected f32, f16, bf16 or f64", tensor.name,
                                       dtype_name(tensor.stored->view.type)));
     }
   }
+  const Ignored ignored(model);
   for (const NamedTensor& tensor : checkpoint.tensors()) {
-    if (used.contains(tensor.name) || is_ignored(model.names, tensor.name)) continue;
-    unused.push_back(tensor.name);
+    if (!used.contains(tensor.name) && !ignored.has(tensor)) unused.push_back(tensor.name);
   }
   std::string message;
   append(message, "missing tensors", missing);
@@ -462,7 +470,7 @@ WeightFormat stored_format(const std::vector<PlannedTensor>& plan) {
     if (tensor.target != PlannedTensor::Target::kWeight) continue;
     f16 |= tensor.stored->view.type == DType::kF16;
     bf16 |= tensor.stored->view.type == DType::kBF16;
-    f32 |= tensor.stored->view.type == DType::kF32;
+    f32 |= tensor.stored->view.type == DType::kF32 || tensor.stored->view.type == DType::kF64;
   }
   if (f32 || (f16 && bf16)) return WeightFormat::kF32;
   return f16 ? WeightFormat::kF16 : WeightFormat::kBF16;

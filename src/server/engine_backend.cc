@@ -94,6 +94,7 @@ LoadTextOptions load_options(const ModelConfig& config) {
   if (const std::string& dtype = settings.text("option.dtype"); !dtype.empty()) {
     options.format = parse_weight_format(dtype);
   }
+  options.variant = settings.text("option.variant");
   options.quantize = parse_quantization(settings.text("option.quantize")).value();
   options.random_weights = settings.flag("option.random_weights");
   options.threads = integer("option.threads");

@@ -14,9 +14,10 @@
 namespace tensormill {
 namespace {
 
-std::unique_ptr<Tokenizer> tokenizer_of(const LoadTextOptions& options) {
+std::unique_ptr<Tokenizer> tokenizer_of(const LoadTextOptions& options,
+                                        const std::filesystem::path& folder) {
   try {
-    return load_tokenizer(options.folder);
+    return load_tokenizer(folder);
   } catch (const Error& error) {
     if (!options.random_weights || error.kind() != ErrorKind::kNotFound) throw;
     return nullptr;
@@ -40,13 +41,12 @@ const char* tokenizer_file(const std::filesystem::path& folder) {
 }
 
 // A token without a row in the model's tables could come with any prompt.
-void check_vocabulary(const LoadTextOptions& options, const Tokenizer& tokenizer) {
-  const Description description = describe_model(options.folder);
-  if (tokenizer.vocabulary_size() <= description.info.vocabulary) return;
+void check_vocabulary(const std::filesystem::path& folder, const ModelInfo& info,
+                      const std::string& config, const Tokenizer& tokenizer) {
+  if (tokenizer.vocabulary_size() <= info.vocabulary) return;
   throw_error(ErrorKind::kArtifactInvalid,
               "{}: a vocabulary of {}, expected more than the largest id of {}, which is {}",
-              description.file, description.info.vocabulary,
-              (options.folder / tokenizer_file(options.folder)).string(),
+              config, info.vocabulary, (folder / tokenizer_file(folder)).string(),
               tokenizer.vocabulary_size() - 1);
 }
 
@@ -71,17 +71,27 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.stream = text->place.stream;
   load.device = text->place.device;
   load.format = options.format;
+  load.variant = options.variant;
   load.quantize = options.quantize;
   load.random_weights = options.random_weights;
   load.progress = options.progress;
-  text->tokenizer = tokenizer_of(options);
-  text->chat_template = template_of(options.folder);
-  text->generation = read_generation_defaults(options.folder);
-  if (text->tokenizer) check_vocabulary(options, *text->tokenizer);
+  const Description description = describe_model(options.folder);
+  const std::filesystem::path& folder = description.parts.tokenizer;
+  text->tokenizer = tokenizer_of(options, folder);
+  text->chat_template = template_of(folder);
+  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
+  text->generation = read_generation_defaults(own ? options.folder : description.parts.base);
+  // An adapter may bring rows for tokens that its base hasn't.
+  const bool known = !description.parts.adapter || options.random_weights;
+  const auto check = [&](const ModelInfo& info) {
+    if (text->tokenizer) check_vocabulary(folder, info, description.file, *text->tokenizer);
+  };
+  if (known) check(description.info);
   const spdlog::stopwatch reading;
   text->model = Model::load(options.folder, load);
   spdlog::debug("weights of {:.2f} GB loaded in {:.2f} s",
                 1e-9 * static_cast<double>(text->model->info().weight_bytes), reading);
+  if (!known) check(text->model->info());
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
 }

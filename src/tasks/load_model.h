@@ -18,7 +18,8 @@
 namespace tensormill {
 
 struct LoadTextOptions {
-  std::filesystem::path folder;
+  std::filesystem::path folder;        // a model's, or an adapter's (see ModelFolder)
+  std::string variant;                 // of the weights; see choose_weight_files()
   std::optional<WeightFormat> format;  // none: as stored
   Quantization quantize = Quantization::kNone;
   bool random_weights = false;     // needs config.json alone

@@ -1,5 +1,6 @@
 #include "artifacts/files.h"
 #include "artifacts/tensor_index.h"
+#include "artifacts/weight_files.h"
 
 namespace tensormill {
 namespace {
@@ -36,13 +37,54 @@ TEST(Checkpoint, ReleasedTensorsCanBeReadAgain) {
 
 TEST(Checkpoint, TakesASingleFileOfAnyName) {
   const TemporaryFolder folder;
-  folder.write("model.fp16.safetensors", kOne);
+  folder.write("weights.safetensors", kOne);
   folder.write("adapter_model.safetensors", kTwo);
   EXPECT_NE(open_checkpoint(folder.path())->find("a"), nullptr);
   folder.write("other.safetensors", kTwo);
   expect_error(ErrorKind::kArtifactInvalid,
-               {"2 weight files", "model.fp16.safetensors", "expected one file or an index"},
+               {"2 weight files", "other.safetensors", "expected one file or an index"},
                [&] { open_checkpoint(folder.path()); });
+}
+
+TEST(Checkpoint, TakesASingleFileOfTorchBesideATrainersOwn) {
+  for (const char* name : {"weights.pt", "pytorch_model.pth", "model.bin", "pytorch_model-x.bin"}) {
+    const TemporaryFolder folder;
+    std::filesystem::copy_file(golden("small.bin"), folder.path() / name);
+    for (const char* other : {"optimizer.pt", "scheduler.pt", "rng_state_0.pth",
+                              "training_args.bin", "adapter_model.bin"}) {
+      folder.write(other, "no weights");
+    }
+    EXPECT_NE(open_checkpoint(folder.path())->find("w"), nullptr) << name;
+  }
+}
+
+TEST(Checkpoint, AVariantIsAskedForOrTheOnlyOne) {
+  const TemporaryFolder folder;
+  folder.write("model.fp16.safetensors", kOne);
+  EXPECT_NE(open_checkpoint(folder.path())->find("a"), nullptr);
+  EXPECT_NE(open_checkpoint(folder.path(), "fp16")->find("a"), nullptr);
+  expect_error(ErrorKind::kNotFound, {"\"bf16\"", "model.bf16.safetensors", "there is fp16"},
+               [&] { open_checkpoint(folder.path(), "bf16"); });
+  std::filesystem::copy_file(golden("small.bin"), folder.path() / "pytorch_model.bf16.bin");
+  expect_error(ErrorKind::kArtifactInvalid, {"variants bf16, fp16", "--variant"},
+               [&] { open_checkpoint(folder.path()); });
+  EXPECT_NE(open_checkpoint(folder.path(), "bf16")->find("w"), nullptr);
+  folder.write("model.safetensors", kTwo);
+  EXPECT_NE(open_checkpoint(folder.path())->find("b"), nullptr);
+  EXPECT_NE(open_checkpoint(folder.path(), "fp16")->find("a"), nullptr);
+}
+
+TEST(Checkpoint, AVariantMayBeSharded) {
+  const TemporaryFolder folder;
+  folder.write("model-00001-of-00002.fp16.safetensors", kOne);
+  folder.write("model.fp16-00002-of-00002.safetensors", kTwo);
+  folder.write("model.safetensors.index.fp16.json",
+               R"({"weight_map":{"a":"model-00001-of-00002.fp16.safetensors",)"
+               R"("b":"model.fp16-00002-of-00002.safetensors"}})");
+  EXPECT_EQ(open_checkpoint(folder.path())->tensors().size(), 3U);
+  const WeightFiles files = choose_weight_files(folder.path(), "");
+  EXPECT_TRUE(files.sharded);
+  EXPECT_EQ(files.variant, "fp16");
 }
 
 TEST(Checkpoint, PrefersSafetensorsToTorch) {
@@ -52,16 +94,47 @@ TEST(Checkpoint, PrefersSafetensorsToTorch) {
   EXPECT_NE(open_checkpoint(folder.path())->find("a"), nullptr);
 }
 
-TEST(Checkpoint, ReadsShardsAndHoldsOnlyWhatTheIndexMaps) {
+TEST(Checkpoint, PrefersOneFileToAnIndexAndAnIndexOfSafetensorsToTorch) {
+  const TemporaryFolder folder;
+  folder.write("pytorch_model.bin", "broken");
+  folder.write("model-1.safetensors", kTwo);
+  folder.write("model.safetensors.index.json", R"({"weight_map":{"b":"model-1.safetensors"}})");
+  EXPECT_NE(open_checkpoint(folder.path())->find("b"), nullptr);
+  folder.write("model.safetensors", kOne);
+  EXPECT_NE(open_checkpoint(folder.path())->find("a"), nullptr);
+}
+
+TEST(Checkpoint, ReadsShardsAndWhatTheIndexLeavesOut) {
   const TemporaryFolder folder;
   folder.write("model-1.safetensors", kOne);
   folder.write("model-2.safetensors", kTwo);
   folder.write("model.safetensors.index.json",
                R"({"weight_map":{"b":"model-2.safetensors","a":"model-1.safetensors"}})");
   const auto index = open_checkpoint(folder.path());
-  ASSERT_EQ(index->tensors().size(), 2U);
+  ASSERT_EQ(index->tensors().size(), 3U);
   EXPECT_EQ(index->tensors()[0].name, "a");
   EXPECT_NE(index->find("b")->file.find("model-2.safetensors"), std::string::npos);
+  EXPECT_NE(index->find("extra"), nullptr);
+}
+
+TEST(Checkpoint, AnIndexSaysWhichOfTwoShardsHasATensor) {
+  const TemporaryFolder folder;
+  folder.write("model-1.safetensors", kTwo);
+  folder.write("model-2.safetensors", kTwo);
+  const auto write = [&](const char* map) {
+    folder.write("model.safetensors.index.json", std::string("{\"weight_map\":{") + map + "}}");
+  };
+  write(R"("b":"model-1.safetensors","extra":"model-2.safetensors")");
+  const auto index = open_checkpoint(folder.path());
+  ASSERT_EQ(index->tensors().size(), 2U);
+  EXPECT_NE(index->find("b")->file.find("model-1"), std::string::npos);
+  EXPECT_NE(index->find("extra")->file.find("model-2"), std::string::npos);
+  write(R"("b":"model-1.safetensors","c":"model-2.safetensors")");
+  expect_error(ErrorKind::kArtifactInvalid, {"\"c\"", "not in its shard"},
+               [&] { open_checkpoint(folder.path()); });
+  folder.write("model-3.safetensors", kOne);
+  write(R"("b":"model-1.safetensors","a":"model-3.safetensors")");
+  EXPECT_EQ(open_checkpoint(folder.path())->tensors().size(), 3U);
 }
 
 TEST(Checkpoint, ReadsShardsOfTorch) {
@@ -97,6 +170,9 @@ TEST(Checkpoint, SaysWhatIsMissing) {
                [&] { open_checkpoint(folder.path()); });
   expect_error(ErrorKind::kNotFound, {"nowhere", "expected a model folder"},
                [&] { open_checkpoint(folder.path() / "nowhere"); });
+  folder.write("tf_model.h5", "");
+  expect_error(ErrorKind::kNotFound, {"no weights", "tf_model.h5 is of another program"},
+               [&] { open_checkpoint(folder.path()); });
   std::filesystem::create_directory(folder.path() / "model.safetensors");
   expect_error(ErrorKind::kArtifactInvalid, {"model.safetensors", "expected a regular file"},
                [&] { open_checkpoint(folder.path()); });

@@ -50,6 +50,9 @@ class OneTensor final : public TensorIndex {
  public:
   explicit OneTensor(NamedTensor tensor) : all_{std::move(tensor)} {}
   const NamedTensor* find(std::string_view) const override { return all_.data(); }
+  TensorValues read(const NamedTensor& tensor, int64_t first, int64_t count) const override {
+    return {rows_of(tensor.view, first, count), nullptr};
+  }
   void release(const NamedTensor&) const override {}
   const std::vector<NamedTensor>& tensors() const override { return all_; }
 

@@ -30,17 +30,14 @@ TEST(Safetensors, ReadsEveryTypeInAscendingOrderOfNames) {
   EXPECT_EQ(read.tensors[3].view.elements(), 0);
 }
 
-TEST(Safetensors, CopiesWhatIsNotAligned) {
+TEST(Safetensors, ViewsWhatIsNotAligned) {
   std::string file = safetensors(R"({"s":{"dtype":"I8","shape":[1],"data_offsets":[0,1]},)"
                                  R"("w":{"dtype":"F32","shape":[2],"data_offsets":[1,9]}})",
                                  9);
   const float values[2] = {1.5F, -2.25F};
   std::memcpy(file.data() + file.size() - 8, values, 8);
   const TensorFile read = parse_safetensors(as_bytes(file), "f");
-  const auto* data = static_cast<const float*>(read.tensors[1].view.data);
-  EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % alignof(float), 0U);
-  EXPECT_EQ(data[0], 1.5F);
-  EXPECT_EQ(data[1], -2.25F);
+  EXPECT_EQ(read.tensors[1].view.data, file.data() + file.size() - 8);
 }
 
 TEST(Safetensors, RefusesBrokenHeaders) {

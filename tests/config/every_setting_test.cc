@@ -72,6 +72,7 @@ const std::map<std::string, Case, std::less<>> kModelCases = {
     {"option.model_loading_timeout", {"7", "7", "x"}},
     {"option.task", {"text-generation", "text-generation", "chess"}},
     {"option.dtype", {"bf16", "bf16", "float16"}},
+    {"option.variant", {"fp16", "fp16", ""}},
     {"option.max_tokens", {"2048", "2048", "0"}},
     {"option.enable_streaming", {"True", "true", "x"}},
     {"option.batch_size", {"7", "7", "x"}},

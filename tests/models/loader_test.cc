@@ -10,6 +10,7 @@
 #include "artifacts/safetensors_writer.h"
 #include "base/error.h"
 #include "fixture.h"
+#include "models/describe.h"
 #include "models/host_batch.h"
 #include "models/model_impl.h"
 #include "tensor/convert.h"
@@ -99,7 +100,8 @@ TEST(Loader, EveryBadTensorIsNamedAtOnce) {
               HasSubstr("model.layers.1.mlp.up_proj.weight [50, 36]"),
               HasSubstr("model.layers.0.self_attn.q_proj.weight is [18, 72], config.json says "
                         "[36, 36]"),
-              HasSubstr("model.layers.0.input_layernorm.weight is i64, expected f32, f16 or bf16"),
+              HasSubstr("model.layers.0.input_layernorm.weight is i64, expected f32, f16, "
+                        "bf16 or f64"),
               HasSubstr("doesn't use: model.layers.2.input_layernorm.weight")));
   }
 }
@@ -123,6 +125,75 @@ TEST(Loader, PrefixBuffersAndATiedHeadMayBeThereOrNot) {
     checkpoint = bare;
   });
   EXPECT_EQ(logits(*plain), logits(*changed));
+}
+
+// As other programs save the same model: the rule about prefixes holds for every family.
+class Prefixes : public testing::TestWithParam<Variant> {
+ protected:
+  static std::string family_prefix(const Variant& variant) {
+    const TemporaryFolder folder;
+    variant.make_folder(folder, [](Json&) {});
+    return std::string(describe_model(folder.path()).model.names.prefix);
+  }
+  // The name in the base model, or beside it.
+  static std::string bare(const std::string& name, const std::string& prefix) {
+    return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+  }
+};
+
+TEST_P(Prefixes, DoNotMatter) {
+  const Variant& variant = GetParam();
+  const std::string prefix = family_prefix(variant);
+  const auto logits_of = [&](const Model& model) {
+    return run_sequences(model, {variant.prompts.front()}, 64).logits;
+  };
+  const std::vector<float> plain = logits_of(*variant.load(as_stored()));
+  const auto with = [&](auto&& rename) {
+    return logits_of(*load_changed(variant.family, variant.name, as_stored(), [&](Checkpoint& all) {
+      Checkpoint renamed;
+      for (auto& [name, tensor] : all) renamed[rename(name)] = tensor;
+      ASSERT_EQ(renamed.size(), all.size());
+      all = std::move(renamed);
+    }));
+  };
+  const auto is_base = [&](const std::string& name) { return name.starts_with(prefix); };
+  EXPECT_EQ(plain, with([&](const std::string& name) { return bare(name, prefix); }));
+  for (const char* wrapper : {"module.", "_orig_mod.", "base_model.model.", "language_model.",
+                              "module.base_model.model._orig_mod."}) {
+    EXPECT_EQ(plain, with([&](const std::string& name) { return wrapper + name; })) << wrapper;
+  }
+  EXPECT_EQ(plain, with([&](const std::string& name) {
+              return is_base(name) ? "model.language_model." + bare(name, prefix) : name;
+            }));
+  EXPECT_EQ(plain,
+            with([&](const std::string& name) { return (is_base(name) ? "" : prefix) + name; }));
+  // torch.compile of single modules.
+  EXPECT_EQ(plain, with([&](std::string name) {
+              const size_t dot = name.rfind('.');
+              return name.insert(dot + 1, "_orig_mod.");
+            }));
+}
+
+std::string variant_name(const testing::TestParamInfo<Variant>& info) {
+  return test_text(info.param.family + "_" + info.param.name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Prefixes, testing::ValuesIn(variants()), variant_name);
+
+TEST(Loader, WeightsInF64AndMasksAreRead) {
+  const auto plain = find_variant("llama", "grouped").load(load_options(WeightFormat::kF32));
+  const auto wide = load_changed("llama", "grouped", as_stored(), [](Checkpoint& checkpoint) {
+    for (auto& [name, tensor] : checkpoint) {
+      const Stored floats = converted(tensor, DType::kF32);
+      const auto* from = reinterpret_cast<const float*>(floats.bytes.data());
+      const std::vector<double> values(from, from + floats.bytes.size() / sizeof(float));
+      const auto* bytes = reinterpret_cast<const std::byte*>(values.data());
+      tensor = {DType::kF64, tensor.shape, {bytes, bytes + values.size() * sizeof(double)}};
+    }
+    checkpoint["model.causal_mask"] = {DType::kBool, {2, 2}, std::vector<std::byte>(4)};
+  });
+  EXPECT_EQ(wide->info().format, WeightFormat::kF32);
+  EXPECT_EQ(logits(*plain), logits(*wide));
 }
 
 TEST(Loader, FormatIsTheStoredMatricesOrTheWidestOfAMix) {
