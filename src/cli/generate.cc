@@ -114,12 +114,13 @@ const char* reason_name(FinishReason reason) {
 }
 
 // The prompt as the model gets it, in the chat template's words with --chat.
-TextRequest text_request(const GenerateOptions& options, const LoadedText& loaded) {
+TextRequest text_request(const GenerateOptions& options, const LoadedText& loaded,
+                         const std::filesystem::path& folder) {
   TextRequest request;
   request.prompt = options.prompt;
   if (options.chat) {
     if (!loaded.chat_template) {
-      load_chat_template(options.model);  // says what is wrong with one that is there
+      load_chat_template(folder);  // says what is wrong with one that is there
       throw_error(ErrorKind::kBadRequest, "--chat: {} has no chat template", options.model);
     }
     const OrderedJson variables = {
@@ -153,14 +154,14 @@ int run_generate(const GenerateOptions& options) {
        "option.max_rolling_batch_prefill_tokens", "option.max_tokens"});
   const Settings& settings = choices.settings;
   LoadTextOptions load;
-  load.folder = options.model;
+  load.folder = find_model_folder(options.model, options.common, parts_of(choices));
   load.format = choose_format(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;
   load.cpu_level = choices.common.cpu_level;
   const std::unique_ptr<LoadedText> loaded = load_text_parts(load);
-  TextRequest request = text_request(options, *loaded);
+  TextRequest request = text_request(options, *loaded, load.folder);
   TerminalSink sink(!options.json);
   request.generation.sink = &sink;
   const uint64_t seed = request.generation.sampling.seed;
@@ -237,7 +238,9 @@ void declare_sampling(CLI::App& app, GenerateOptions& options) {
 
 CommandRunner declare_generate(CLI::App& app) {
   const auto options = std::make_shared<GenerateOptions>();
-  app.add_option("MODEL", options->model, "a Hugging Face model folder")->required();
+  app.add_option("MODEL", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
+      ->required();
   app.add_option("--prompt", options->prompt, "the text to go on from")->required();
   app.add_option("--max-new-tokens", options->max_new_tokens, "at most as many tokens")
       ->capture_default_str();

@@ -6,16 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "artifacts/model_source.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/interrupt_guard.h"
 #include "models/weight_format.h"
 
 namespace tensormill {
 
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also) {
-  std::vector<std::string_view> known = {"option.cpu_level", "option.device", "option.dtype",
-                                         "option.random_weights", "option.threads"};
+  std::vector<std::string_view> known = {
+      "option.cpu_level", "option.device",  "option.dtype",  "option.random_weights",
+      "option.revision",  "option.threads", "option.variant"};
   known.insert(known.end(), also);
   ModelChoices choices;
   choices.common = options;
@@ -44,6 +47,10 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
   return choices;
 }
 
+ModelParts parts_of(const ModelChoices& choices) {
+  return choices.random_weights ? ModelParts::kWithoutWeights : ModelParts::kAll;
+}
+
 std::optional<WeightFormat> choose_format(const CommonOptions& options) {
   const std::string& name = options.dtype;
   if (name.empty() || name == "auto") return std::nullopt;
@@ -54,9 +61,23 @@ std::optional<WeightFormat> choose_format(const CommonOptions& options) {
   return format;
 }
 
-LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions& given,
-                       bool random_weights) {
+std::filesystem::path find_model_folder(const std::string& model, const CommonOptions& options,
+                                        ModelParts parts) {
+  const InterruptGuard guard;
+  ModelSource source;
+  source.model = model;
+  source.parts = parts;
+  for (const auto& [key, value] : options.options) {
+    if (key == "option.revision") source.revision = value;
+    if (key == "option.variant") source.variant = value;
+  }
+  if (!options.revision.empty()) source.revision = options.revision;
+  return locate_model(source);
+}
+
+LoadedModel load_model(const std::string& name, const CommonOptions& given, bool random_weights) {
   const ModelChoices choices = choose_model(given, random_weights);
+  const std::filesystem::path folder = find_model_folder(name, given, parts_of(choices));
   const CommonOptions& options = choices.common;
   LoadedModel loaded;
   const int threads = options.threads > 0 ? options.threads : usable_cores();

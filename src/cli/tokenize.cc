@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/load_model.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tensormill {
@@ -32,7 +33,8 @@ void print_encoding(const Tokenizer& tokenizer, std::string_view text, bool json
 }
 
 int run(const Options& options) {
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(options.model);
+  const std::unique_ptr<Tokenizer> tokenizer =
+      load_tokenizer(find_model_folder(options.model, options.common, ModelParts::kWithoutWeights));
   if (!options.ids.empty()) {
     const std::string text = tokenizer->decode(options.ids, false);
     fmt::print("{}\n", options.json ? Json{{"text", text}}.dump() : text);
@@ -52,7 +54,8 @@ int run(const Options& options) {
 
 CommandRunner declare_tokenize(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "folder with the tokenizer's files")
+  app.add_option("model", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
       ->required()
       ->type_name("MODEL");
   CLI::Option_group* input = app.add_option_group("input", "one of these");
