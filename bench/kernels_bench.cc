@@ -1,5 +1,5 @@
 // Speed of the CPU kernels beside the ceilings of the same minute:
-//   kernels_bench [threads] [level] [bf16|f32|f16]
+//   kernels_bench [threads] [level] [bf16|f32|f16|int8]
 // Each figure is the median of alternating rounds: the memory's pace swings within minutes.
 #include <fmt/core.h>
 
@@ -85,6 +85,11 @@ void bench_linear(const KernelTable& kernels, ThreadTeam& team, WeightFormat for
     for (size_t j = 0; j < in.size() / 2; ++j) {
       in.as<uint16_t>()[j] = static_cast<uint16_t>(0x3c00 | (j * 40503u & 0x80ff));
     }
+    std::vector<Int8Group> quantized(static_cast<size_t>(rows * int8_groups(inner)));
+    for (Int8Group& group : quantized) {
+      group.scale = 1;
+      for (int8_t& q : group.q) q = static_cast<int8_t>((&q - group.q) * 37);
+    }
     const size_t repeat = rows <= 32 ? weights.packed.size() : 1;
     std::vector<double> ours, plain;
     size_t next = 0;
@@ -93,7 +98,7 @@ void bench_linear(const KernelTable& kernels, ThreadTeam& team, WeightFormat for
       for (size_t i = 0; i < repeat; ++i) {
         LinearArgs args{};
         args.weight = &weights.packed[next++ % weights.packed.size()];
-        args.in = {in.data(), type, inner};
+        args.in = {in.data(), type, inner, quantized.data()};
         args.out = {out.data(), DType::kF32, outputs};
         args.live = {&rows, rows};
         kernels.linear(args, cpu_stream(&team));
@@ -188,7 +193,7 @@ int main(int argc, char** argv) {
   const std::string_view only = argc > 3 ? argv[3] : "";
   for (const auto& [format, name] :
        {std::pair{WeightFormat::kBF16, "bf16"}, std::pair{WeightFormat::kF32, "f32"},
-        std::pair{WeightFormat::kF16, "f16"}}) {
+        std::pair{WeightFormat::kF16, "f16"}, std::pair{WeightFormat::kInt8, "int8"}}) {
     if (!only.empty() && only != name) continue;
     bench_linear(*kernels, team, format, 5632, 2048, name);
     bench_linear(*kernels, team, format, 576, 1536, name);

@@ -95,6 +95,7 @@ LoadTextOptions load_options(const BenchOptions& options) {
   LoadTextOptions load;
   load.folder = find_model_folder(options.model, options.common, parts_of(choices));
   load.format = choose_format(choices.common);
+  load.quantize = choose_quantization(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;

@@ -8,6 +8,7 @@ namespace tensormill {
 void CommonOptions::declare(CLI::App& app) {
   app.add_option("--device", device, "auto, cpu or cuda[:i]")->capture_default_str();
   app.add_option("--dtype", dtype, "f32, f16, bf16 or their long names (default: as stored)");
+  app.add_option("--quantize", quantize, "dynamic_int8: products in 8 bits, on CPUs");
   app.add_option("--threads", threads, "CPU threads; 0: the physical cores this process may use")
       ->check(CLI::Range(0, ThreadTeam::kMaxThreads))
       ->capture_default_str();

@@ -156,6 +156,7 @@ int run_generate(const GenerateOptions& options) {
   LoadTextOptions load;
   load.folder = find_model_folder(options.model, options.common, parts_of(choices));
   load.format = choose_format(choices.common);
+  load.quantize = choose_quantization(choices.common);
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;

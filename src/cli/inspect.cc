@@ -72,7 +72,7 @@ std::string experts_text(const TransformerSpec& spec) {
 // What the folder's weights are in, once they have been checked against config.json.
 std::string stored_text(const Description& description, const std::filesystem::path& folder,
                         const ModelWeights& shapes, const KernelTable& kernels,
-                        WeightFormat* format) {
+                        Quantization quantize, WeightFormat* format) {
   std::unique_ptr<TensorIndex> checkpoint;
   try {
     checkpoint = open_headers(folder);
@@ -87,26 +87,56 @@ std::string stored_text(const Description& description, const std::filesystem::p
   const bool whole = std::none_of(plan.begin(), plan.end(), [](const PlannedTensor& tensor) {
     return tensor.stored->view.data == nullptr;
   });
-  return fmt::format("{} tensors, all accounted for; {} as {} ({})", checkpoint->tensors().size(),
+  return fmt::format("{} tensors, all accounted for; {} as {}{} ({})", checkpoint->tensors().size(),
                      whole ? "loads" : "their data is not there, it would load",
                      dtype_name(plain_type(*format)),
+                     quantize == Quantization::kNone ? "" : " and int8",
                      size_text(weight_bytes(shapes, description.model.spec, *format, kernels)));
 }
 
-void print_memory(const Description& description, const ModelWeights& shapes,
+void print_memory(const Description& description, const ModelWeights& shapes, WeightFormat stored,
                   const KernelTable& kernels) {
   constexpr StepLimits kStep{512, 64, 64, 4096};
   const TransformerSpec& spec = description.model.spec;
   fmt::print("\n{:<16} {:>12} {:>14} {:>22}\n", "memory as", "weights", "KV a token",
              "512 rows in a step");
-  for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16}) {
-    const DType type = plain_type(format);
-    fmt::print("{:<16} {:>12} {:>14} {:>22}\n", dtype_name(type),
-               size_text(weight_bytes(shapes, spec, format, kernels)),
-               size_text(cache_bytes_per_token(cache_layers(spec), type)),
+  const auto row = [&](const std::string& name, const ModelWeights& weights, WeightFormat format,
+                       Quantization quantize) {
+    fmt::print("{:<16} {:>12} {:>14} {:>22}\n", name,
+               size_text(weight_bytes(weights, spec, format, kernels)),
+               size_text(cache_bytes_per_token(cache_layers(spec), plain_type(format))),
                size_text(static_cast<int64_t>(
-                   workspace_bytes(workspace_sizes(spec, format, kernels, kStep)))));
+                   workspace_bytes(workspace_sizes(spec, format, kernels, kStep, quantize)))));
+  };
+  for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16}) {
+    row(dtype_name(plain_type(format)), shapes, format, Quantization::kNone);
   }
+  if (!kernels.stores(WeightFormat::kInt8)) return;
+  row(fmt::format("int8, {}", dtype_name(plain_type(stored))),
+      lay_out(spec, Quantization::kDynamicInt8), stored, Quantization::kDynamicInt8);
+}
+
+// How much of the products dynamic_int8 takes.
+std::string quantized_text(const ModelWeights& weights) {
+  int64_t quantized = 0, rest = 0;
+  for_each_weight(
+      weights,
+      [&](const Linear& linear) {
+        const LinearSpec& spec = linear.spec();
+        (spec.int8 ? quantized : rest) += int64_t{spec.copies} * spec.outputs * spec.inner;
+      },
+      [](const NormWeights&) {});
+  if (quantized == 0) return "dynamic_int8: nothing; every product keeps its type";
+  constexpr double kPercent = 100;
+  const double share =
+      kPercent * static_cast<double>(quantized) / static_cast<double>(quantized + rest);
+  return fmt::format(
+      "dynamic_int8: {:.1f} % of the products' weights in 8 bits with a scale for each {} "
+      "of a row{}",
+      share, kInt8Group,
+      rest == 0 ? ""
+                : "; those of routers, latent and chunked attention and narrow embeddings keep "
+                  "their type");
 }
 
 bool draws_own_rotations(const TransformerSpec& spec) {
@@ -118,7 +148,7 @@ bool draws_own_rotations(const TransformerSpec& spec) {
 }
 
 // Why an option of serving can't be used with this model.
-void print_limits(const TransformerSpec& spec, const ModelInfo& info) {
+void print_limits(const TransformerSpec& spec, const ModelInfo& info, const KernelTable& kernels) {
   std::vector<std::pair<const char*, std::string>> limits;
   const char* reason =
       info.rules.recomputes ? "each step computes the whole sequence" : "attention is not causal";
@@ -133,7 +163,9 @@ void print_limits(const TransformerSpec& spec, const ModelInfo& info) {
                         "keys depend on the prompt's length beyond the trained one");
   }
   limits.emplace_back("tensor_parallel_degree over 1", "a model runs on one device");
-  limits.emplace_back("weights below 16 bits", "this build stores f32, f16 and bf16");
+  if (!kernels.stores(WeightFormat::kInt8)) {
+    limits.emplace_back("dynamic_int8", "this device stores f32, f16 and bf16");
+  }
   fmt::print("\nnot supported\n");
   for (const auto& [what, why] : limits) fmt::print("  {}: {}\n", what, why);
 }
@@ -145,9 +177,11 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   const Place place = open_place(common.device, common.cpu_level, team);
   const KernelTable& kernels = *place.kernels;
   const ModelInfo& info = description.info;
+  const Quantization quantize = choose_quantization(common);
   const ModelWeights shapes = lay_out(description.model.spec);
+  const ModelWeights chosen = lay_out(description.model.spec, quantize);
   WeightFormat format = description.usual_format;
-  const std::string stored = stored_text(description, folder, shapes, kernels, &format);
+  const std::string stored = stored_text(description, folder, chosen, kernels, quantize, &format);
   line("family", info.model_type);
   line("task", "text generation");
   line("mode", fmt::format("fused kernels ({}), one rank{}", kernels.name,
@@ -169,11 +203,12 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
        info.eos_ids.empty() ? "none" : fmt::format("{}", fmt::join(info.eos_ids, ", ")));
   line("properties", fmt::format("{}", fmt::join(properties(description.model.spec), ", ")));
   line("checkpoint", stored);
+  if (quantize != Quantization::kNone) line("quantize", quantized_text(chosen));
   line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",
                             yes_no(info.rules.chunks), yes_no(info.rules.shares_prefix),
                             yes_no(info.rules.rewinds)));
-  print_memory(description, shapes, kernels);
-  print_limits(description.model.spec, info);
+  print_memory(description, shapes, format, kernels);
+  print_limits(description.model.spec, info, kernels);
   return 0;
 }
 

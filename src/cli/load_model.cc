@@ -17,8 +17,8 @@ namespace tensormill {
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also) {
   std::vector<std::string_view> known = {
-      "option.cpu_level", "option.device",  "option.dtype",  "option.random_weights",
-      "option.revision",  "option.threads", "option.variant"};
+      "option.cpu_level",      "option.device",   "option.dtype",   "option.quantize",
+      "option.random_weights", "option.revision", "option.threads", "option.variant"};
   known.insert(known.end(), also);
   ModelChoices choices;
   choices.common = options;
@@ -37,6 +37,9 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
   const CommonOptions defaults;
   const Settings& settings = choices.settings;
   if (options.device == defaults.device) choices.common.device = settings.text("option.device");
+  if (options.quantize == defaults.quantize) {
+    choices.common.quantize = settings.text("option.quantize");
+  }
   if (options.cpu_level == defaults.cpu_level) {
     choices.common.cpu_level = settings.text("option.cpu_level");
   }
@@ -59,6 +62,14 @@ std::optional<WeightFormat> choose_format(const CommonOptions& options) {
     throw_error(ErrorKind::kBadRequest, "--dtype {}: expected f32, f16 or bf16", name);
   }
   return format;
+}
+
+Quantization choose_quantization(const CommonOptions& options) {
+  const std::optional<Quantization> quantize = parse_quantization(options.quantize);
+  if (!quantize) {
+    throw_error(ErrorKind::kBadRequest, "--quantize {}: expected dynamic_int8", options.quantize);
+  }
+  return *quantize;
 }
 
 std::filesystem::path find_model_folder(const std::string& model, const CommonOptions& options,
@@ -88,6 +99,7 @@ LoadedModel load_model(const std::string& name, const CommonOptions& given, bool
   load.stream = loaded.place.stream;
   load.device = loaded.place.device;
   load.format = choose_format(options);
+  load.quantize = choose_quantization(options);
   load.random_weights = choices.random_weights;
   loaded.model = Model::load(folder, load);
   spdlog::info("{}: {} on {}, {} threads, {} kernels", folder.string(),

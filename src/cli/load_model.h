@@ -24,7 +24,7 @@ struct LoadedModel {
 // What the command line says of the model: -o option.*, checked by the table of settings, and
 // flags, which win.
 struct ModelChoices {
-  CommonOptions common;  // with -o's device, dtype, threads and cpu_level
+  CommonOptions common;  // with -o's device, dtype, quantize, threads and cpu_level
   bool random_weights = false;
   Settings settings{SettingScope::kModel};
 };
@@ -37,6 +37,9 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
 
 // What of a model such choices need.
 ModelParts parts_of(const ModelChoices& choices);
+
+// What --quantize says. Errors: kBadRequest.
+Quantization choose_quantization(const CommonOptions& options);
 
 // The weight format of --dtype; none: as stored. Errors: kBadRequest.
 std::optional<WeightFormat> choose_format(const CommonOptions& options);

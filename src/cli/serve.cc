@@ -30,6 +30,7 @@ ServeArguments arguments_of(const ServeOptions& options) {
   settings = common.options;
   if (common.device != defaults.device) settings.emplace_back("--device", common.device);
   if (common.dtype != defaults.dtype) settings.emplace_back("--dtype", common.dtype);
+  if (common.quantize != defaults.quantize) settings.emplace_back("--quantize", common.quantize);
   if (common.cpu_level != defaults.cpu_level) {
     settings.emplace_back("--cpu-level", common.cpu_level);
   }

@@ -54,7 +54,8 @@ struct RefusedValue {
 };
 constexpr std::string_view kOneTask = "this build generates text; other tasks aren't built yet";
 constexpr RefusedValue kRefusedValues[] = {
-    {"option.dtype", "int8", "quantization isn't built yet"},
+    {"option.dtype", "int8", "use option.quantize=dynamic_int8"},
+    {"option.quantize", "smoothquant", "SmoothQuant isn't built yet"},
     {"option.task", "text-classification", kOneTask},
     {"option.task", "question-answering", kOneTask},
     {"option.task", "fill-mask", kOneTask},

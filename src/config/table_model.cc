@@ -15,7 +15,7 @@ constexpr auto kRefused = SettingEffect::kRefused;
 
 constexpr std::string_view kOneCopy =
     "one copy of a model uses all cores; several copies aren't built yet";
-constexpr std::string_view kNoQuantization = "quantization isn't built yet";
+constexpr std::string_view kNoSmoothQuant = "SmoothQuant isn't built yet";
 constexpr std::string_view kNoPartition =
     "partitioned checkpoints aren't built yet; give the original Hugging Face folder";
 constexpr std::string_view kNoMetrics = "metrics of single requests aren't built yet";
@@ -102,8 +102,10 @@ constexpr Setting kRows[] = {
     {"option.enable_cuda_graph", kModel, kFlag, "true", "true|false", kActs,
      "GPU: steps that decode, and those with short prompts whose size comes often, are recorded as "
      "graphs and replayed"},
-    {"option.quantize", kModel, kChoice, "", "smoothquant|dynamic_int8", kRefused, kNoQuantization},
-    {"option.smoothquant_alpha", kModel, kNumber, "", "0..1", kRefused, kNoQuantization},
+    {"option.quantize", kModel, kChoice, "", "smoothquant|dynamic_int8", kActs,
+     "dynamic_int8: on CPUs products run in 8 bits, their inputs quantized as they come; "
+     "smoothquant isn't built yet"},
+    {"option.smoothquant_alpha", kModel, kNumber, "", "0..1", kRefused, kNoSmoothQuant},
     {"option.checkpoint", kModel, kText, "", "", kRefused, kNoPartition},
     {"option.save_mp_checkpoint_path", kModel, kText, "", "", kRefused, kNoPartition},
     {"option.log_request_metric", kModel, kFlag, "false", "true|false", kRefused, kNoMetrics},

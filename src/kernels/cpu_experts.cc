@@ -21,7 +21,15 @@ struct Busy {
   }
 };
 
+void take_quantized_rows(const ExpertsArgs& args, int64_t begin, int64_t end) {
+  const int64_t groups = int8_groups(args.first.inner);
+  for (int64_t place = begin; place < end; ++place) {
+    std::copy_n(args.in.q + args.routes.row[place] * groups, groups, args.taken.q + place * groups);
+  }
+}
+
 void take_rows(const ExpertsArgs& args, int64_t begin, int64_t end) {
+  if (args.first.format == WeightFormat::kInt8) return take_quantized_rows(args, begin, end);
   const auto size = static_cast<int64_t>(dtype_size(args.in.type));
   const auto bytes = static_cast<size_t>(size * args.first.inner);
   for (int64_t place = begin; place < end; ++place) {
@@ -80,6 +88,7 @@ void cpu_experts(const CpuLevel& level, const ExpertsArgs& args, Stream stream) 
   first.in = args.taken;
   first.out = args.inner;
   multiply(level, args, busy, args.first, first, stream);
+  cpu_quantize(level, args.inner, args.second.inner, rows * args.active, stream);
   LinearArgs second{};
   second.in = args.inner;
   second.out = {args.value, DType::kF32, args.second.outputs};

@@ -11,6 +11,8 @@
 
 namespace tensormill {
 
+// Rows that one thread takes at least.
+inline constexpr int64_t kRowGrain = 2;
 // Rows below which waking the team costs more than it saves.
 inline constexpr int64_t kRopeRows = 8;
 
@@ -36,6 +38,9 @@ void take_turns(Stream stream, int32_t count, F&& f) {
 
 void cpu_rope(const RopeArgs& args, Stream stream);
 void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream);
+// Writes rows.q from rows.x where it is wanted.
+void cpu_quantize(const CpuLevel& level, const Rows& rows, int32_t width, int32_t count,
+                  Stream stream);
 void cpu_route(const RouteArgs& args, Stream stream);
 void cpu_experts(const CpuLevel& level, const ExpertsArgs& args, Stream stream);
 void cpu_attention(const CpuLevel& level, const AttentionArgs& args, Stream stream);

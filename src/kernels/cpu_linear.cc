@@ -34,12 +34,7 @@ void linear_copies(const CpuLevel& level, const LinearArgs& args, Stream stream)
   });
 }
 
-}  // namespace
-
-void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream) {
-  const int32_t rows = *args.live.count;
-  if (rows == 0) return;
-  if (args.copies > 1) return linear_copies(level, args, stream);
+void linear_once(const CpuLevel& level, const LinearArgs& args, int32_t rows, Stream stream) {
   const int32_t threads = threads_of(stream);
   const int32_t units = (args.weight->outputs + kOutputUnit - 1) / kOutputUnit;
   // At least a panel a thread: outputs alone are split. Otherwise rows too.
@@ -60,6 +55,25 @@ void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream) {
       level.linear(args, row_border(row_part), row_border(row_part + 1), border(output_part),
                    border(output_part + 1));
     }
+  });
+}
+
+}  // namespace
+
+void cpu_linear(const CpuLevel& level, const LinearArgs& args, Stream stream) {
+  const int32_t rows = *args.live.count;
+  if (rows == 0) return;
+  if (args.copies > 1) return linear_copies(level, args, stream);
+  linear_once(level, args, rows, stream);
+  cpu_quantize(level, args.out, args.gated ? args.weight->outputs / 2 : args.weight->outputs, rows,
+               stream);
+}
+
+void cpu_quantize(const CpuLevel& level, const Rows& rows, int32_t width, int32_t count,
+                  Stream stream) {
+  if (rows.q == nullptr) return;
+  for_range(stream, count, kRowGrain, [&](int64_t begin, int64_t end) {
+    level.quantize(rows, width, static_cast<int32_t>(begin), static_cast<int32_t>(end));
   });
 }
 

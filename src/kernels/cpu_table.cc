@@ -7,9 +7,7 @@
 namespace tensormill {
 namespace {
 
-// Rows and panels that one thread takes at least.
-constexpr int64_t kRowGrain = 2;
-constexpr int64_t kPackGrain = 1;
+constexpr int64_t kPackGrain = 1;  // panels that one thread takes at least
 
 bool runs(const AttentionArgs& args) {
   return args.dim > 0 && args.dim <= kMaxHeadDim && args.value_dim > 0 &&
@@ -19,7 +17,7 @@ bool runs(const AttentionArgs& args) {
 
 bool stores(WeightFormat format) {
   return format == WeightFormat::kF32 || format == WeightFormat::kF16 ||
-         format == WeightFormat::kBF16;
+         format == WeightFormat::kBF16 || format == WeightFormat::kInt8;
 }
 
 // f16 weights are widened inside of the kernels.
@@ -48,6 +46,7 @@ struct Entries {
   static void attention(const AttentionArgs& args, Stream stream) {
     if (args.store != nullptr) to_cache(*args.store, stream);
     cpu_attention(level(), args, stream);
+    cpu_quantize(level(), args.out, args.heads * args.value_dim, *args.rows.count, stream);
   }
   static void experts(const ExpertsArgs& args, Stream stream) {
     cpu_experts(level(), args, stream);

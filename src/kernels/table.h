@@ -10,6 +10,9 @@
 //   kShortSegment where the inner dimension is kSegment or less); each segment is one accumulator
 //   that walks its inputs in ascending order from zero, bf16 in pairs. Outputs lie in the vector
 //   lanes.
+// - linear in kInt8: the inner dimension in groups of kInt8Group. A group's sum of products of
+//   integers is exact; an output is the sum of the groups in ascending order from zero, each step
+//   sum = fma(float(group's sum), weight's scale * input's scale, sum).
 // - attention: keys in chunks of kAttentionChunk at absolute positions, each with its own maximum
 // and
 //   sum, merged in ascending order.
@@ -27,6 +30,7 @@ inline constexpr int kShortSegment = 512;
 inline constexpr int kAttentionChunk = 256;
 inline constexpr int kBlockTokens = 32;  // tokens of one KV cache block; divides kAttentionChunk
 inline constexpr int kPanel = 64;        // outputs of one panel of a packed weight
+inline constexpr int kInt8Group = 64;    // inner elements that share a scale in kInt8
 inline constexpr int kMaxHeadDim = 576;
 inline constexpr int kMaxExperts = 1024;
 inline constexpr int kMaxTop = 20;     // log-probabilities that a device returns for a row
@@ -36,7 +40,9 @@ using Stream = struct StreamTag*;  // a CudaContext, or the CPU's ThreadTeam
 
 enum class NormKind : uint8_t { kNone, kLayer, kRms };
 enum class Activation : uint8_t { kNone, kRelu, kGelu, kGeluTanh, kQuickGelu, kSilu, kTanh };
-enum class WeightFormat : uint8_t { kF32, kF16, kBF16 };
+// kInt8: weights and inputs in 8 bits by groups along the inner dimension; f32 is quantized when it
+// is packed, and when a row is written for products to read.
+enum class WeightFormat : uint8_t { kF32, kF16, kBF16, kInt8 };
 
 // A count that may live in device memory; `bound` is what the host knows of it.
 struct Live {
@@ -44,11 +50,26 @@ struct Live {
   int32_t bound;
 };
 
+// A group of a quantized row: q = round(x / scale), from -127 to 127, beyond the row's width 0.
+// scale is the largest |x| / 127, and NaN where a value is NaN or infinite.
+struct Int8Group {
+  float scale;
+  int32_t start;  // -128 * the sum of q: what products with weights + 128 have to be corrected by
+  int8_t q[kInt8Group];
+};
+
+constexpr int64_t int8_groups(int64_t inner) {
+  return (inner + kInt8Group - 1) / kInt8Group;
+}
+
 // One activation: [rows, width], `stride` elements from row to row.
 struct Rows {
   void* x;
   DType type;  // kF32, kBF16 or kF16
   int64_t stride;
+  // [rows, int8_groups(width)], or null: the same rows for products in kInt8. Who writes x writes
+  // this too where it is set; such products read nothing else.
+  Int8Group* q = nullptr;
 };
 
 struct Norm {
@@ -86,14 +107,16 @@ struct ResidualArgs {
   float carry, branch;
   bool keep_y;          // not with `take`
   const int32_t* take;  // [rows], or null
-  Rows y;               // out [rows, width]; x null: not wanted
+  Rows y;               // out [rows, width]; x and q null: not wanted
   int32_t width;
   Live live;  // rows
 };
 
 // A weight [outputs, inner] packed for `linear`. On CPUs panels of kPanel outputs (the last one
 // zero-filled), each [inner][kPanel], or [inner/2][kPanel][2] for bf16 (an odd inner dimension
-// zero-filled). On CUDA rows of packed_row() values, those beyond `inner` zero.
+// zero-filled). In kInt8 a panel is a piece for each group: kPanel scales in bf16, rounded up, then
+// round(w / scale) + 128 as [depth/4][kPanel][4], where the last group is as deep as is left of
+// `inner`, in fours. On CUDA rows of packed_row() values, those beyond `inner` zero.
 struct Packed {
   const void* data;
   WeightFormat format;
@@ -110,8 +133,8 @@ struct LinearArgs {
   bool gated;
   float scale, softcap;  // 0: none; out = softcap * tanh(scale * out / softcap)
   Rows in, out;
-  // Several weights of one shape, packed_bytes apart (0 or 1: one), without bias and addend. Weight
-  // c reads in.x and writes out.x c steps on, in elements.
+  // Several weights of one shape, packed_bytes apart (0 or 1: one), without bias and addend, and
+  // not in kInt8. Weight c reads in.x and writes out.x c steps on, in elements.
   int32_t copies;
   int64_t in_step, out_step;
   Live live;  // rows
@@ -259,7 +282,8 @@ struct ExpertsArgs {
   Rows in;              // [rows, width]
   const float* addend;  // [rows, width] or null
   float* out;           // [rows, width]
-  // Scratch, a row for each place: [width] and [inner] of the input's type, [width].
+  // Scratch, a row for each place: [width] and [inner] of the input's type, [width]. In kInt8
+  // `taken` is quantized alone, and `inner` in both forms.
   Rows taken, inner;
   float* value;
   Live live;  // rows
@@ -354,9 +378,17 @@ struct KernelTable {
   size_t (*sample_scratch)(int32_t rows, int32_t vocabulary);
 };
 
+// Bytes of a group's piece of a panel in kInt8.
+inline constexpr int kInt8Scales = kPanel * 2;
+inline constexpr int kInt8Piece = kInt8Scales + kPanel * kInt8Group;
+
 // Bytes of a weight packed for CPUs.
 constexpr size_t panel_bytes(WeightFormat format, int64_t outputs, int64_t inner) {
   const int64_t panels = (outputs + kPanel - 1) / kPanel;
+  if (format == WeightFormat::kInt8) {
+    return static_cast<size_t>(panels *
+                               (int8_groups(inner) * kInt8Scales + (inner + 3) / 4 * 4 * kPanel));
+  }
   const int64_t depth = format == WeightFormat::kBF16 ? (inner + 1) / 2 * 2 : inner;
   return static_cast<size_t>(panels * kPanel * depth) * (format == WeightFormat::kF32 ? 4 : 2);
 }

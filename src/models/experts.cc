@@ -35,8 +35,9 @@ void run_experts(const StepContext& step, const MlpSpec& spec, const BranchWeigh
   args.in = in;
   args.addend = before;
   args.out = out;
-  args.taken = {ws.taken, in.type, args.first.inner};
-  args.inner = {ws.expert_inner, in.type, spec.width};
+  args.taken = {ws.taken, in.type, args.first.inner, ws.taken_q};
+  args.inner = {ws.expert_inner, ws.taken_q == nullptr ? in.type : DType::kF32, spec.width,
+                ws.expert_inner_q};
   args.value = ws.expert_value;
   args.live = step.rows;
   tensormill::experts(step.kernels, args, step.stream);

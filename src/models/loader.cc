@@ -155,7 +155,8 @@ class Filler {
 
   void pack_rows(const Linear& linear, int32_t copy, const PackSource& source) {
     const LinearSpec& spec = linear.spec();
-    pack(context_.kernels, {source, linear.weight(copy), format_, spec.outputs, spec.inner},
+    pack(context_.kernels,
+         {source, linear.weight(copy), linear.format(format_), spec.outputs, spec.inner},
          context_.stream);
   }
 

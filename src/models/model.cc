@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "models/describe.h"
 #include "models/loader.h"
 #include "models/model_impl.h"
@@ -67,6 +68,12 @@ void check_device(const Model::Impl& model, WeightFormat format, const std::stri
     throw_error(ErrorKind::kUnsupported, "{}: {} kernels have no {} weights", file,
                 model.kernels->name, dtype_name(plain_type(format)));
   }
+  if (model.info.quantize == Quantization::kDynamicInt8 &&
+      !model.kernels->stores(WeightFormat::kInt8)) {
+    throw_error(ErrorKind::kUnsupported,
+                "{}: {} kernels have no int8 weights; load it without dynamic_int8, or on the CPU",
+                file, model.kernels->name);
+  }
   for_each_attention(model.spec, [&](const AttentionSpec& spec) {
     if (spec.core != Core::kDense) return;
     if (model.kernels->runs(attention_shape(spec, format, *model.kernels))) return;
@@ -92,6 +99,7 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   auto impl = std::make_unique<Impl>();
   impl->spec = description.model.spec;
   impl->info = std::move(description.info);
+  impl->info.quantize = options.quantize;
   impl->kernels = options.kernels;
   impl->stream = options.stream;
   impl->device = options.device == nullptr ? &host_device() : options.device;
@@ -101,7 +109,7 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
 
   const LoadContext context{*impl->kernels, impl->stream, *impl->device, options.progress};
   std::unique_ptr<TensorIndex> checkpoint;
-  ModelWeights weights = lay_out(impl->spec);
+  ModelWeights weights = lay_out(impl->spec, options.quantize);
   std::vector<PlannedTensor> plan;
   WeightFormat format = options.format.value_or(description.usual_format);
   if (!options.random_weights) {
@@ -125,6 +133,12 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   impl->info.format = format;
   impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format, *impl->kernels);
   impl->info.cache_bytes_per_token = cache_bytes_per_token(impl->cache_layers, plain_type(format));
+  if (options.quantize == Quantization::kDynamicInt8) {
+    constexpr double kMiB = 1024.0 * 1024;
+    spdlog::info("{}: dynamic_int8: products in 8 bits, the rest as {}; weights {:.1f} MiB",
+                 folder.string(), dtype_name(plain_type(format)),
+                 static_cast<double>(impl->info.weight_bytes) / kMiB);
+  }
   return std::make_unique<Model>(std::move(impl));
 }
 
@@ -146,8 +160,9 @@ std::unique_ptr<KvCache> Model::make_cache(int32_t blocks) const {
 }
 
 std::unique_ptr<Workspace> Model::make_workspace(const StepLimits& limits) const {
-  return std::make_unique<Workspace>(
-      workspace_sizes(impl_->spec, impl_->weights.format, *impl_->kernels, limits), *impl_->device);
+  return std::make_unique<Workspace>(workspace_sizes(impl_->spec, impl_->weights.format,
+                                                     *impl_->kernels, limits, impl_->info.quantize),
+                                     *impl_->device);
 }
 
 }  // namespace tensormill

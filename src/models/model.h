@@ -15,9 +15,13 @@
 
 namespace tensormill {
 
+// kDynamicInt8: weights of products in 8 bits by groups, their inputs quantized as they come.
+enum class Quantization : uint8_t { kNone, kDynamicInt8 };
+
 struct LoadOptions {
   std::optional<WeightFormat> format;  // none: as stored (a mix: the widest)
-  bool random_weights = false;         // needs config.json alone; normal(0, 0.02) from a fixed seed
+  Quantization quantize = Quantization::kNone;
+  bool random_weights = false;  // needs config.json alone; normal(0, 0.02) from a fixed seed
   const KernelTable* kernels = nullptr;
   Stream stream = nullptr;
   Device* device = nullptr;  // where the weights go; must outlive the model; null: the host
@@ -45,7 +49,8 @@ struct ModelInfo {
   BlankSpec blanks;               // how tokens get their positions
   std::vector<int32_t> eos_ids;   // generation_config.json, else config.json
   int32_t bos_id = -1, pad_id = -1;
-  WeightFormat format = WeightFormat::kF32;
+  WeightFormat format = WeightFormat::kF32;  // of what isn't quantized
+  Quantization quantize = Quantization::kNone;
   int64_t parameters = 0, weight_bytes = 0;
   int64_t cache_bytes_per_token = 0;
   SequenceRules rules{};

@@ -86,7 +86,7 @@ class RandomLinear {
         pack(context_.kernels,
              {{values_.data(), type_, false, count, shape.inner, nullptr, first, count},
               linear.weight(copy),
-              format_,
+              linear.format(format_),
               shape.outputs,
               shape.inner},
              context_.stream);

@@ -232,7 +232,7 @@ class Step {
     args.keys = batch_.keys;
     args.kv = view;
     if (spec.mask.prefix) args.score.prefix = batch_.prefix;
-    args.out.x = ws_.attended;
+    args.out = inner(weights.second, ws_.attended, spec.attended());
     args.store = &store;
     args.scratch = ws_.attention_scratch;
     args.sequences = batch_.sequences;
@@ -264,14 +264,14 @@ class Step {
   void run_mlp(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
                bool joins) {
     if (spec.experts.count > 0) return mix_experts(spec, branch, weights, joins);
-    const Rows inner{ws_.mlp, input_, spec.width};
-    read_residual(branch, weights, inner);
-    run_second(branch, weights, inner, joins);
+    const Rows rows = inner(weights.second, ws_.mlp, spec.width);
+    read_residual(branch, weights, rows);
+    run_second(branch, weights, rows, joins);
   }
 
   void mix_experts(const MlpSpec& spec, const BranchSpec& branch, const BranchWeights& weights,
                    bool joins) {
-    const Rows normed{ws_.normed, input_, width_};
+    const Rows normed{ws_.normed, input_, width_, ws_.normed_q};
     const Rows logits{ws_.router, DType::kF32, spec.experts.count};
     LinearArgs product = weights.router.args(normed, logits, batch_.rows);
     product.bias = nullptr;
@@ -285,7 +285,13 @@ class Step {
 
   void read_residual(const BranchSpec& branch, const BranchWeights& weights, const Rows& out) {
     read_residual(branch, weights,
-                  weights.first.args({ws_.normed, input_, width_}, out, batch_.rows));
+                  weights.first.args({ws_.normed, input_, width_, ws_.normed_q}, out, batch_.rows));
+  }
+
+  // Rows at x as the last product of a branch reads them.
+  Rows inner(const Linear& reader, void* x, int64_t width) const {
+    if (!reader.spec().int8) return {x, input_, width};
+    return {x, DType::kF32, width, ws_.inner_q};
   }
 
   // The seam before a branch: adds what is pending, norms, and runs the branch's first product.
@@ -376,13 +382,13 @@ class Step {
     join_streams();
     if (ws_.hidden != nullptr) make_hidden();
     const bool projects = model_.stack().embedding.width > 0;
-    const Rows normed{ws_.logit_normed, input_, width_};
+    const Rows normed{ws_.logit_normed, input_, width_, projects ? nullptr : ws_.logit_q};
     ResidualArgs args = seam(model_.weights.final_norm.norm(), normed);
     args.keep_y = false;
     args.take = batch_.logit_row;
     args.live = batch_.logit_rows;
     const Rows logits{ws_.logits, DType::kF32, model_.info.vocabulary};
-    const Rows projected{ws_.logit_hidden, input_, model_.info.head_width};
+    const Rows projected{ws_.logit_hidden, input_, model_.info.head_width, ws_.logit_q};
     const Linear& first = projects ? model_.weights.project_out : model_.weights.head;
     const LinearArgs product = first.args(normed, projects ? projected : logits, batch_.logit_rows);
     norm_linear(kernels_, args, {&product, 1}, stream_);

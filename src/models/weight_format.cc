@@ -23,4 +23,10 @@ std::optional<WeightFormat> parse_weight_format(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<Quantization> parse_quantization(std::string_view name) {
+  if (name.empty()) return Quantization::kNone;
+  if (name == "dynamic_int8") return Quantization::kDynamicInt8;
+  return std::nullopt;
+}
+
 }  // namespace tensormill

@@ -4,10 +4,14 @@
 #include <string_view>
 
 #include "kernels/table.h"
+#include "models/model.h"
 
 namespace tensormill {
 
 // "f32", "fp32", "float32", "f16", "fp16", "float16", "half", "bf16" or "bfloat16"; else none.
 std::optional<WeightFormat> parse_weight_format(std::string_view name);
+
+// "dynamic_int8", or empty for none; else nothing.
+std::optional<Quantization> parse_quantization(std::string_view name);
 
 }  // namespace tensormill

@@ -51,7 +51,8 @@ LatentWeights lay_out_latent(const AttentionSpec& attention, int32_t width) {
   return weights;
 }
 
-BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
+BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width, Quantization quantize) {
+  const bool int8 = quantize == Quantization::kDynamicInt8;
   BranchWeights weights;
   weights.in = lay_out_norm(branch.in, width);
   weights.out = lay_out_norm(branch.out, width);
@@ -66,6 +67,8 @@ BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
       first.outputs = attention->qkv_rows();
       first.bias = attention->qkv_bias;
     }
+    first.int8 = second.int8 =
+        int8 && attention->latent.rank == 0 && attention->core == Core::kDense;
     second.inner = attention->out_inputs();
     second.bias = attention->out_bias;
     weights.q_norm = lay_out_norm(attention->q_norm, head_norm_width(*attention, attention->heads));
@@ -77,6 +80,7 @@ BranchWeights lay_out_branch(const BranchSpec& branch, int32_t width) {
     first.bias = second.bias = mlp.bias;
     first.activation = mlp.activation;
     first.gated = mlp.gated;
+    first.int8 = second.int8 = int8;
     second.inner = mlp.width;
     if (mlp.experts.count > 0) {
       first.copies = second.copies = mlp.experts.count;
@@ -125,14 +129,14 @@ void allocate_norm(NormWeights& norm, Device& device) {
 
 }  // namespace
 
-ModelWeights lay_out(const TransformerSpec& spec) {
+ModelWeights lay_out(const TransformerSpec& spec, Quantization quantize) {
   const StackSpec& stack = spec.stacks.front();
   ModelWeights weights;
   for (const LayerRef& ref : stack.layers) {
     if (ref.weights < weights.layers.size()) continue;
     LayerWeights layer;
     for (const BranchSpec& branch : stack.kinds[ref.kind]) {
-      layer.branches.push_back(lay_out_branch(branch, stack.width));
+      layer.branches.push_back(lay_out_branch(branch, stack.width, quantize));
     }
     weights.layers.push_back(std::move(layer));
   }
@@ -149,6 +153,7 @@ ModelWeights lay_out(const TransformerSpec& spec) {
   head.bias = spec.head.bias;
   if (spec.head.scale != 1) head.scale = spec.head.scale;
   head.softcap = spec.head.softcap;
+  head.int8 = quantize == Quantization::kDynamicInt8;
   weights.head = Linear(head);
   return weights;
 }

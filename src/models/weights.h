@@ -65,6 +65,8 @@ constexpr DType plain_type(WeightFormat format) {
       return DType::kF16;
     case WeightFormat::kBF16:
       return DType::kBF16;
+    case WeightFormat::kInt8:
+      break;  // of single products, never a model's
   }
   return DType::kF32;
 }
@@ -96,8 +98,10 @@ void for_each_weight(Weights& weights, OnLinear&& linear, OnNorm&& norm) {
   linear(weights.head);
 }
 
-// The shapes of all weights, without memory.
-ModelWeights lay_out(const TransformerSpec& spec);
+// The shapes of all weights, without memory. dynamic_int8: in 8 bits are the products of attention
+// and MLPs, experts' too, and the head. Not the router of experts and attention over a latent or in
+// chunks, whose rows are cut between product and product.
+ModelWeights lay_out(const TransformerSpec& spec, Quantization quantize = Quantization::kNone);
 
 // Memory for every weight, zeroed. Errors: kOutOfMemory, before anything is allocated where it is
 // more than the device has.

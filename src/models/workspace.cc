@@ -19,6 +19,10 @@ class Arena {
     used_ += (bytes + kAlign - 1) / kAlign * kAlign;
     return piece;
   }
+  Int8Group* quantized(int64_t rows, int64_t width) {
+    const int64_t bytes = rows * int8_groups(width) * int64_t{sizeof(Int8Group)};
+    return static_cast<Int8Group*>(take(bytes, DType::kU8));
+  }
   float* floats(int64_t count) { return static_cast<float*>(take(count, DType::kF32)); }
   int32_t* ints(int64_t count) { return static_cast<int32_t*>(take(count, DType::kI32)); }
   size_t used() const { return used_; }
@@ -39,8 +43,13 @@ void lay_out_experts(const WorkspaceSizes& sizes, Arena& arena, Workspace::Array
   a.routes.place = integers(places);
   a.routes.row = integers(places);
   a.routes.begin = integers(int64_t{sizes.experts} + 1);
-  a.taken = arena.take(places * sizes.width, sizes.types.input);
-  a.expert_inner = arena.take(rows * sizes.expert_inner, sizes.types.input);
+  if (sizes.int8) {
+    a.taken_q = arena.quantized(places, sizes.width);
+    a.expert_inner_q = arena.quantized(rows, int64_t{sizes.expert_groups} * kInt8Group);
+  } else {
+    a.taken = arena.take(places * sizes.width, sizes.types.input);
+  }
+  a.expert_inner = arena.take(rows * sizes.expert_inner, sizes.inner_type());
   a.expert_value = arena.floats(places * sizes.width);
 }
 
@@ -57,8 +66,8 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   a.normed = arena.take(rows * std::max(sizes.width, sizes.head_width), sizes.types.input);
   a.qkv = arena.floats(rows * sizes.qkv);
   a.queries = arena.take(rows * sizes.queries, sizes.types.query);
-  a.attended = arena.take(rows * sizes.attended, sizes.types.input);
-  a.mlp = arena.take(rows * sizes.mlp, sizes.types.input);
+  a.attended = arena.take(rows * sizes.attended, sizes.inner_type());
+  a.mlp = arena.take(rows * sizes.mlp, sizes.inner_type());
   for (float*& partial : a.partial) partial = arena.floats(rows * sizes.width);
   if (sizes.projects) a.embedded = arena.floats(rows * sizes.head_width);
   if (sizes.limits.hidden) a.hidden = arena.floats(rows * sizes.head_width);
@@ -72,6 +81,11 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
   a.query_normed = arena.take(rows * sizes.query_short, sizes.types.input);
   a.plain = arena.take(rows * sizes.plain, sizes.types.input);
   a.expanded = arena.take(rows * sizes.expanded, sizes.types.input);
+  if (sizes.int8) {
+    a.normed_q = arena.quantized(rows, sizes.width);
+    a.inner_q = arena.quantized(rows, std::max(sizes.attended, sizes.mlp));
+    a.logit_q = arena.quantized(logit_rows, sizes.head_width);
+  }
   if (sizes.experts > 0) lay_out_experts(sizes, arena, a);
   return a;
 }
@@ -79,7 +93,8 @@ Workspace::Arrays lay_out(const WorkspaceSizes& sizes, Arena& arena) {
 }  // namespace
 
 WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
-                               const KernelTable& kernels, const StepLimits& limits) {
+                               const KernelTable& kernels, const StepLimits& limits,
+                               Quantization quantize) {
   const StackSpec& stack = spec.stacks.front();
   WorkspaceSizes sizes;
   sizes.limits = limits;
@@ -89,6 +104,7 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
   sizes.projects = stack.embedding.width > 0;
   sizes.vocabulary = stack.embedding.vocabulary;
   sizes.types = kernels.types(format);
+  sizes.int8 = quantize == Quantization::kDynamicInt8;
   for (const RopeSpec& rope : distinct_ropes(spec)) sizes.ropes.push_back(rope.axes * rope.dim);
   for (const std::vector<BranchSpec>& kind : stack.kinds) {
     for (const BranchSpec& branch : kind) {
@@ -115,6 +131,8 @@ WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
         sizes.experts = std::max(sizes.experts, experts.count);
         sizes.active = std::max(sizes.active, experts.active);
         sizes.expert_inner = std::max(sizes.expert_inner, experts.active * mlp.width);
+        sizes.expert_groups = std::max(
+            sizes.expert_groups, experts.active * static_cast<int32_t>(int8_groups(mlp.width)));
         if (experts.count == 0) sizes.mlp = std::max(sizes.mlp, mlp.width);
       }
     }

@@ -21,10 +21,16 @@ struct WorkspaceSizes {
   std::vector<int32_t> ropes;    // cosines and sines of a row, of each rope
   size_t attention_scratch = 0;  // bytes
   ActivationTypes types{};       // of the inputs of products, and of queries
+  bool int8 = false;             // products read quantized rows
+  int32_t expert_groups = 0;     // of a row's inner values, quantized
+
+  // Of what attention and MLPs leave for their last product.
+  DType inner_type() const { return int8 ? DType::kF32 : types.input; }
 };
 
 WorkspaceSizes workspace_sizes(const TransformerSpec& spec, WeightFormat format,
-                               const KernelTable& kernels, const StepLimits& limits);
+                               const KernelTable& kernels, const StepLimits& limits,
+                               Quantization quantize = Quantization::kNone);
 
 // Bytes of a Workspace of these sizes.
 size_t workspace_bytes(const WorkspaceSizes& sizes);
@@ -46,8 +52,8 @@ class Workspace {
     void* normed = nullptr;           // [rows, width or head_width], input type
     float* qkv = nullptr;             // [rows, qkv]
     void* queries = nullptr;          // [rows, queries], query type
-    void* attended = nullptr;         // [rows, attended], input type
-    void* mlp = nullptr;              // [rows, mlp], input type
+    void* attended = nullptr;         // [rows, attended], input type or what int8 is made of: f32
+    void* mlp = nullptr;              // [rows, mlp], the same
     float* partial[2] = {};           // [rows, width]
     float* embedded = nullptr;        // [rows, head_width], where tokens' rows are projected
     float* hidden = nullptr;          // [rows, head_width], where it is wanted
@@ -64,8 +70,12 @@ class Workspace {
     float* router = nullptr;       // [rows, experts]
     Routes routes{};
     void* taken = nullptr;          // [rows * active, width], input type
-    void* expert_inner = nullptr;   // [rows, expert_inner], input type
+    void* expert_inner = nullptr;   // [rows, expert_inner], as mlp
     float* expert_value = nullptr;  // [rows * active, width]
+    // Quantized rows, null where products read none: normed, attended or mlp, what the head reads,
+    // and those of experts.
+    Int8Group *normed_q = nullptr, *inner_q = nullptr, *logit_q = nullptr;
+    Int8Group *taken_q = nullptr, *expert_inner_q = nullptr;
   };
   const Arrays& arrays() const { return arrays_; }
 

@@ -5,9 +5,9 @@
 namespace tensormill {
 
 void Linear::allocate(WeightFormat format, const KernelTable& kernels, Device& device) {
-  format_ = format;
+  format_ = this->format(format);
   device_ = &device;
-  copy_bytes_ = kernels.packed_bytes(format, spec_.outputs, spec_.inner);
+  copy_bytes_ = kernels.packed_bytes(format_, spec_.outputs, spec_.inner);
   weight_ = Buffer(static_cast<size_t>(spec_.copies) * copy_bytes_, "weights", device);
   if (spec_.bias) {
     bias_ = Buffer(static_cast<size_t>(spec_.outputs) * sizeof(float), "biases", device);
@@ -34,8 +34,8 @@ void Linear::move_bias_to(Linear& other) {
 
 int64_t Linear::bytes(WeightFormat format, const KernelTable& kernels) const {
   const int64_t bias = spec_.bias ? int64_t{spec_.outputs} * int64_t{sizeof(float)} : 0;
-  return spec_.copies *
-             static_cast<int64_t>(kernels.packed_bytes(format, spec_.outputs, spec_.inner)) +
+  return spec_.copies * static_cast<int64_t>(kernels.packed_bytes(this->format(format),
+                                                                  spec_.outputs, spec_.inner)) +
          bias;
 }
 

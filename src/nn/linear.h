@@ -19,6 +19,7 @@ struct LinearSpec {
   Activation activation = Activation::kNone;
   bool gated = false;            // outputs are pairs (gate_i, up_i)
   float scale = 0, softcap = 0;  // of the outputs, 0: none
+  bool int8 = false;             // stored in kInt8, whatever the model's format
 };
 
 // A weight [outputs, inner] (or several of one shape, without biases), packed once for the kernels,
@@ -30,13 +31,16 @@ class Linear {
   Linear(Linear&&) noexcept = default;
   Linear& operator=(Linear&&) noexcept = default;
 
-  // Memory for weight and bias, zeroed. The kernels must outlive this. Errors: kOutOfMemory.
+  // Memory for weight and bias, zeroed, in the model's format unless the spec says int8. The
+  // kernels must outlive this. Errors: kOutOfMemory.
   void allocate(WeightFormat format, const KernelTable& kernels, Device& device);
   // Adds this bias to the other's, which has as many outputs and is allocated, and forgets it.
   // Before commit().
   void move_bias_to(Linear& other);
   // Bytes that allocate() takes.
   int64_t bytes(WeightFormat format, const KernelTable& kernels) const;
+  // How allocate() stores it.
+  WeightFormat format(WeightFormat model) const { return spec_.int8 ? WeightFormat::kInt8 : model; }
   // The bias where the host writes it, [outputs] or null; commit() ends that.
   float* host_bias() { return static_cast<float*>(bias_.host()); }
   void commit() { bias_.commit(); }

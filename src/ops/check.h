@@ -23,6 +23,14 @@ inline void require_rows(const Rows& rows, int64_t width, const char* op) {
           "rows of f32, bf16 or f16 with a stride of at least their width");
 }
 
+// Rows that a product of this format reads.
+inline void require_input(const KernelTable& kernels, const Rows& rows, WeightFormat format,
+                          int64_t width, const char* op) {
+  if (format == WeightFormat::kInt8) return require(rows.q != nullptr, op, "quantized rows");
+  require_rows(rows, width, op);
+  require(rows.type == kernels.types(format).input, op, "inputs of the weight's type");
+}
+
 inline void require_norm(const Norm& norm, const char* op) {
   require(norm.kind == NormKind::kNone || norm.weight != nullptr, op, "a norm with a weight");
 }

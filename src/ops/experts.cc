@@ -16,11 +16,10 @@ void experts(const KernelTable& kernels, const ExpertsArgs& args, Stream stream)
           "weights of positive sizes, the second as wide as the first's input");
   require(first.outputs == (args.gated ? 2 : 1) * second.inner, kOp,
           "as many first outputs as the second takes");
-  const DType type = kernels.types(first.format).input;
-  require(args.in.type == type && args.taken.type == type && args.inner.type == type, kOp,
-          "inputs of the weight's type");
-  require_rows(args.in, first.inner, kOp);
-  require_rows(args.taken, first.inner, kOp);
+  for (const Rows& rows : {args.in, args.taken}) {
+    require_input(kernels, rows, first.format, first.inner, kOp);
+  }
+  require_input(kernels, args.inner, second.format, second.inner, kOp);
   require_rows(args.inner, second.inner, kOp);
   require(args.out != nullptr && args.value != nullptr, kOp, "an output and scratch");
   kernels.experts(args, stream);

@@ -105,6 +105,7 @@ LoadTextOptions load_options(const ModelConfig& config) {
   if (const std::string& dtype = settings.text("option.dtype"); !dtype.empty()) {
     options.format = parse_weight_format(dtype);
   }
+  options.quantize = parse_quantization(settings.text("option.quantize")).value();
   options.random_weights = settings.flag("option.random_weights");
   options.threads = integer("option.threads");
   options.device = device_of(settings);

@@ -71,6 +71,7 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.stream = text->place.stream;
   load.device = text->place.device;
   load.format = options.format;
+  load.quantize = options.quantize;
   load.random_weights = options.random_weights;
   load.progress = options.progress;
   text->tokenizer = tokenizer_of(options);

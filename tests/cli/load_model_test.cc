@@ -36,12 +36,14 @@ TEST(ChooseModel, OptionsAct) {
                                        {"option.dtype", "fp16"},
                                        {"option.random_weights", "true"},
                                        {"option.device", "cpu"},
+                                       {"option.quantize", "dynamic_int8"},
                                        {"option.max_tokens", "77"}});
   EXPECT_EQ(choices.common.threads, 3);
   EXPECT_EQ(choices.common.cpu_level, "portable");
   EXPECT_EQ(choose_format(choices.common), WeightFormat::kF16);
   EXPECT_TRUE(choices.random_weights);
   EXPECT_EQ(choices.common.device, "cpu");
+  EXPECT_EQ(choose_quantization(choices.common), Quantization::kDynamicInt8);
   EXPECT_EQ(choices.settings.integer("option.max_tokens"), 77);
 }
 
@@ -66,9 +68,13 @@ TEST(ChooseModel, WhatDoesNotActHereIsRefusedByName) {
   expect_error("option.enable_streaming", "true", kBad, "this command reads option.cpu_level");
   expect_error("option.surprise", "1", kBad, "option.max_tokens");
   expect_error("max_tokens", "1", kBad, "option.max_tokens");
-  expect_error("option.quantize", "smoothquant", ErrorKind::kUnsupported, "quantization");
+  expect_error("option.quantize", "smoothquant", ErrorKind::kUnsupported, "SmoothQuant");
   expect_error("option.threads", "many", ErrorKind::kConfigInvalid, "many");
   expect_error("option.dtype", "fp7", ErrorKind::kConfigInvalid, "fp7");
+  expect_error("option.quantize", "int4", ErrorKind::kConfigInvalid, "dynamic_int8");
+  CommonOptions flag;
+  flag.quantize = "int4";
+  EXPECT_THROW(choose_quantization(flag), Error);
 }
 
 }  // namespace

@@ -66,6 +66,7 @@ TEST(Settings, ABadValueNamesKeyValueSourceAndWhatIsAllowed) {
       {"option.dtype", "float16",
        "option.dtype=float16 (m.properties:3): Invalid data type: float16; expected one of "
        "fp32|fp16|bf16|int8"},
+      {"option.quantize", "int4", "expected one of smoothquant|dynamic_int8"},
       {"option.rolling_batch", "AUTO",
        "deepspeed engine only supports rolling batch type ['auto', 'deepspeed']."},
       {"option.task", "chess", "task: chess is not currently supported by DeepSpeed"},
@@ -91,10 +92,9 @@ TEST(Settings, ABadValueNamesKeyValueSourceAndWhatIsAllowed) {
 
 TEST(Settings, WhatThisBuildLacksIsRefusedByName) {
   const BadValue cases[] = {
-      {"option.dtype", "int8", "quantization"},
-      {"option.quantize", "smoothquant", "quantization"},
-      {"option.quantize", "dynamic_int8", "quantization"},
-      {"option.smoothquant_alpha", "0.5", "quantization"},
+      {"option.dtype", "int8", "option.quantize=dynamic_int8"},
+      {"option.quantize", "smoothquant", "SmoothQuant"},
+      {"option.smoothquant_alpha", "0.5", "SmoothQuant"},
       {"option.checkpoint", "ds_inference_config.json", "Hugging Face folder"},
       {"option.save_mp_checkpoint_path", "/out", "Hugging Face folder"},
       {"option.tensor_parallel_degree", "2", "one process"},

@@ -94,6 +94,8 @@ TEST(ModelSources, NamesThatTheContainerCopies) {
                 resolve(path, {{"HF_MODEL_QUANTIZE", "smoothquant"}});
               }).message,
               HasSubstr("option.quantize=smoothquant (HF_MODEL_QUANTIZE)"));
+  EXPECT_EQ(resolve(path, {{"OPTION_QUANTIZE", "dynamic_int8"}}).settings.text("option.quantize"),
+            "dynamic_int8");
   EXPECT_EQ(resolve_server({}, {{"MAX_CONCURRENT_REQUESTS", "3"}})
                 .settings.value("job_queue_size")
                 .source,

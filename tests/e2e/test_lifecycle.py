@@ -57,6 +57,18 @@ class LifecycleTest(unittest.TestCase):
         server.signal()
         self.assertEqual(server.wait(), 0)
 
+    def test_quantized_by_the_environment(self):
+        self.write("m", ROLLING, {"hidden_size": 96, "num_attention_heads": 2})
+        plain = self.start("m=m").post("/invocations", HELLO)
+        server = self.start("m=m", env={"OPTION_QUANTIZE": "dynamic_int8"})
+        self.assertIn("dynamic_int8: products in 8 bits", server.log())
+        reply = server.post("/invocations", HELLO)
+        self.assertEqual((plain.status, reply.status), (200, 200))
+        self.assertEqual(server.post("/invocations", HELLO).body, reply.body)
+        server = self.start("m=m", env={"OPTION_QUANTIZE": "smoothquant"}, wait=False)
+        self.assertEqual(server.wait(), 1)
+        self.assertIn("option.quantize=smoothquant (OPTION_QUANTIZE)", server.log())
+
     def test_a_startup_model_that_fails(self):
         self.write("good", ROLLING)
         self.write("bad", ROLLING, {"model_type": "odd"})

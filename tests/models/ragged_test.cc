@@ -110,15 +110,21 @@ int32_t uneven(const SequenceRules& rules, size_t s, int step) {
 class Ragged : public testing::TestWithParam<Variant> {};
 
 TEST_P(Ragged, SameBitsInAnyCompany) {
-  for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16}) {
-    const auto model = GetParam().load(load_options(format));
+  constexpr auto kNone = Quantization::kNone, kInt8 = Quantization::kDynamicInt8;
+  for (const auto& [format, quantize] :
+       {std::pair{WeightFormat::kF32, kNone}, std::pair{WeightFormat::kF16, kNone},
+        std::pair{WeightFormat::kBF16, kNone}, std::pair{WeightFormat::kBF16, kInt8}}) {
+    if (quantize == kInt8 && on_gpu()) continue;
+    LoadOptions single = load_options(format);
+    single.quantize = quantize;
+    const auto model = GetParam().load(single);
     const ModelInfo& info = model->info();
     std::vector<Running> alone = make_sequences(GetParam(), info);
     for (Running& sequence : alone) {
       run(*model, {&sequence, 1}, [](size_t, int) { return kWhole; });
     }
     ThreadTeam team(2);
-    LoadOptions options = load_options(format);
+    LoadOptions options = single;
     run_on_test_device(options, &team);
     const auto threaded = GetParam().load(options);
     std::vector<Running> together = make_sequences(GetParam(), info);

@@ -3,9 +3,9 @@
 namespace tensormill {
 
 const CpuLevel& LEVEL(cpu_level)() {
-  static constexpr CpuLevel kLevel{LEVEL(embed),    LEVEL(residual),  LEVEL(linear),
-                                   LEVEL(to_cache), LEVEL(attention), LEVEL(attention_merge),
-                                   LEVEL(pack)};
+  static constexpr CpuLevel kLevel{LEVEL(embed),           LEVEL(residual), LEVEL(linear),
+                                   LEVEL(quantize),        LEVEL(to_cache), LEVEL(attention),
+                                   LEVEL(attention_merge), LEVEL(pack)};
   return kLevel;
 }
 

@@ -26,6 +26,8 @@ struct CpuLevel {
   // units of kOutputUnit outputs
   void (*linear)(const LinearArgs&, int32_t row_begin, int32_t row_end, int32_t unit_begin,
                  int32_t unit_end);
+  // Rows of `width` values from rows.x to rows.q.
+  void (*quantize)(const Rows&, int32_t width, int32_t row_begin, int32_t row_end);
   void (*to_cache)(const ToCacheArgs&, int32_t row_begin, int32_t row_end);
   void (*attention)(const AttentionArgs&, const AttentionItem&);
   // Merges the partial results of an item's pairs, all chunks, into the outputs.
@@ -48,6 +50,8 @@ const CpuLevel& cpu_level_avx512_bf16();
 void LEVEL(embed)(const EmbedArgs&, int32_t, int32_t);
 void LEVEL(residual)(const ResidualArgs&, int32_t, int32_t);
 void LEVEL(linear)(const LinearArgs&, int32_t, int32_t, int32_t, int32_t);
+void LEVEL(linear_int8)(const LinearArgs&, int32_t, int32_t, int32_t, int32_t);
+void LEVEL(quantize)(const Rows&, int32_t, int32_t, int32_t);
 void LEVEL(to_cache)(const ToCacheArgs&, int32_t, int32_t);
 void LEVEL(attention)(const AttentionArgs&, const AttentionItem&);
 void LEVEL(attention_merge)(const AttentionArgs&, const AttentionItem&);

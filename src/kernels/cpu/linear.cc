@@ -2,8 +2,8 @@
 // outputs walks one segment of the inner dimension in registers. Neither the number of rows nor of
 // vectors changes an output's order of sums.
 
+#include "kernels/cpu/epilogue.h"
 #include "kernels/cpu/level.h"
-#include "kernels/cpu/math.h"
 #include "kernels/cpu/simd.h"
 
 namespace tensormill {
@@ -180,52 +180,6 @@ void multiply_rows(const Block<W>& block, int rows, int columns) {
                    : multiply_columns<W, 2>(block, columns);
 }
 
-// Scale and soft cap of `count` results, in place. Apart, so that the usual path stays small.
-[[gnu::noinline]] void scale_and_cap(const LinearArgs& args, float* x, int count) {
-  const F scale = set1(args.scale == 0 ? 1.0f : args.scale), cap = set1(args.softcap);
-  for_vectors(count, [&](int i, int n) {
-    F value = load_some(x + i, n) * scale;
-    if (args.softcap > 0) value = cap * tanh(value / cap);
-    store_some(x + i, value, n);
-  });
-}
-
-// bias, addend, activation, gate, scale, cap, and the output's type, for `columns` sums of one row.
-template <class Out>
-void finish(const LinearArgs& args, float* sum, int64_t row, int first, int columns) {
-  const int outputs = args.weight->outputs;
-  const int valid = outputs - first < columns ? outputs - first : columns;
-  if (args.bias != nullptr) {
-    const float* bias = args.bias + first;
-    for_vectors(valid,
-                [&](int i, int n) { store(sum + i, load(sum + i) + load_some(bias + i, n)); });
-  }
-  if (args.addend != nullptr) {
-    const float* addend = args.addend + row * outputs + first;
-    for_vectors(valid,
-                [&](int i, int n) { store(sum + i, load(sum + i) + load_some(addend + i, n)); });
-  }
-  Out* out = static_cast<Out*>(args.out.x) + row * args.out.stride;
-  const bool scales = args.scale != 0 || args.softcap > 0;
-  if (!args.gated) {
-    activate(sum, columns, args.act);
-    if (scales) scale_and_cap(args, sum, valid);
-    for_vectors(valid, [&](int i, int n) { store_some(out + first + i, load(sum + i), n); });
-    return;
-  }
-  float gate[kPanel / 2], up[kPanel / 2];
-  for (int i = 0; i < columns / 2; ++i) {
-    gate[i] = sum[2 * i];
-    up[i] = sum[2 * i + 1];
-  }
-  for_vectors(valid / 2, [&](int i, int n) {
-    store_some(gate + i, activate(load_some(gate + i, n), args.act) * load_some(up + i, n), n);
-  });
-  if (scales) scale_and_cap(args, gate, valid / 2);
-  for_vectors(valid / 2,
-              [&](int i, int n) { store_some(out + first / 2 + i, load_some(gate + i, n), n); });
-}
-
 // The rows' inputs at one segment: in place, or widened into `wide` ([kBlockRows][kSegment]).
 template <class W>
 [[gnu::always_inline]] inline void set_input(Block<W>& block, const Rows& in, int64_t row, int rows,
@@ -271,13 +225,7 @@ void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int
       multiply_rows(block, last - first, columns);
     }
   }
-  const int first_output = panel * kPanel + column;
-  with_type(args.out.type, [&](auto* type) {
-    using Out = Pointee<decltype(type)>;
-    for (int r = 0; r < rows; ++r) {
-      finish<Out>(args, sums + r * kPanel, row_begin + r, first_output, columns);
-    }
-  });
+  finish_rows(args, sums, row_begin, rows, panel * kPanel + column, columns);
 }
 
 template <class W>
@@ -306,6 +254,8 @@ void LEVEL(linear)(const LinearArgs& args, int32_t row_begin, int32_t row_end, i
       return products<F16Weights>(args, row_begin, row_end, unit_begin, unit_end);
     case WeightFormat::kBF16:
       return products<Bf16Weights>(args, row_begin, row_end, unit_begin, unit_end);
+    case WeightFormat::kInt8:
+      return LEVEL(linear_int8)(args, row_begin, row_end, unit_begin, unit_end);
   }
 }
 

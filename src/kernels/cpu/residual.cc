@@ -1,5 +1,6 @@
 // The residual stream: adding a branch and norming for the next readers. One row, one thread.
 
+#include "kernels/cpu/int8.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/simd.h"
@@ -35,19 +36,29 @@ class Sum {
   Moments moment_{0, 1};
 };
 
-// y = in(get), and r = y with keep_y
+// y = in(get), in each form that is wanted, and r = y with keep_y. Piece by piece, so that a
+// group's values are still at hand when its scale is known.
 template <class Out, class Get>
 void norm_row(const ResidualArgs& args, int64_t row, Get&& get) {
   float* residual = args.residual + row * args.width;
   Out* y = args.y.x == nullptr ? nullptr : static_cast<Out*>(args.y.x) + row * args.y.stride;
+  Int8Group* q = args.y.q == nullptr ? nullptr : args.y.q + row * group_count(args.width);
   const bool norms = args.in.kind != NormKind::kNone;
   const Moments moment = norms ? moments(args.in, args.width, get) : Moments{0, 1};
-  for_vectors(args.width, [&](int i, int n) {
+  const auto put = [&](int i, int n) {
     const F r = get(i, n);
     const F value = norms ? normed(args.in, moment, r, i, n) : r;
     if (y != nullptr) store_some(y + i, value, n);
     if (args.keep_y) store_some(residual + i, value, n);
-  });
+    return value;
+  };
+  if (q == nullptr) return for_vectors(args.width, [&](int i, int n) { put(i, n); });
+  alignas(64) float piece[kInt8Group];
+  for (int begin = 0; begin < args.width; begin += kInt8Group, ++q) {
+    const int left = args.width - begin, count = left < kInt8Group ? left : kInt8Group;
+    for_vectors(count, [&](int i, int n) { store_some(piece + i, put(begin + i, n), n); });
+    quantize_group(piece, count, *q);
+  }
 }
 
 template <class Out>
@@ -61,7 +72,7 @@ void run_row(const ResidualArgs& args, int64_t row) {
     const Sum sum(args, row);
     for_vectors(args.width, [&](int i, int n) { store_some(residual + i, sum(i, n), n); });
   }
-  if (args.y.x == nullptr && !args.keep_y) return;
+  if (args.y.x == nullptr && args.y.q == nullptr && !args.keep_y) return;
   norm_row<Out>(args, row, [&](int i, int n) { return load_some(residual + i, n); });
 }
 

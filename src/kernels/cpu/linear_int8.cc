@@ -1,0 +1,230 @@
+// Products of 8-bit weights and inputs, both in groups along the inner dimension. As in linear.cc a
+// block of rows times some vectors of outputs walks one group in registers; then the group's sums
+// are scaled and added to those before.
+
+#include "kernels/cpu/epilogue.h"
+#include "kernels/cpu/int8.h"
+#include "kernels/cpu/level.h"
+#include "kernels/cpu/simd.h"
+
+namespace tensormill {
+namespace {
+
+#if defined(__AVX512VNNI__)
+constexpr int kBlockRows =
+    3;  // 3 rows x 4 vectors, of a group and of all before, fill the registers
+constexpr int kVectors = 4;
+#elif defined(__AVX512F__)
+constexpr int kBlockRows = 4;
+constexpr int kVectors = 2;
+#elif defined(__AVX2__)
+constexpr int kBlockRows = 4;
+constexpr int kVectors = 2;
+#else
+constexpr int kBlockRows = 2;
+constexpr int kVectors = 2;
+#endif
+constexpr int kNarrow = kOutputUnit / kLanes < kVectors ? kOutputUnit / kLanes : kVectors;
+constexpr int kRun = 8;               // groups whose weights stay in the first-level cache
+constexpr int kChunkRows = 48;        // rows whose sums are held at once
+constexpr int kNearBytes = 512;       // the same where the cache holds the weights
+constexpr int kPrefetchBytes = 4096;  // ahead in a panel, into the second-level cache
+// From group to group of what Quads reads.
+constexpr int kNextInput =
+    sizeof(Quads::Input) == 1 ? static_cast<int>(sizeof(Int8Group)) : kInt8Group;
+
+// Where a block of rows finds a run of groups of its inputs, its weights and its sums.
+struct Block {
+  const Quads::Input* x[kBlockRows];
+  const Int8Group* group[kBlockRows];
+  int groups, inner;     // of the run, and all that is left of the inner dimension
+  const uint8_t* piece;  // the first group's, from the first wanted column on: scales and
+  const uint8_t* w;      // [depth / 4][kPanel][4]
+  float* sum;            // [rows][kPanel]
+  int ahead;             // to prefetch at each step of the inner dimension
+  // Or, with lines of 1 or 2: so many at each step, from here on.
+  const uint8_t* fetch;
+  int lines;
+};
+
+template <int R, int V>
+[[gnu::always_inline]] inline void step(const Quads::Input* const (&x)[R], int k, const uint8_t* w,
+                                        I (&sum)[R][V]) {
+  if constexpr (R == 1) {  // one weight at a time: room for a whole panel
+    const Quads::Four input = Quads::input(x[0], k);
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      sum[0][v] = Quads::add(sum[0][v], Quads::load(w + 4 * v * kLanes), input);
+    }
+    return;
+  }
+  Quads::Weight weight[V];
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) weight[v] = Quads::load(w + 4 * v * kLanes);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const Quads::Four input = Quads::input(x[r], k);
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) sum[r][v] = Quads::add(sum[r][v], weight[v], input);
+  }
+}
+
+// Not inlined: the sums then stay in registers.
+template <int R, int V, int kLines>
+[[gnu::noinline]] void multiply(const Block& block, int column) {
+  F total[R][V];
+  const Quads::Input* x[R];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    x[r] = block.x[r];
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) total[r][v] = load(block.sum + r * kPanel + column + v * kLanes);
+  }
+  const uint8_t* w = block.w + 4 * column;
+  const Bf16* scales = reinterpret_cast<const Bf16*>(block.piece) + column;
+  const uint8_t* fetch = block.fetch;
+  for (int g = 0; g < block.groups; ++g) {
+    I sum[R][V];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) sum[r][v] = set1_int(block.group[r][g].start);
+    }
+    const int left = block.inner - g * kInt8Group, depth = left < kInt8Group ? left : kInt8Group;
+    const uint8_t* at = w;
+    for (int k = 0; k < depth; k += 4, at += 4 * kPanel) {
+#pragma GCC unroll 4
+      for (int line = 0; line < (kLines > 0 ? kLines : V * kLanes / 16); ++line) {
+        __builtin_prefetch((kLines > 0 ? fetch : at + block.ahead) + 64 * line, 0, 2);
+      }
+      fetch += 64 * kLines;
+      step<R, V>(x, k, at, sum);
+    }
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) {
+      const F scale = load(scales + v * kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        total[r][v] = fma(to_float(sum[r][v]), scale * set1(block.group[r][g].scale), total[r][v]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) x[r] += kNextInput;
+    w += kInt8Piece;
+    scales += kInt8Piece / 2;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) store(block.sum + r * kPanel + column + v * kLanes, total[r][v]);
+  }
+}
+
+template <int R, int V>
+void multiply(const Block& block, int column) {
+  if (block.lines == 0) return multiply<R, V, 0>(block, column);
+  return block.lines == 1 ? multiply<R, V, 1>(block, column) : multiply<R, V, 2>(block, column);
+}
+
+template <int R>
+void multiply_columns(const Block& block, int columns) {
+  if constexpr (R == 1) {  // each line of the weights once, in order
+    if (columns == kPanel) return multiply<R, kPanel / kLanes>(block, 0);
+  }
+  int c = 0;
+  for (; c + kVectors * kLanes <= columns; c += kVectors * kLanes) multiply<R, kVectors>(block, c);
+  for (; c < columns; c += kNarrow * kLanes) multiply<R, kNarrow>(block, c);
+}
+
+void multiply_rows(const Block& block, int rows, int columns) {
+  if constexpr (kBlockRows > 2) {
+    if (rows == 3) return multiply_columns<3>(block, columns);
+  }
+  if constexpr (kBlockRows > 3) {
+    if (rows == 4) return multiply_columns<4>(block, columns);
+  }
+  return rows == 1 ? multiply_columns<1>(block, columns) : multiply_columns<2>(block, columns);
+}
+
+// The weights come from memory. The first block fetches ahead of itself; where there are few, the
+// first ones share the next run, so that memory never waits for those that find theirs in the
+// cache.
+void set_prefetch(Block& block, int b, int blocks) {
+  constexpr int kSteps = kRun * kInt8Group / 4, kMostSharing = 8;
+  const int shares = blocks < 4 ? 2 : 4;
+  const bool share = blocks > 1 && blocks <= kMostSharing && b < shares;
+  block.ahead = b == 0 ? kPrefetchBytes : kNearBytes;
+  block.lines = share ? 4 / shares : 0;
+  block.fetch = block.piece + kRun * kInt8Piece + b * block.lines * (64 * kSteps);
+}
+
+// `columns` outputs from column `column` of one panel, for at most kChunkRows rows.
+void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int column,
+             int columns) {
+  alignas(64) float sums[kChunkRows * kPanel];
+  alignas(64) Quads::Input wide[kBlockRows][kRun * kInt8Group];
+  const Packed& weight = *args.weight;
+  const int inner = weight.inner;
+  const int groups = group_count(inner);
+  const uint8_t* piece = static_cast<const uint8_t*>(weight.data) + panel * int8_panel_bytes(inner);
+  const Int8Group* in = args.in.q + row_begin * groups;
+  const int blocks = (rows + kBlockRows - 1) / kBlockRows;
+  __builtin_memset(sums, 0, static_cast<size_t>(rows) * kPanel * sizeof(float));
+  for (int g = 0; g < groups; g += kRun, piece += kRun * kInt8Piece) {
+    Block block;
+    block.groups = groups - g < kRun ? groups - g : kRun;
+    block.inner = inner - g * kInt8Group;
+    block.piece = piece + 2 * column;
+    block.w = piece + kInt8Scales + 4 * column;
+    for (int b = 0; b < blocks; ++b) {
+      const int first = rows * b / blocks, last = rows * (b + 1) / blocks;
+      for (int r = first; r < last; ++r) {
+        const Int8Group* run = in + int64_t{r} * groups + g;
+        block.group[r - first] = run;
+        block.x[r - first] = Quads::place(run, block.groups, wide[r - first]);
+      }
+      set_prefetch(block, b, blocks);
+      block.sum = sums + first * kPanel;
+      multiply_rows(block, last - first, columns);
+    }
+  }
+  finish_rows(args, sums, row_begin, rows, panel * kPanel + column, columns);
+}
+
+template <class From>
+void quantize_rows(const Rows& rows, int32_t width, int32_t row_begin, int32_t row_end) {
+  alignas(64) float x[kInt8Group];
+  const int groups = group_count(width);
+  for (int64_t row = row_begin; row < row_end; ++row) {
+    const From* from = static_cast<const From*>(rows.x) + row * rows.stride;
+    for (int g = 0; g < groups; ++g, from += kInt8Group) {
+      const int left = width - g * kInt8Group, count = left < kInt8Group ? left : kInt8Group;
+      for_vectors(count, [&](int i, int n) { store_some(x + i, load_some(from + i, n), n); });
+      quantize_group(x, count, rows.q[row * groups + g]);
+    }
+  }
+}
+
+}  // namespace
+
+void LEVEL(linear_int8)(const LinearArgs& args, int32_t row_begin, int32_t row_end,
+                        int32_t unit_begin, int32_t unit_end) {
+  constexpr int kUnits = kPanel / kOutputUnit;
+  for (int unit = unit_begin; unit < unit_end;) {
+    const int panel = unit / kUnits, last = (panel + 1) * kUnits;
+    const int stop = last < unit_end ? last : unit_end;
+    for (int row = row_begin; row < row_end; row += kChunkRows) {
+      const int rows = row_end - row < kChunkRows ? row_end - row : kChunkRows;
+      product(args, row, rows, panel, unit % kUnits * kOutputUnit, (stop - unit) * kOutputUnit);
+    }
+    unit = stop;
+  }
+}
+
+void LEVEL(quantize)(const Rows& rows, int32_t width, int32_t row_begin, int32_t row_end) {
+  with_type(rows.type, [&](auto* type) {
+    quantize_rows<Pointee<decltype(type)>>(rows, width, row_begin, row_end);
+  });
+}
+
+}  // namespace tensormill
