@@ -23,6 +23,7 @@ packages=(
   g++ cmake ninja-build ccache pkg-config git ca-certificates curl python3 python3-pip unzip
   "$boost" libssl-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libcli11-dev
   libpcre2-dev libutf8proc-dev zlib1g-dev
+  libcurl4-openssl-dev libarchive-dev libexpat1-dev
 )
 if [ "${1:-}" = --test ]; then
   packages+=(libgtest-dev libgmock-dev clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14

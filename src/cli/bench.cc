@@ -93,7 +93,7 @@ LoadTextOptions load_options(const BenchOptions& options) {
       options.common, options.random_weights,
       {"option.kv_cache_mb", "option.gpu_memory_utilization", "option.enable_cuda_graph"});
   LoadTextOptions load;
-  load.folder = options.model;
+  load.folder = find_model_folder(options.model, options.common, parts_of(choices));
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
@@ -232,7 +232,9 @@ int run_bench(const BenchOptions& options) {
 CommandRunner declare_bench(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
   const CLI::Range positive(1, 1 << 20);
-  app.add_option("MODEL", options->model, "a Hugging Face model folder")->required();
+  app.add_option("MODEL", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
+      ->required();
   app.add_option("--prompt-tokens", options->prompt_tokens,
                  "random tokens of each prompt, 128,512: each length with each concurrency")
       ->delimiter(',')

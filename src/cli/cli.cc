@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "artifacts/web_client.h"
 #include "base/log.h"
 #include "cli/command.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 // `serve` and `partition` fail with 1 on bad options, as the program they replace does.
 constexpr int kBadUsage = 2, kBadServeUsage = 1, kFailed = 1;
+constexpr int kInterrupted = 130;  // as shells report an end by SIGINT
 
 const std::vector<Command> kCommands = {
     // one row for each subcommand, in the order of the help
@@ -66,7 +68,7 @@ int run_cli(int argc, char** argv) {
     }
   } catch (const std::exception& error) {
     fmt::print(stderr, "tensormill: {}\n", error.what());
-    return kFailed;
+    return transfers_cancelled() ? kInterrupted : kFailed;
   }
   return kBadUsage;
 }

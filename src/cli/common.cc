@@ -17,6 +17,8 @@ void CommonOptions::declare(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--cpu-level", cpu_level, "instruction set of the CPU kernels, for tests")
       ->capture_default_str();
+  app.add_option("--revision", revision,
+                 "branch, tag or commit of a model of the hub (default: main)");
   app.add_option("--log-level", log_level, "debug, info, warn, error or off")
       ->capture_default_str();
   app.add_option_function<std::vector<std::string>>(

@@ -9,8 +9,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/model_id.h"
 #include "cli/command.h"
 #include "cli/convert_files.h"
+#include "cli/load_model.h"
 #include "models/convert_gguf.h"
 #include "models/gguf_family.h"
 #include "models/open_weights.h"
@@ -213,7 +215,10 @@ std::optional<fs::path> only_gguf(const fs::path& folder) {
 int run_convert(const ConvertOptions& options) {
   const std::optional<DType> type = parse_target_type(options.common.dtype);
   fs::path in = options.in;
-  if (!fs::exists(in)) throw_error(ErrorKind::kNotFound, "{}: not there", in.string());
+  // A zip archive that is there may be a checkpoint of Megatron-LM.
+  if (!fs::exists(in) || (has_archive_suffix(options.in) && !is_megatron_checkpoint(in))) {
+    in = find_model_folder(options.in, options.common);
+  }
   if (fs::is_directory(in)) in = only_gguf(in).value_or(in);
   const bool megatron = is_megatron_checkpoint(in);
   if (options.heads > 0 && !megatron) {
@@ -237,8 +242,8 @@ int run_convert(const ConvertOptions& options) {
 CommandRunner declare_convert(CLI::App& app) {
   auto options = std::make_shared<ConvertOptions>();
   app.add_option("IN", options->in,
-                 "a .gguf file, a folder with pytorch_model.bin, a LoRA adapter's folder, or a "
-                 "Megatron-LM checkpoint: "
+                 "a .gguf file, a LoRA adapter's folder, a folder, archive, org/name of the hub or "
+                 "s3://bucket/prefix with pytorch_model.bin, or a Megatron-LM checkpoint: "
                  "model_optim_rng.pt, its folder or a zip archive of it")
       ->required();
   app.add_option("OUT", options->out, "the new folder")->required();

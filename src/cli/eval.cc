@@ -65,10 +65,10 @@ std::string read_text(const std::string& path) {
 }
 
 int run(const Options& options) {
-  const std::unique_ptr<Tokenizer> tokenizer =
-      load_tokenizer(find_model_parts(options.model).tokenizer);
+  const std::string folder = find_model_folder(options.model, options.common).string();
+  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(find_model_parts(folder).tokenizer);
   const std::string file = read_text(options.text);
-  const LoadedModel loaded = load_model(options.model, options.common, false);
+  const LoadedModel loaded = load_model(folder, options.common, false);
   const ModelInfo& info = loaded.model->info();
   const int32_t context = context_of(options, info);
   const TextWindows text = cut_windows(*tokenizer, file, context);
@@ -113,7 +113,8 @@ int run(const Options& options) {
 CommandRunner declare_eval(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   app.footer(kAbout);
-  app.add_option("MODEL", options->model, "a Hugging Face model folder with a tokenizer")
+  app.add_option("MODEL", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
       ->required();
   app.add_option("--text", options->text, "a file of UTF-8 text")->required()->type_name("FILE");
   app.add_option("--context", options->context,

@@ -54,7 +54,9 @@ CommandRunner declare_forward(CLI::App& app) {
     bool random_weights = false;
   };
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "a Hugging Face model folder")->required();
+  app.add_option("MODEL", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
+      ->required();
   app.add_option("--ids", options->ids, "token ids, 1,2,3[;4,5]: one sequence or several")
       ->required();
   app.add_option("--out", options->out,

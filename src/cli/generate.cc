@@ -115,7 +115,8 @@ const char* reason_name(FinishReason reason) {
 }
 
 // The prompt as the model gets it, in the chat template's words with --chat.
-TextRequest text_request(const GenerateOptions& options, const LoadedText& loaded) {
+TextRequest text_request(const GenerateOptions& options, const LoadedText& loaded,
+                         const std::filesystem::path& folder) {
   TextRequest request;
   request.prompt = options.prompt;
   if (options.chat) {
@@ -153,7 +154,7 @@ int run_generate(const GenerateOptions& options) {
        "option.max_rolling_batch_prefill_tokens", "option.max_tokens"});
   const Settings& settings = choices.settings;
   LoadTextOptions load;
-  load.folder = options.model;
+  load.folder = find_model_folder(options.model, options.common, parts_of(choices));
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
@@ -162,7 +163,7 @@ int run_generate(const GenerateOptions& options) {
   load.device = choices.common.device;
   load.cpu_level = choices.common.cpu_level;
   const std::unique_ptr<LoadedText> loaded = load_text_parts(load);
-  TextRequest request = text_request(options, *loaded);
+  TextRequest request = text_request(options, *loaded, load.folder);
   TerminalSink sink(!options.json);
   request.generation.sink = &sink;
   const uint64_t seed = request.generation.sampling.seed;
@@ -239,7 +240,9 @@ void declare_sampling(CLI::App& app, GenerateOptions& options) {
 
 CommandRunner declare_generate(CLI::App& app) {
   const auto options = std::make_shared<GenerateOptions>();
-  app.add_option("MODEL", options->model, "a Hugging Face model folder")->required();
+  app.add_option("MODEL", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
+      ->required();
   app.add_option("--prompt", options->prompt, "the text to go on from")->required();
   app.add_option("--max-new-tokens", options->max_new_tokens, "at most as many tokens")
       ->capture_default_str();

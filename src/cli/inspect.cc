@@ -269,9 +269,14 @@ CommandRunner declare_inspect(CLI::App& app) {
     std::string model;
   };
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "a Hugging Face model folder")->required();
+  app.add_option("MODEL", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
+      ->required();
   options->common.declare(app);
-  return [options] { return inspect(options->model, options->common); };
+  return [options] {
+    return inspect(find_model_folder(options->model, options->common, ModelParts::kWithoutWeights),
+                   options->common);
+  };
 }
 
 }  // namespace tensormill

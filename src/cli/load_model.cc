@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "artifacts/model_source.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/interrupt_guard.h"
 #include "models/weight_format.h"
 
 namespace tensormill {
@@ -15,8 +17,8 @@ namespace tensormill {
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also) {
   std::vector<std::string_view> known = {
-      "option.cpu_level",      "option.device",  "option.dtype",  "option.quantize",
-      "option.random_weights", "option.threads", "option.variant"};
+      "option.cpu_level",      "option.device",   "option.dtype",   "option.quantize",
+      "option.random_weights", "option.revision", "option.threads", "option.variant"};
   known.insert(known.end(), also);
   ModelChoices choices;
   choices.common = options;
@@ -49,6 +51,10 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
   return choices;
 }
 
+ModelParts parts_of(const ModelChoices& choices) {
+  return choices.random_weights ? ModelParts::kWithoutWeights : ModelParts::kAll;
+}
+
 std::optional<WeightFormat> choose_format(const CommonOptions& options) {
   const std::string& name = options.dtype;
   if (name.empty() || name == "auto") return std::nullopt;
@@ -67,9 +73,24 @@ Quantization choose_quantization(const CommonOptions& options) {
   return *quantize;
 }
 
-LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions& given,
-                       bool random_weights) {
+std::filesystem::path find_model_folder(const std::string& model, const CommonOptions& options,
+                                        ModelParts parts) {
+  const InterruptGuard guard;
+  ModelSource source;
+  source.model = model;
+  source.parts = parts;
+  for (const auto& [key, value] : options.options) {
+    if (key == "option.revision") source.revision = value;
+    if (key == "option.variant") source.variant = value;
+  }
+  if (!options.revision.empty()) source.revision = options.revision;
+  if (!options.variant.empty()) source.variant = options.variant;
+  return locate_model(source);
+}
+
+LoadedModel load_model(const std::string& name, const CommonOptions& given, bool random_weights) {
   const ModelChoices choices = choose_model(given, random_weights);
+  const std::filesystem::path folder = find_model_folder(name, given, parts_of(choices));
   const CommonOptions& options = choices.common;
   LoadedModel loaded;
   const int threads = options.threads > 0 ? options.threads : usable_cores();

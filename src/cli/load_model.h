@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "artifacts/hub_files.h"
 #include "base/thread_team.h"
 #include "cli/command.h"
 #include "config/settings.h"
@@ -34,13 +35,21 @@ struct ModelChoices {
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also = {});
 
+// What of a model such choices need.
+ModelParts parts_of(const ModelChoices& choices);
+
 // What --quantize says. Errors: kBadRequest.
 Quantization choose_quantization(const CommonOptions& options);
 
 // The weight format of --dtype; none: as stored. Errors: kBadRequest.
 std::optional<WeightFormat> choose_format(const CommonOptions& options);
 
-LoadedModel load_model(const std::filesystem::path& folder, const CommonOptions& options,
-                       bool random_weights);
+// The folder of what MODEL names: itself, or what is downloaded or unpacked for it; --revision and
+// -o's option.revision and option.variant choose. Ctrl-C ends a download and keeps what is there.
+// Errors: those of locate_model.
+std::filesystem::path find_model_folder(const std::string& model, const CommonOptions& options,
+                                        ModelParts parts = ModelParts::kAll);
+
+LoadedModel load_model(const std::string& model, const CommonOptions& options, bool random_weights);
 
 }  // namespace tensormill

@@ -2,8 +2,10 @@
 
 #include <memory>
 
+#include "artifacts/model_source.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/interrupt_guard.h"
 #include "config/configuration.h"
 #include "config/describe.h"
 #include "server/server.h"
@@ -33,11 +35,22 @@ ServeArguments arguments_of(const ServeOptions& options) {
   if (common.cpu_level != defaults.cpu_level) {
     settings.emplace_back("--cpu-level", common.cpu_level);
   }
+  if (!common.revision.empty()) settings.emplace_back("--revision", common.revision);
   if (common.threads != defaults.threads) {
     settings.emplace_back("--threads", std::to_string(common.threads));
   }
   if (options.random_weights) settings.emplace_back("--random-weights", "true");
   return arguments;
+}
+
+ServerConfig resolve(const ServeOptions& options) {
+  const InterruptGuard guard;
+  const auto fetch = [](const std::string& item) {
+    ModelSource source;
+    source.model = item;
+    return locate_model(source);
+  };
+  return resolve_server(arguments_of(options), process_environment(), fetch);
 }
 
 int serve(const ServeOptions& options) {
@@ -49,7 +62,7 @@ int serve(const ServeOptions& options) {
     fmt::print("{}", settings_markdown());
     return 0;
   }
-  const ServerConfig config = resolve_server(arguments_of(options), process_environment());
+  const ServerConfig config = resolve(options);
   if (options.print_config) {
     fmt::print("{}", print_config(config));
     return 0;
@@ -71,7 +84,8 @@ CommandRunner declare_serve(CLI::App& app) {
   }
   options->common.declare(app);
   app.add_option("MODEL", options->arguments.positional,
-                 "model folders to serve, each as FOLDER or name=FOLDER");
+                 "models to serve, each as MODEL or name=MODEL: a folder, an archive, org/name of "
+                 "the hub, s3://bucket/prefix");
   app.add_option("-f,--config-file", options->arguments.config_file, "config.properties to read")
       ->type_name("FILE");
   app.add_option("-m,--models", options->arguments.models,

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/load_model.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tensormill {
@@ -126,7 +127,9 @@ class Printer {
 
 int run(const Options& options) {
   const std::unique_ptr<Tokenizer> tokenizer =
-      load_tokenizer(find_model_parts(options.model).tokenizer);
+      load_tokenizer(find_model_parts(find_model_folder(options.model, options.common,
+                                                        ModelParts::kWithoutWeights))
+                         .tokenizer);
   if (!options.ids.empty()) {
     const std::string text = tokenizer->decode(options.ids, false);
     fmt::print("{}\n", options.json ? Json{{"text", text}}.dump() : text);
@@ -149,7 +152,8 @@ int run(const Options& options) {
 
 CommandRunner declare_tokenize(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("model", options->model, "folder with the tokenizer's files")
+  app.add_option("model", options->model,
+                 "a folder, an archive, org/name of the hub or s3://bucket/prefix")
       ->required()
       ->type_name("MODEL");
   CLI::Option_group* input =

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log_once.h"
+#include "base/model_id.h"
 #include "config/address.h"
 #include "config/paths.h"
 #include "config/resolve_model.h"
@@ -38,7 +39,7 @@ fs::path configuration_file(const ServeArguments& arguments, const Variables& va
 void put_file(Layers& layers, const fs::path& file) {
   for (const auto& [key, value] : with_sources(read_properties(file), file.string())) {
     const Setting* row = find_setting(SettingScope::kServer, key);
-    if (row && lower(row->key) != row->key) {
+    if (row && (lower(row->key) != row->key || row->key == "download_dir")) {
       warn_once(fmt::format("{} ({}): is read from the environment only", key, value.source));
     } else {
       layers.put(key, value.text, value.source);
@@ -148,7 +149,10 @@ void add_positional(ServerConfig& config, const ServeArguments& arguments, Model
     } else {
       item = parse_model_item(text);
     }
-    add_model(config, resolve_item(item, sources));
+    const bool local = path_exists(sources.base / item.url) ||
+                       (!sources.store.empty() && path_exists(sources.store / item.url));
+    add_model(config, !local && is_hub_id(item.url) ? resolve_hub_item(item, sources)
+                                                    : resolve_item(item, sources));
   }
 }
 
@@ -161,19 +165,20 @@ void add_store(ServerConfig& config, const fs::path& store, const fs::path& hub_
   sources.base = store;
   for (const fs::path& folder : scan_model_store(store, hub_folder)) {
     ModelItem item;
-    item.url = folder.string() + "/";
+    item.url = folder.string() + (is_folder(folder) ? "/" : "");
     add_model(config, resolve_item(item, sources));
   }
 }
 
 void add_startup_models(ServerConfig& config, const ServeArguments& arguments,
-                        const Variables& variables) {
+                        const Variables& variables, const ModelFetcher& fetch) {
   const Settings& settings = config.settings;
   const fs::path home = home_folder(variables), here = fs::current_path();
   ModelSources sources;
   sources.server = &settings;
   sources.variables = &variables;
   sources.overrides = arguments.options;
+  sources.fetch = fetch;
   if (settings.is_set("model_store")) {
     const Settings::Value store = settings.value("model_store");
     sources.store = ((store.source == kStoreFlag ? here : home) / store.text).lexically_normal();
@@ -214,14 +219,16 @@ Environment process_environment() {
   return environment;
 }
 
-ServerConfig resolve_server(const ServeArguments& arguments, const Environment& environment) {
+ServerConfig resolve_server(const ServeArguments& arguments, const Environment& environment,
+                            const ModelFetcher& fetch) {
   const Variables variables = read_variables(environment);
   home_folder(variables);  // must exist even if nothing is read from it
   ServerConfig config;
   server_layers(arguments, variables).apply(config.settings);
   resolve_addresses(config);
   config.overrides = arguments.options;
-  add_startup_models(config, arguments, variables);
+  config.fetch = fetch;
+  add_startup_models(config, arguments, variables, fetch);
   return config;
 }
 

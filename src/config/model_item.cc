@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log_once.h"
+#include "base/model_id.h"
 #include "config/paths.h"
 #include "config/text.h"
 
@@ -13,18 +14,11 @@ namespace fs = std::filesystem;
 namespace tensormill {
 namespace {
 
-constexpr std::array kArchives = {".zip", ".mar", ".tar", ".tgz", ".tar.gz", ".tar.z"};
-constexpr std::array kRemote = {"s3://", "djl://", "http://", "https://", "jar:", "hdfs://"};
+constexpr std::array kRefused = {"djl://", "jar:", "hdfs://"};
 constexpr std::array kWorkflowFiles = {"workflow.json", "workflow.yml", "workflow.yaml"};
 
-bool has_archive_suffix(std::string_view path) {
-  const std::string name = lower(path);
-  return std::any_of(kArchives.begin(), kArchives.end(),
-                     [&](const char* suffix) { return name.ends_with(suffix); });
-}
-
-bool is_remote(std::string_view url) {
-  return std::any_of(kRemote.begin(), kRemote.end(),
+bool is_refused(std::string_view url) {
+  return std::any_of(kRefused.begin(), kRefused.end(),
                      [&](const char* scheme) { return url.starts_with(scheme); });
 }
 
@@ -72,8 +66,8 @@ std::vector<std::pair<std::string, std::string>> query_arguments(std::string_vie
 
 [[noreturn]] void refuse_url(const std::string& url, std::string_view reason) {
   throw_error(ErrorKind::kUnsupported,
-              "Invalid model url: {}: is not supported yet by this build: {}; expected a folder on "
-              "this machine",
+              "Invalid model url: {}: is not supported: {}; expected a folder, an archive or an "
+              "s3:// url",
               printable(url), reason);
 }
 
@@ -81,7 +75,6 @@ constexpr std::string_view kNoWorkflows = "workflows aren't built";
 
 // Files that the original loads and this program doesn't.
 void refuse_file(const std::string& url, const std::string& path) {
-  if (has_archive_suffix(path)) refuse_url(url, "archives aren't unpacked");
   for (const char* suffix : {".yml", ".yaml", ".json"}) {
     if (path.ends_with(suffix)) refuse_url(url, kNoWorkflows);
   }
@@ -91,9 +84,13 @@ bool is_path(std::string_view text) {
   return text.find('\0') == std::string_view::npos;
 }
 
-std::string no_such_folder(bool offline) {
-  return offline ? "no such folder, and DJL_OFFLINE forbids a download"
-                 : "no such folder, and models are not downloaded yet by this build";
+ModelPlace fetched_place(const std::string& url, const std::string& source,
+                         const std::function<fs::path(const std::string&)>& fetch,
+                         ModelPlace place) {
+  if (!fetch) refuse_url(url, "nothing is downloaded or unpacked here");
+  place.directory = inner_folder(fetch(source));
+  place.url = url;
+  return place;
 }
 
 }  // namespace
@@ -132,7 +129,7 @@ ModelItem parse_model_item(std::string_view text) {
 }
 
 ModelPlace find_model(const std::string& url, const fs::path& base, const fs::path& store,
-                      bool offline) {
+                      const std::function<fs::path(const std::string&)>& fetch) {
   ModelPlace place;
   std::string location = url;
   const size_t question = url.find('?');
@@ -140,17 +137,24 @@ ModelPlace find_model(const std::string& url, const fs::path& base, const fs::pa
     place.arguments = query_arguments(std::string_view(url).substr(question + 1));
     location.resize(question);
   }
-  if (is_remote(location)) refuse_url(url, "nothing is downloaded");
+  if (is_download_url(location)) return fetched_place(url, location, fetch, std::move(place));
+  if (is_refused(location)) refuse_url(url, "such urls aren't read");
   const std::string text = local_path(location);
   fs::path path = (base / text).lexically_normal();
   if (!path_exists(path) && !store.empty() && fs::path(text).is_relative()) {
     path = (store / text).lexically_normal();
   }
+  if (is_path(text) && !is_folder(path) && path_exists(path) && has_archive_suffix(text)) {
+    return fetched_place("file:" + path.string(), path.string(), fetch, std::move(place));
+  }
   if (!is_path(text) || !is_folder(path)) {
     refuse_file(url, text);
     const bool file = is_path(text) && path_exists(path);
     throw_error(ErrorKind::kNotFound, "Invalid model url: {}: {}", printable(url),
-                file ? "is a file, expected a folder" : no_such_folder(offline));
+                file                  ? "is a file, expected a folder or an archive"
+                : is_hub_id(location) ? "no such folder; a model of the hub is given as "
+                                        "option.model_id, HF_MODEL_ID or MODEL of the command line"
+                                      : "no such folder");
   }
   place.url = "file:" + path.string();
   place.directory = inner_folder(path.has_filename() ? path : path.parent_path());
@@ -160,24 +164,25 @@ ModelPlace find_model(const std::string& url, const fs::path& base, const fs::pa
   return place;
 }
 
-fs::path find_model_folder(const std::string& model_id, const std::vector<fs::path>& bases,
-                           std::string_view label, bool offline) {
-  if (is_remote(model_id)) {
+ModelFiles find_model_files(const std::string& model_id, const std::vector<fs::path>& bases,
+                            std::string_view label) {
+  if (is_download_url(model_id)) return {{}, model_id};
+  if (is_refused(model_id)) {
     throw_error(ErrorKind::kUnsupported,
-                "{} is not supported yet by this build: nothing is downloaded; expected a folder "
-                "on this machine",
+                "{} is not supported; expected a folder, an archive, org/name of the hub or "
+                "s3://bucket/prefix",
                 label);
   }
   const std::string path = local_path(model_id);
   for (const fs::path& base : is_path(path) ? bases : std::vector<fs::path>()) {
     const fs::path folder = (base / path).lexically_normal();
-    if (is_folder(folder)) return folder.has_filename() ? folder : folder.parent_path();
-    if (path_exists(folder)) {
-      throw_error(ErrorKind::kConfigInvalid, "{}: is a file, expected a folder", label);
-    }
+    if (is_folder(folder)) return {folder.has_filename() ? folder : folder.parent_path(), ""};
+    if (!path_exists(folder)) continue;
+    if (has_archive_suffix(path)) return {{}, folder.string()};
+    throw_error(ErrorKind::kConfigInvalid, "{}: is a file, expected a folder or an archive", label);
   }
-  throw_error(ErrorKind::kUnsupported, "{}: {}; hub ids are not supported yet by this build", label,
-              no_such_folder(offline));
+  if (is_hub_id(model_id)) return {{}, model_id};
+  throw_error(ErrorKind::kNotFound, "{}: no such folder, and no id of the hub", label);
 }
 
 std::string model_name_of_text(std::string_view text) {
@@ -195,14 +200,7 @@ std::string model_name_of_url(std::string_view url) {
   const bool slash = path.ends_with('/');
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   std::string name = path.substr(path.rfind('/') + 1);
-  if (!slash) {
-    // The longest first: ".tar.gz" ends in no other suffix of the list, ".tgz" neither.
-    for (const char* suffix : kArchives) {
-      if (!lower(name).ends_with(suffix)) continue;
-      name.resize(name.size() - std::string_view(suffix).size());
-      break;
-    }
-  }
+  if (!slash) name = without_archive_suffix(name);
   return model_name_of_text(name);
 }
 
@@ -223,7 +221,10 @@ std::vector<fs::path> scan_model_store(const fs::path& store, const fs::path& sk
   }
   for (const fs::path& entry : entries) {
     if (is_skipped(entry)) continue;
-    if (!is_folder(entry)) refuse_file(entry.string(), entry.string());
+    if (!is_folder(entry)) {
+      models.push_back(entry);
+      continue;
+    }
     if (visible_entries(entry).empty()) {
       warn_once(entry.string() + ": empty or unreadable, skipped");
       continue;

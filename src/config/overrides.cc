@@ -17,6 +17,7 @@ constexpr Flag kFlags[] = {{"--cpu-level", "option.cpu_level"},
                            {"--variant", "option.variant"},
                            {"--quantize", "option.quantize"},
                            {"--random-weights", "option.random_weights"},
+                           {"--revision", "option.revision"},
                            {"--threads", "option.threads"}};
 
 struct Spelling {

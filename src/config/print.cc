@@ -64,7 +64,7 @@ std::string describe(const ServerConfig& config, bool with_defaults) {
     text += fmt::format("\nmodel {}{}{}: {} mode, {}\n", model.name,
                         model.version.empty() ? "" : " version ", model.version,
                         model.mode() == ServingMode::kRolling ? "rolling" : "dynamic",
-                        model.model_folder.string());
+                        model.source.empty() ? model.model_folder.string() : model.source);
     text += table_of(model.settings, with_defaults);
   }
   if (config.models.empty()) text += "\nno models at the start\n";

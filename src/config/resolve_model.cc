@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log_once.h"
+#include "base/model_id.h"
 #include "config/overrides.h"
 #include "config/paths.h"
 #include "config/text.h"
@@ -84,6 +85,7 @@ Layers gather(const ModelSources& sources, const Layers& file, const ModelItem& 
     if (!own.find(key) && value) all.put(key, value->text, value->source + " " + other);
   };
   alias("batch_size", "max_dynamic_batch_size");
+  alias("option.model_id", "option.s3url");
   alias("option.model_id", "option.model_dir");
   return all;
 }
@@ -106,7 +108,7 @@ void check_together(const ModelConfig& config) {
   }
 }
 
-void check_folder(const ModelConfig& config, bool offline) {
+void check_folder(const ModelConfig& config) {
   const fs::path& folder = config.model_folder;
   if (!config.directory.empty() && path_exists(config.directory / "model.py") &&
       !config.settings.is_set("option.entryPoint")) {
@@ -120,14 +122,9 @@ void check_folder(const ModelConfig& config, bool offline) {
       path_exists(folder / "config.json") || path_exists(folder / "adapter_config.json");
   if (!described) {
     throw_error(ErrorKind::kNotFound,
-                "Failed to detect engine of the model: {}: expected config.json or {} there{}",
-                folder.string(), kPropertiesFile,
-                offline ? " (DJL_OFFLINE forbids a download)" : "");
+                "Failed to detect engine of the model: {}: expected config.json or {} there",
+                folder.string(), kPropertiesFile);
   }
-}
-
-bool is_offline(const Variables& variables) {
-  return lower(trim(variable(variables, "DJL_OFFLINE"))) == "true";
 }
 
 std::string request_value(const KeyValues& request, std::string_view key) {
@@ -151,6 +148,28 @@ void fill_settings(ModelConfig& config, Layers layers, const fs::path& home) {
   layers.apply(config.settings);
 }
 
+// Where option.model_id leads to.
+void put_files(ModelConfig& config, const std::vector<fs::path>& bases, const std::string& label) {
+  ModelFiles files = find_model_files(config.settings.text("option.model_id"), bases, label);
+  config.model_folder = std::move(files.folder);
+  config.source = std::move(files.source);
+}
+
+// A model without a folder of its own: `values` say all of it.
+ModelConfig resolve_without_folder(const ModelItem& item, const ModelSources& sources,
+                                   const Layers& values) {
+  const fs::path home = home_folder(*sources.variables);
+  ModelConfig config;
+  config.name = item.name;
+  config.version = item.version;
+  fill_settings(config, gather(sources, values, item, {}), home);
+  const Settings::Value effective = config.settings.value("option.model_id");
+  put_files(config, {home}, fmt::format("{}={}", effective.source, effective.text));
+  config.url = config.source.empty() ? "file:" + config.model_folder.string() : config.source;
+  check_together(config);
+  return config;
+}
+
 }  // namespace
 
 fs::path home_folder(const Variables& variables) {
@@ -166,9 +185,8 @@ fs::path home_folder(const Variables& variables) {
 }
 
 ModelConfig resolve_item(const ModelItem& item, const ModelSources& sources) {
-  const bool offline = is_offline(*sources.variables);
   const fs::path home = home_folder(*sources.variables);
-  const ModelPlace place = find_model(item.url, sources.base, sources.store, offline);
+  const ModelPlace place = find_model(item.url, sources.base, sources.store, sources.fetch);
   ModelConfig config;
   config.url = place.url;
   config.directory = config.model_folder = place.directory;
@@ -194,21 +212,19 @@ ModelConfig resolve_item(const ModelItem& item, const ModelSources& sources) {
   fill_settings(config, gather(sources, file, item, place.arguments), home);
   if (config.settings.is_set("option.model_id")) {
     const Settings::Value id = config.settings.value("option.model_id");
-    config.model_folder = find_model_folder(
-        id.text, {home, place.directory},
-        fmt::format("option.model_id={} ({})", printable(id.text), id.source), offline);
+    put_files(config, {home, place.directory},
+              fmt::format("option.model_id={} ({})", printable(id.text), id.source));
   }
-  check_folder(config, offline);
+  check_folder(config);
   check_together(config);
   return config;
 }
 
 ModelConfig resolve_hub_variable(const ModelSources& sources) {
   const Variables& variables = *sources.variables;
-  const fs::path home = home_folder(variables);
   const std::string id(trim(variable(variables, "HF_MODEL_ID")));
-  ModelConfig config;
-  config.name = model_name_of_text(id);
+  ModelItem item;
+  item.name = model_name_of_text(id);
   Layers values;
   values.put("option.model_id", id, "HF_MODEL_ID");
   const auto copy = [&](const char* name, const char* key) {
@@ -217,14 +233,25 @@ ModelConfig resolve_hub_variable(const ModelSources& sources) {
   };
   copy("HF_TASK", "option.task");
   copy("HF_REVISION", "option.revision");
-  fill_settings(config, gather(sources, values, ModelItem{}, {}), home);
-  const Settings::Value effective = config.settings.value("option.model_id");
-  config.model_folder = find_model_folder(effective.text, {home},
-                                          fmt::format("{}={}", effective.source, effective.text),
-                                          is_offline(variables));
-  config.url = "file:" + config.model_folder.string();
-  check_together(config);
-  return config;
+  return resolve_without_folder(item, sources, values);
+}
+
+ModelConfig resolve_hub_item(const ModelItem& given, const ModelSources& sources) {
+  ModelItem item = given;
+  if (item.name.empty()) item.name = model_name_of_url(item.url);
+  Layers values;
+  values.put("option.model_id", item.url, "MODEL");
+  return resolve_without_folder(item, sources, values);
+}
+
+bool is_fetched_item(const std::string& item) {
+  const std::string url = parse_model_item(item).url;
+  return is_download_url(url) || has_archive_suffix(url.substr(0, url.find('?')));
+}
+
+std::string model_name_of_item(const std::string& text) {
+  const ModelItem item = parse_model_item(text);
+  return item.name.empty() ? model_name_of_url(item.url) : item.name;
 }
 
 ServingMode ModelConfig::mode() const {
@@ -238,7 +265,7 @@ ServingMode ModelConfig::mode() const {
 
 ModelConfig resolve_model(const std::string& item, const Settings& server,
                           const Environment& environment, const KeyValues& request,
-                          const KeyValues& overrides) {
+                          const KeyValues& overrides, const ModelFetcher& fetch) {
   const Variables variables = read_variables(environment);
   ModelSources sources;
   sources.server = &server;
@@ -247,6 +274,7 @@ ModelConfig resolve_model(const std::string& item, const Settings& server,
   if (server.is_set("model_store")) sources.store = sources.base / server.text("model_store");
   sources.request = request;
   sources.overrides = overrides;
+  sources.fetch = fetch;
   return resolve_item(parse_model_item(item), sources);
 }
 

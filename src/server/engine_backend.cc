@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "artifacts/model_source.h"
 #include "base/error.h"
 #include "models/weight_format.h"
 #include "server/backend.h"
@@ -84,13 +85,24 @@ void guard_memory(const Settings& settings) {
   throw ApiError(507, "WlmOutOfMemoryException", "No enough memory to load the model.");
 }
 
+// Fetches the model first, where it isn't a folder of this machine.
+std::filesystem::path folder_of(const ModelConfig& config) {
+  const Settings& settings = config.settings;
+  ModelSource source;
+  source.model = config.source.empty() ? config.model_folder.string() : config.source;
+  source.revision = settings.text("option.revision");
+  source.variant = settings.text("option.variant");
+  if (settings.flag("option.random_weights")) source.parts = ModelParts::kWithoutWeights;
+  return locate_model(source);
+}
+
 LoadTextOptions load_options(const ModelConfig& config) {
   const Settings& settings = config.settings;
   const auto integer = [&](std::string_view key) {
     return static_cast<int32_t>(settings.integer(key));
   };
   LoadTextOptions options;
-  options.folder = config.model_folder;
+  options.folder = folder_of(config);
   if (const std::string& dtype = settings.text("option.dtype"); !dtype.empty()) {
     options.format = parse_weight_format(dtype);
   }

@@ -151,41 +151,66 @@ void Management::list_workflows(const HttpRequest& request, HttpExchange& exchan
   reply_json(exchange, 200, reply);
 }
 
-void Management::register_model(const HttpRequest& request,
-                                const std::shared_ptr<HttpExchange>& exchange) {
-  const Registration registration = read_registration(request);
+ModelHandle Management::add_registered(const Registration& registration) {
   ModelConfig config = resolve_model(registration.item, server_.settings, process_environment(),
-                                     registration.parameters, server_.overrides);
+                                     registration.parameters, server_.overrides, server_.fetch);
   config.loaded_at_startup = false;
-  const ModelHandle model = models_.add(std::move(config));
+  ModelHandle model = models_.add(std::move(config));
   if (registration.min_workers) model->min_workers = *registration.min_workers;
   if (registration.max_workers) {
     model->max_workers = *registration.max_workers;
     model->min_workers = std::min(model->min_workers.load(), *registration.max_workers);
   }
   model->max_workers = std::max(model->max_workers.load(), model->min_workers.load());
-  const std::string name = model->config.name;
+  return model;
+}
+
+// What went wrong, if anything.
+std::optional<ApiError> Management::load_registered(const ModelHandle& model) {
+  const std::string& name = model->config.name;
+  std::optional<ApiError> failure;
+  try {
+    load(model);
+    return failure;
+  } catch (const ApiError& error) {
+    failure = error;
+  } catch (const Error& error) {
+    failure = load_error(error);
+  } catch (const std::exception& error) {
+    failure = ApiError(500, "EngineException", error.what());
+  }
+  spdlog::error("model {}: {}", name, failure->what());
+  metrics_.count("ModelLoadingError", "Model", name);
+  return failure;
+}
+
+void Management::register_model(const HttpRequest& request,
+                                const std::shared_ptr<HttpExchange>& exchange) {
+  const Registration registration = read_registration(request);
   const bool wait = registration.synchronous;
-  loader_.post([this, model, exchange, wait, name] {
+  // What has to be fetched before it can be looked at is looked at by the loader.
+  ModelHandle known;
+  if (!is_fetched_item(registration.item)) known = add_registered(registration);
+  const std::string name = known ? known->config.name : model_name_of_item(registration.item);
+  loader_.post([this, known, registration, exchange, wait] {
+    ModelHandle model = known;
     std::optional<ApiError> failure;
     try {
-      load(model);
+      if (!model) model = add_registered(registration);
     } catch (const ApiError& error) {
       failure = error;
     } catch (const Error& error) {
-      failure = load_error(error);
+      failure = api_error(error);
     } catch (const std::exception& error) {
       failure = ApiError(500, "EngineException", error.what());
     }
-    if (failure) {
-      spdlog::error("model {}: {}", name, failure->what());
-      metrics_.count("ModelLoadingError", "Model", name);
-      if (wait) models_.remove(model);
-    }
+    if (failure) spdlog::error("{}: {}", registration.item, failure->what());
+    if (model) failure = load_registered(model);
+    if (model && failure && wait) models_.remove(model);
     if (!wait) return;
-    post_([exchange, failure, name] {
+    post_([exchange, failure, model] {
       if (failure) return reply_error(*exchange, *failure);
-      reply_status(*exchange, 200, fmt::format("Model \"{}\" registered.", name));
+      reply_status(*exchange, 200, fmt::format("Model \"{}\" registered.", model->config.name));
     });
   });
   if (!wait) {

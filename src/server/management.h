@@ -3,11 +3,13 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "server/http.h"
 #include "server/metrics.h"
 #include "server/model_registry.h"
+#include "server/registration.h"
 #include "server/routes.h"
 #include "server/worker_pool.h"
 
@@ -35,6 +37,8 @@ class Management {
   void list_models(const HttpRequest& request, HttpExchange& exchange);
   void list_workflows(const HttpRequest& request, HttpExchange& exchange);
   void register_model(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  ModelHandle add_registered(const Registration& registration);
+  std::optional<ApiError> load_registered(const ModelHandle& model);
   void one_model(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange,
                  const Route& route);
   void scale(const HttpRequest& request, HttpExchange& exchange, const Route& route);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <future>
 
+#include "artifacts/web_client.h"
 #include "base/error.h"
 #include "server/service.h"
 
@@ -51,6 +52,7 @@ int serve(const ServerConfig& config) {
     // A load can't be interrupted, and there is nothing to drain yet.
     if (loading) std::_Exit(0);
     if (std::exchange(stopping, true)) std::_Exit(1);
+    cancel_transfers();
     stop.set_value();
   });
   service.add_startup_models();

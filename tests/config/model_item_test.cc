@@ -45,13 +45,13 @@ TEST(ModelItem, FindsFoldersByPathAndFileUrl) {
   for (const std::string& url :
        {std::string("a b"), "file:" + (folder / "a%20b"), "file://" + (folder / "a b"),
         folder / "a b", std::string("./a b"), std::string("x/../a b")}) {
-    const ModelPlace place = find_model(url, folder.str(), {}, false);
+    const ModelPlace place = find_model(url, folder.str(), {}, {});
     EXPECT_EQ(place.directory, folder / "a b") << url;
     EXPECT_EQ(place.url, "file:" + (folder / "a b")) << url;
   }
-  EXPECT_EQ(find_model("a b/", folder.str(), {}, false).url, "file:" + (folder / "a b/"));
-  EXPECT_EQ(find_model("a b", "/nowhere", folder.str(), false).directory, folder / "a b");
-  const ModelPlace query = find_model("a b?option.dtype=bf16&x=%41", folder.str(), {}, false);
+  EXPECT_EQ(find_model("a b/", folder.str(), {}, {}).url, "file:" + (folder / "a b/"));
+  EXPECT_EQ(find_model("a b", "/nowhere", folder.str(), {}).directory, folder / "a b");
+  const ModelPlace query = find_model("a b?option.dtype=bf16&x=%41", folder.str(), {}, {});
   EXPECT_EQ(query.arguments, (std::vector<std::pair<std::string, std::string>>{
                                  {"option.dtype", "bf16"}, {"x", "A"}}));
 }
@@ -60,9 +60,9 @@ TEST(ModelItem, OneFolderInsideIsTheModel) {
   const Folder folder;
   folder.model("outer/inner");
   folder.write("outer/.hidden", "");
-  EXPECT_EQ(find_model("outer", folder.str(), {}, false).directory, folder / "outer/inner");
+  EXPECT_EQ(find_model("outer", folder.str(), {}, {}).directory, folder / "outer/inner");
   folder.write("outer/another", "");
-  EXPECT_EQ(find_model("outer", folder.str(), {}, false).directory, folder / "outer");
+  EXPECT_EQ(find_model("outer", folder.str(), {}, {}).directory, folder / "outer");
 }
 
 TEST(ModelItem, SaysWhyAUrlCantBeLoaded) {
@@ -71,24 +71,69 @@ TEST(ModelItem, SaysWhyAUrlCantBeLoaded) {
   folder.write("flow/workflow.json", "{}");
   folder.write("flow/x", "");
   const auto kind = [&](const std::string& url) {
-    const Failure failure = failure_of([&] { find_model(url, folder.str(), {}, false); });
+    const Failure failure = failure_of([&] { find_model(url, folder.str(), {}, {}); });
     EXPECT_THAT(failure.message, testing::StartsWith("Invalid model url: " + url));
     return failure.kind;
   };
   EXPECT_EQ(kind("nothing"), ErrorKind::kNotFound);
   EXPECT_EQ(kind("flow%00"), ErrorKind::kNotFound);
   folder.model("m.zip");
-  EXPECT_EQ(find_model("m.zip", folder.str(), {}, false).directory, folder / "m.zip");
-  EXPECT_EQ(
-      failure_of([&] { find_model(std::string("m.zip\0x", 7), folder.str(), {}, false); }).kind,
-      ErrorKind::kNotFound);
+  EXPECT_EQ(find_model("m.zip", folder.str(), {}, {}).directory, folder / "m.zip");
+  EXPECT_EQ(failure_of([&] { find_model(std::string("m.zip\0x", 7), folder.str(), {}, {}); }).kind,
+            ErrorKind::kNotFound);
   EXPECT_EQ(kind("file.bin"), ErrorKind::kNotFound);
-  for (const char* url : {"s3://b/k", "https://h/m.zip", "djl://x", "jar:file:/x", "m.tar.gz",
-                          "/m/x.MAR", "flow.yml", "flow"}) {
+  folder.write("x.MAR", "");
+  for (const char* url :
+       {"s3://b/k", "https://h/m.zip", "djl://x", "jar:file:/x", "flow.yml", "flow"}) {
     EXPECT_EQ(kind(url), ErrorKind::kUnsupported) << url;
   }
-  EXPECT_THAT(failure_of([&] { find_model("org/x", folder.str(), {}, true); }).message,
-              testing::HasSubstr("DJL_OFFLINE"));
+  EXPECT_EQ(failure_of([&] { find_model("x.MAR", folder.str(), {}, {}); }).kind,
+            ErrorKind::kUnsupported);
+  EXPECT_EQ(kind("m.tar.gz"), ErrorKind::kNotFound);
+  EXPECT_THAT(failure_of([&] { find_model("org/x", folder.str(), {}, {}); }).message,
+              testing::HasSubstr("a model of the hub is given as option.model_id"));
+}
+
+TEST(ModelItem, ArchivesAndUrlsAreFetched) {
+  const Folder folder;
+  folder.write("m.tar.gz", "");
+  folder.model("unpacked/inner");
+  std::string fetched;
+  const auto fetch = [&](const std::string& source) {
+    fetched = source;
+    return fs::path(folder / "unpacked");
+  };
+  const ModelPlace local = find_model("m.tar.gz?x=1", folder.str(), {}, fetch);
+  EXPECT_EQ(fetched, folder / "m.tar.gz");
+  EXPECT_EQ(local.directory, folder / "unpacked/inner");
+  EXPECT_EQ(local.url, "file:" + (folder / "m.tar.gz"));
+  EXPECT_EQ(local.arguments.size(), 1u);
+  for (const std::string url : {"s3://b/k", "https://h/m.zip"}) {
+    EXPECT_EQ(find_model(url, folder.str(), {}, fetch).url, url);
+    EXPECT_EQ(fetched, url);
+  }
+}
+
+TEST(ModelItem, FilesOfAModelId) {
+  const Folder folder;
+  folder.model("m");
+  folder.write("m.zip", "");
+  folder.write("m.bin", "");
+  const auto find = [&](const std::string& id) {
+    return find_model_files(id, {folder.str()}, "option.model_id");
+  };
+  EXPECT_EQ(find("m").folder, folder / "m");
+  EXPECT_EQ(find("m").source, "");
+  EXPECT_EQ(find("m.zip").source, folder / "m.zip");
+  for (const char* id : {"s3://b/k", "https://h/m.zip", "org/name", "name"}) {
+    EXPECT_EQ(find(id).source, id);
+    EXPECT_TRUE(find(id).folder.empty());
+  }
+  EXPECT_EQ(failure_of([&] { find("m.bin"); }).kind, ErrorKind::kConfigInvalid);
+  EXPECT_EQ(failure_of([&] { find("djl://x"); }).kind, ErrorKind::kUnsupported);
+  for (const char* id : {"/opt/none", "./none", "a/b/c", "a--b"}) {
+    EXPECT_EQ(failure_of([&] { find(id); }).kind, ErrorKind::kNotFound) << id;
+  }
 }
 
 TEST(ModelStore, FoldersAreModelsUnlessAFileLiesThere) {
@@ -103,7 +148,8 @@ TEST(ModelStore, FoldersAreModelsUnlessAFileLiesThere) {
             (std::vector<fs::path>{folder / "a/inner"}));
   EXPECT_TRUE(scan_model_store(folder.str(), folder.str()).empty());
   folder.write("x.zip", "");
-  EXPECT_EQ(failure_of([&] { scan_model_store(folder.str(), {}); }).kind, ErrorKind::kUnsupported);
+  EXPECT_EQ(scan_model_store(folder.str(), {}),
+            (std::vector<fs::path>{folder / "a/inner", folder / "b", folder / "x.zip"}));
   folder.write("config.json", "{}");
   EXPECT_EQ(scan_model_store(folder.str(), {}), (std::vector<fs::path>{folder.str()}));
   EXPECT_TRUE(scan_model_store(folder.str(), folder.str()).empty());

@@ -81,13 +81,31 @@ TEST(StartupModels, HubVariableAddsAModel) {
   EXPECT_EQ(hub.settings.integer("option.max_rolling_batch_size"), 4);
   environment["SERVING_LOAD_MODELS"] = "NONE";
   EXPECT_TRUE(resolve_server({}, environment).models.empty());
-  const Failure failure = failure_of([] { resolve_server({}, {{"HF_MODEL_ID", "gpt2"}}); });
-  EXPECT_EQ(failure.kind, ErrorKind::kUnsupported);
-  EXPECT_THAT(failure.message, HasSubstr("HF_MODEL_ID=gpt2: no such folder"));
-  EXPECT_THAT(failure_of([] {
-                resolve_server({}, {{"HF_MODEL_ID", "gpt2"}, {"DJL_OFFLINE", "true"}});
-              }).message,
-              HasSubstr("DJL_OFFLINE"));
+  const ServerConfig named = resolve_server(
+      {}, {{"HF_MODEL_ID", "org/m"}, {"HF_REVISION", "v1"}, {"SERVING_LOAD_MODELS", "ALL"}});
+  ASSERT_EQ(named.models.size(), 1u);
+  EXPECT_EQ(named.models[0].name, "org_m");
+  EXPECT_EQ(named.models[0].source, "org/m");
+  EXPECT_EQ(named.models[0].url, "org/m");
+  EXPECT_TRUE(named.models[0].model_folder.empty());
+  EXPECT_EQ(named.models[0].settings.text("option.revision"), "v1");
+  const Failure failure = failure_of([] { resolve_server({}, {{"HF_MODEL_ID", "/none"}}); });
+  EXPECT_EQ(failure.kind, ErrorKind::kNotFound);
+  EXPECT_THAT(failure.message, HasSubstr("HF_MODEL_ID=/none: no such folder"));
+}
+
+TEST(StartupModels, PositionalModelsOfTheHub) {
+  const Folder folder;
+  ServeArguments arguments;
+  arguments.positional = {"org/some.model", "x=name"};
+  arguments.options = {{"--revision", "v2"}};
+  const ServerConfig config = resolve_server(arguments, {});
+  EXPECT_THAT(names(config), ElementsAre("some_model", "x"));
+  EXPECT_EQ(config.models[0].source, "org/some.model");
+  EXPECT_EQ(config.models[0].settings.text("option.revision"), "v2");
+  EXPECT_EQ(config.models[1].source, "name");
+  arguments.positional = {"./none/here"};
+  EXPECT_EQ(failure_of([&] { resolve_server(arguments, {}); }).kind, ErrorKind::kNotFound);
 }
 
 TEST(Model, FolderOfWeights) {
@@ -102,10 +120,14 @@ TEST(Model, FolderOfWeights) {
   EXPECT_EQ(resolve(folder / "m", {{"MODEL_SERVER_HOME", folder.str()}}).model_folder, weights);
   for (const char* id : {"s3://bucket/x", "org/model", "https://h/x"}) {
     folder.write("m/serving.properties", std::string("option.model_id=") + id);
-    const Failure failure = failure_of([&] { resolve(folder / "m"); });
-    EXPECT_EQ(failure.kind, ErrorKind::kUnsupported);
-    EXPECT_THAT(failure.message, HasSubstr(std::string("option.model_id=") + id + " (" +
-                                           (folder / "m/serving.properties:1") + ")"));
+    EXPECT_EQ(resolve(folder / "m").source, id);
+    EXPECT_TRUE(resolve(folder / "m").model_folder.empty());
+  }
+  for (const char* id : {"djl://x", "/none"}) {
+    folder.write("m/serving.properties", std::string("option.model_id=") + id);
+    EXPECT_THAT(failure_of([&] { resolve(folder / "m"); }).message,
+                HasSubstr(std::string("option.model_id=") + id + " (" +
+                          (folder / "m/serving.properties:1") + ")"));
   }
 }
 
