@@ -20,8 +20,8 @@ class JsonScanner {
   bool string(std::string_view& out);
   bool integer(int64_t& out);  // of at most 18 digits
   bool number(double& out);    // to the last bit what the reference makes of it
-  bool skip_value();  // of well-paired brackets and quotes; more is not checked
-  size_t position();  // of the next value
+  bool skip_value();           // of well-paired brackets and quotes; more is not checked
+  size_t position();           // of the next value
 
  private:
   void skip_space();
