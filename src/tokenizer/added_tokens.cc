@@ -68,21 +68,23 @@ void AddedTokens::add(const AddedToken& token, const TokenModel& model) {
   ids_[token.content] = id;
   tokens_[id] = token;
   id_bound_ = std::max(id_bound_, id + 1);
-  if (token.special) specials_.insert(token.content);
+  if (token.special && specials_.insert(token.content).second) first_specials_.push_back(token);
 }
 
 void AddedTokens::finish(const Normalizer* normalizer) {
   verbatim_ = TextTrie();
   normalized_ = TextTrie();
-  for (const auto& [id, token] : tokens_) {
+  const auto add = [&](const AddedToken& token, int32_t id) {
     if (!token.normalized) {
       verbatim_.add(token.content, id);
-      continue;
+      return;
     }
     Normalized text(token.content, 0);
     if (normalizer != nullptr) normalizer->apply(text);
     normalized_.add(text.text(), id);
-  }
+  };
+  for (const AddedToken& token : first_specials_) add(token, ids_.at(token.content));
+  for (const auto& [id, token] : tokens_) add(token, id);
 }
 
 void AddedTokens::split(PreTokenized& text, const Normalizer* normalizer) const {

@@ -55,6 +55,7 @@ class AddedTokens {
   std::unordered_map<std::string, int32_t> ids_;
   std::unordered_map<int32_t, AddedToken> tokens_;
   std::unordered_set<std::string> specials_;
+  std::vector<AddedToken> first_specials_;  // looked for as they were added first, too
   TextTrie verbatim_, normalized_;
   int32_t id_bound_ = 0;
 };
