@@ -84,8 +84,8 @@ const TokenizerClass& class_of(const fs::path& folder, TokenizerConfig& config) 
   const TokenizerClass* row = find_tokenizer_class(config.tokenizer_class);
   if (row == nullptr || (row->convert == nullptr && row->make == nullptr)) {
     throw_error(ErrorKind::kUnsupported,
-                "{}: tokenizer class {} without a tokenizer.json is not supported",
-                folder.string(), config.tokenizer_class);
+                "{}: tokenizer class {} without a tokenizer.json is not supported", folder.string(),
+                config.tokenizer_class);
   }
   return *row;
 }
@@ -126,8 +126,8 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
   TokenizerConfig config = read_tokenizer_config(folder);
   const fs::path json = folder / "tokenizer.json";
   // A prefix space other than the file's is only had by converting anew.
-  const bool convert = is_llama_class(config) && config.add_prefix_space &&
-                       fs::exists(folder / "tokenizer.model");
+  const bool convert =
+      is_llama_class(config) && config.add_prefix_space && fs::exists(folder / "tokenizer.model");
   if (!fs::exists(json) || convert) return load_slow_files(folder, config);
   if (const TokenizerClass* row = find_tokenizer_class(config.tokenizer_class)) {
     add_class_defaults(*row, false, config);

@@ -24,7 +24,7 @@ struct TokenizerConfig {
   };
   std::map<std::string, std::optional<Special>, std::less<>> specials;
   std::vector<Special> additional;
-  bool names_additional = false;  // the files have a list, maybe an empty one
+  bool names_additional = false;                      // the files have a list, maybe an empty one
   std::vector<std::pair<int64_t, AddedToken>> added;  // ascending ids
   std::optional<bool> add_bos, add_eos, add_prefix_space, legacy, clean_up_spaces;
   Json options = Json::object();  // tokenizer_config.json, for what only some classes know

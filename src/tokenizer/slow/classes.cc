@@ -12,18 +12,15 @@ namespace tensormill {
 namespace {
 
 constexpr TokenizerClass kClasses[] = {
-    {"AlbertTokenizer",
-     "bos=[CLS] eos=[SEP] unk=<unk> sep=[SEP] pad=<pad> cls=[CLS] mask=[MASK]~l",
+    {"AlbertTokenizer", "bos=[CLS] eos=[SEP] unk=<unk> sep=[SEP] pad=<pad> cls=[CLS] mask=[MASK]~l",
      convert_albert},
     {"BartTokenizer",
      "bos=<s>~n eos=</s>~n unk=<unk>~n sep=</s>~n pad=<pad>~n cls=<s>~n mask=<mask>~ln",
      convert_roberta},
-    {"BarthezTokenizer",
-     "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
+    {"BarthezTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
      convert_barthez},
-    {"BertTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
+    {"BertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert, nullptr,
+     true},
     {"BigBirdTokenizer",
      "bos=<s>~n eos=</s>~n unk=<unk>~n sep=[SEP]~n pad=<pad>~n cls=[CLS]~n mask=[MASK]~ln",
      convert_big_bird},
@@ -35,89 +32,71 @@ constexpr TokenizerClass kClasses[] = {
      "bos=<|startoftext|>~n eos=<|endoftext|>~n unk=<|endoftext|>~n pad=<|endoftext|>",
      convert_clip},
     {"CamembertTokenizer",
-     "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l +=<s>NOTUSED +=</s>NOTUSED +=<unk>NOTUSED",
+     "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l +=<s>NOTUSED "
+     "+=</s>NOTUSED +=<unk>NOTUSED",
      convert_camembert},
-    {"CodeGenTokenizer",
-     "bos=<|endoftext|>~ eos=<|endoftext|>~ unk=<|endoftext|>~",
-     convert_gpt2},
+    {"CodeGenTokenizer", "bos=<|endoftext|>~ eos=<|endoftext|>~ unk=<|endoftext|>~", convert_gpt2},
     {"CodeLlamaTokenizer", "bos=<s>~ eos=</s>~ unk=<unk>~", convert_llama},
     {"CohereTokenizer", "bos=<BOS_TOKEN> eos=<|END_OF_TURN_TOKEN|> unk=<UNK>", nullptr},
-    {"ConvBertTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
+    {"ConvBertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
+    {"DPRContextEncoderTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
      convert_bert, nullptr, true},
-    {"DPRContextEncoderTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
+    {"DPRQuestionEncoderTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
      convert_bert, nullptr, true},
-    {"DPRQuestionEncoderTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
-    {"DPRReaderTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
+    {"DPRReaderTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
     {"DebertaTokenizer",
      "bos=[CLS]~ eos=[SEP]~ unk=[UNK]~ sep=[SEP]~ pad=[PAD]~ cls=[CLS]~ mask=[MASK]~ln",
      convert_deberta},
     {"DebertaV2Tokenizer",
      "bos=[CLS] eos=[SEP] unk=[UNK]~n sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
      convert_deberta_v2},
-    {"DistilBertTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
-    {"ElectraTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
+    {"DistilBertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
+    {"ElectraTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
     {"FNetTokenizer", "unk=<unk> sep=[SEP]~ pad=<pad> cls=[CLS]~ mask=[MASK]~l", convert_fnet},
-    {"FunnelTokenizer",
-     "bos=<s> eos=</s> unk=<unk> sep=<sep> pad=<pad> cls=<cls> mask=<mask>",
+    {"FunnelTokenizer", "bos=<s> eos=</s> unk=<unk> sep=<sep> pad=<pad> cls=<cls> mask=<mask>",
      convert_funnel, nullptr, true},
-    {"GPT2Tokenizer",
-     "bos=<|endoftext|>~n eos=<|endoftext|>~n unk=<|endoftext|>~n",
-     convert_gpt2},
+    {"GPT2Tokenizer", "bos=<|endoftext|>~n eos=<|endoftext|>~n unk=<|endoftext|>~n", convert_gpt2},
     {"GPTNeoXTokenizer", "bos=<|endoftext|> eos=<|endoftext|> unk=<|endoftext|>", convert_gpt2},
     {"GemmaTokenizer", "bos=<bos>~ eos=<eos>~ unk=<unk>~ pad=<pad>~", convert_gemma},
     {"HerbertTokenizer",
-     "bos=<s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask> +=<special0> +=<special1> +=<special2> +=<special3> +=<special4> +=<special5> +=<special6> +=<special7> +=<special8> +=<special9>",
+     "bos=<s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask> +=<special0> +=<special1> "
+     "+=<special2> +=<special3> +=<special4> +=<special5> +=<special6> +=<special7> +=<special8> "
+     "+=<special9>",
      convert_herbert},
     {"LEDTokenizer",
      "bos=<s>~n eos=</s>~n unk=<unk>~n sep=</s>~n pad=<pad>~n cls=<s>~n mask=<mask>~ln",
      convert_roberta},
-    {"LayoutLMTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
-    {"LayoutLMv2Tokenizer",
-     "unk=[UNK]~ sep=[SEP]~ pad=[PAD]~ cls=[CLS]~ mask=[MASK]~",
+    {"LayoutLMTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
+    {"LayoutLMv2Tokenizer", "unk=[UNK]~ sep=[SEP]~ pad=[PAD]~ cls=[CLS]~ mask=[MASK]~",
      convert_bert},
     {"LayoutLMv3Tokenizer",
      "bos=<s>~n eos=</s>~n unk=<unk>~n sep=</s>~n pad=<pad>~n cls=<s>~n mask=<mask>~ln",
      convert_roberta},
-    {"LayoutXLMTokenizer",
-     "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
+    {"LayoutXLMTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
      convert_xlm_roberta},
     {"LlamaTokenizer", "bos=<s>~ eos=</s>~ unk=<unk>~", convert_llama},
     {"LongformerTokenizer",
      "bos=<s>~n eos=</s>~n unk=<unk>~n sep=</s>~n pad=<pad>~n cls=<s>~n mask=<mask>~l",
      convert_roberta},
-    {"LxmertTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
-    {"MBart50Tokenizer",
-     "eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~ln",
+    {"LxmertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
+    {"MBart50Tokenizer", "eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~ln",
      convert_mbart50},
-    {"MBartTokenizer",
-     "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
+    {"MBartTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
      convert_mbart},
-    {"MPNetTokenizer",
-     "bos=<s>~ eos=</s>~ unk=[UNK]~ sep=</s>~ pad=<pad>~ cls=<s>~ mask=<mask>~l",
+    {"MPNetTokenizer", "bos=<s>~ eos=</s>~ unk=[UNK]~ sep=</s>~ pad=<pad>~ cls=<s>~ mask=<mask>~l",
      convert_mpnet, nullptr, true},
     {"MT5Tokenizer", "eos=</s>~ unk=<unk>~ pad=<pad>~", convert_t5},
-    {"MobileBertTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
-    {"MvpTokenizer",
-     "bos=<s>~ eos=</s>~ unk=<unk>~ sep=</s>~ pad=<pad>~ cls=<s>~ mask=<mask>~l",
+    {"MobileBertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
+    {"MvpTokenizer", "bos=<s>~ eos=</s>~ unk=<unk>~ sep=</s>~ pad=<pad>~ cls=<s>~ mask=<mask>~l",
      convert_roberta},
-    {"NllbTokenizer",
-     "bos=<s>~ eos=</s>~ unk=<unk>~ sep=</s> pad=<pad>~ cls=<s> mask=<mask>~ln",
+    {"NllbTokenizer", "bos=<s>~ eos=</s>~ unk=<unk>~ sep=</s> pad=<pad>~ cls=<s> mask=<mask>~ln",
      convert_nllb},
     {"OpenAIGPTTokenizer", "unk=<unk>", convert_openai_gpt},
     {"PegasusTokenizer", "eos=</s> unk=<unk> pad=<pad> mask=<mask_2>", convert_pegasus},
@@ -126,26 +105,19 @@ constexpr TokenizerClass kClasses[] = {
     {"RealmTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert},
     {"ReformerTokenizer", "eos=</s> unk=<unk>", convert_reformer},
     {"RemBertTokenizer",
-     "bos=[CLS] eos=[SEP] unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]~ln",
-     convert_rembert},
+     "bos=[CLS] eos=[SEP] unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]~ln", convert_rembert},
     {"RetriBertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert},
-    {"RoFormerTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_roformer},
+    {"RoFormerTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_roformer},
     {"RobertaTokenizer",
      "bos=<s>~n eos=</s>~n unk=<unk>~n sep=</s>~n pad=<pad>~n cls=<s>~n mask=<mask>~l",
      convert_roberta},
-    {"SplinterTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_splinter},
-    {"SqueezeBertTokenizer",
-     "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]",
-     convert_bert, nullptr, true},
+    {"SplinterTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_splinter},
+    {"SqueezeBertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
+     nullptr, true},
     {"T5Tokenizer", "eos=</s>~ unk=<unk>~ pad=<pad>~", convert_t5},
     {"UdopTokenizer", "eos=</s>~ unk=<unk>~ sep=</s>~ pad=<pad>~", convert_udop},
     {"XGLMTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s>", convert_xglm},
-    {"XLMRobertaTokenizer",
-     "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
+    {"XLMRobertaTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
      convert_xlm_roberta},
     {"XLNetTokenizer",
      "bos=<s> eos=</s> unk=<unk> sep=<sep> pad=<pad> cls=<cls> mask=<mask>~l +=<eop> +=<eod>",
@@ -162,6 +134,7 @@ TokenizerConfig::Special read_default(std::string_view text) {
   const size_t flags = text.rfind('~');
   special.as_text = flags == std::string_view::npos;
   special.token.content = text.substr(0, flags);
+  if (special.token.content == "\\0") special.token.content.assign(1, '\0');
   special.token.special = true;
   special.token.normalized = false;
   if (special.as_text) return special;
@@ -193,8 +166,7 @@ void add_extra_ids(TokenizerConfig& config) {
 // The masks that Pegasus was trained with, in the order of its list.
 void add_pegasus_masks(TokenizerConfig& config) {
   const bool named = config.options.contains("mask_token_sent");
-  const std::string sentence =
-      config.node().text_or("mask_token_sent", named ? "" : "<mask_1>");
+  const std::string sentence = config.node().text_or("mask_token_sent", named ? "" : "<mask_1>");
   const auto given = config.node().find("offset");
   const int64_t offset = given ? given->integer(0, 1 << 20) : 103;
   std::vector<TokenizerConfig::Special> list = std::move(config.additional);
@@ -225,6 +197,18 @@ void add_additional_defaults(std::string_view name, TokenizerConfig& config) {
   if (name == "MBart50Tokenizer") add_languages(Languages::kMBart50, config);
   if (name == "NllbTokenizer" && !config.names_additional) {
     add_languages(Languages::kNllb, config);
+  }
+  if (name == "PLBartTokenizer") {
+    const bool multi = config.node().text_or("language_codes", "base") == "multi";
+    std::vector<TokenizerConfig::Special> list = std::move(config.additional);
+    config.additional.clear();
+    add_languages(multi ? Languages::kPlBartMulti : Languages::kPlBartBase, config);
+    for (auto& special : list) add_additional(special.token.content, config);
+  }
+  if (name == "ByT5Tokenizer" && !config.names_additional) {
+    const auto given = config.node().find("extra_ids");
+    const int64_t count = given ? given->integer(0, 1 << 20) : 125;
+    for (int64_t i = 0; i < count; ++i) add_additional(fmt::format("<extra_id_{}>", i), config);
   }
   if (name == "XGLMTokenizer") {
     for (int i = 0; i < 7; ++i) add_additional(fmt::format("<madeupword{}>", i), config);

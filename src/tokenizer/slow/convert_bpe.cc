@@ -104,14 +104,13 @@ Conversion convert_qwen2(const SlowFolder& folder) {
 
 Conversion convert_clip(const SlowFolder& folder) {
   Conversion result;
-  result.tree["model"] =
-      bpe_model(folder, MergeLines::kClip, folder.special("unk_token"), "</w>");
+  result.tree["model"] = bpe_model(folder, MergeLines::kClip, folder.special("unk_token"), "</w>");
   result.tree["normalizer"] = sequence_json(
-      "normalizers", Json::array({{{"type", "NFC"}}, replace_regex_json("\\s+", " "),
-                                  {{"type", "Lowercase"}}}));
-  result.tree["pre_tokenizer"] =
-      sequence_json("pretokenizers", Json::array({split_json(kClipPattern, "Removed", true),
-                                                  byte_level_json(false)}));
+      "normalizers",
+      Json::array({{{"type", "NFC"}}, replace_regex_json("\\s+", " "), {{"type", "Lowercase"}}}));
+  result.tree["pre_tokenizer"] = sequence_json(
+      "pretokenizers",
+      Json::array({split_json(kClipPattern, "Removed", true), byte_level_json(false)}));
   result.tree["decoder"] = byte_level_json(true);
   const std::string bos = folder.special("bos_token"), eos = folder.special("eos_token");
   result.processor = [bos, eos](const IdOf& id_of) {
@@ -211,8 +210,8 @@ Conversion convert_tiktoken(const SlowFolder& folder) {
                           {"vocab", std::move(vocabulary)},
                           {"merges", tiktoken_merges(tokens)}};
   result.tree["pre_tokenizer"] = sequence_json(
-      "pretokenizers", Json::array({split_json(kTiktokenPattern, "Isolated"),
-                                    byte_level_json(false, false)}));
+      "pretokenizers",
+      Json::array({split_json(kTiktokenPattern, "Isolated"), byte_level_json(false, false)}));
   result.tree["decoder"] = byte_level_json(true);
   Json added = Json::array();
   for (const auto& special : folder.config.additional) {
@@ -227,8 +226,9 @@ bool is_tiktoken_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
   std::string line;
   return std::getline(stream, line) && line.size() < 1000 &&
-         line.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                "0123456789+/= \r") == std::string::npos &&
+         line.find_first_not_of(
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+             "0123456789+/= \r") == std::string::npos &&
          line.find(' ') != std::string::npos;
 }
 

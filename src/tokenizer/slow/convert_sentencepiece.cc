@@ -122,8 +122,8 @@ std::string_view t5_scheme(const SlowFolder& folder) {
 }
 
 Json byte_decoders(bool strip_first) {
-  Json list = Json::array(
-      {replace_json(kSpace, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
+  Json list =
+      Json::array({replace_json(kSpace, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
   if (strip_first) {
     list.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   }
@@ -144,15 +144,15 @@ Conversion convert_albert(const SlowFolder& folder) {
 
 Conversion convert_fnet(const SlowFolder& folder) {
   Conversion result = convert_albert(folder);
-  set_albert_normalizer(open_model(folder, "spiece.model"),
-                        {.lower = false, .keep_accents = true}, result);
+  set_albert_normalizer(open_model(folder, "spiece.model"), {.lower = false, .keep_accents = true},
+                        result);
   return result;
 }
 
 Conversion convert_xlnet(const SlowFolder& folder) {
   Conversion result = convert_albert(folder);
-  set_albert_normalizer(open_model(folder, "spiece.model"),
-                        {.lower = false, .keep_accents = false}, result);
+  set_albert_normalizer(open_model(folder, "spiece.model"), {.lower = false, .keep_accents = false},
+                        result);
   set_template(result, {"$A", "<sep>", "<cls>:2"}, {"$A", "<sep>", "$B:1", "<sep>:1", "<cls>:2"});
   return result;
 }
@@ -182,8 +182,8 @@ Conversion convert_big_bird(const SlowFolder& folder) {
 
 Conversion convert_camembert(const SlowFolder& folder) {
   const Source source = open_model(folder, "sentencepiece.bpe.model");
-  Pieces pieces = around(source, {"<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"},
-                         1, {"<mask>"});
+  Pieces pieces = around(source, {"<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"}, 1,
+                         {"<mask>"});
   pieces[4].second = -100;
   Conversion result = common(source, pieces, {.unk_id = 3});
   set_roberta_like(result);
@@ -273,8 +273,8 @@ Conversion convert_reformer(const SlowFolder& folder) {
 
 Conversion convert_udop(const SlowFolder& folder) {
   const Source source = open_model(folder, "spiece.model");
-  Conversion result = common(source, pieces_from(source, 0), {.unk_id = source.model.unk_id},
-                             t5_scheme(folder));
+  Conversion result =
+      common(source, pieces_from(source, 0), {.unk_id = source.model.unk_id}, t5_scheme(folder));
   set_template(result, {"$A", "</s>"}, {"$A", "</s>", "$B", "</s>"});
   return result;
 }
@@ -294,9 +294,9 @@ Conversion convert_t5(const SlowFolder& folder) {
 
 Conversion convert_gemma(const SlowFolder& folder) {
   const Source source = open_model(folder, "tokenizer.model");
-  Pieces pieces = around(source, {folder.special("pad_token"), folder.special("eos_token"),
-                                  folder.special("bos_token")},
-                         3);
+  Pieces pieces = around(
+      source,
+      {folder.special("pad_token"), folder.special("eos_token"), folder.special("bos_token")}, 3);
   const auto piece = [&](std::string_view text) {
     return std::find_if(pieces.begin(), pieces.end(),
                         [&](const auto& item) { return item.first == text; });

@@ -19,9 +19,9 @@ Conversion word_piece(const SlowFolder& folder) {
                           {"continuing_subword_prefix", "##"},
                           {"max_input_chars_per_word", 100},
                           {"vocab", std::move(vocabulary)}};
-  result.tree["normalizer"] = bert_normalizer_json(
-      folder.flag("tokenize_chinese_chars", true), accents ? Json(accents->flag()) : Json(nullptr),
-      folder.flag("do_lower_case", true));
+  result.tree["normalizer"] = bert_normalizer_json(folder.flag("tokenize_chinese_chars", true),
+                                                   accents ? Json(accents->flag()) : Json(nullptr),
+                                                   folder.flag("do_lower_case", true));
   result.tree["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
   result.tree["decoder"] = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
   return result;
@@ -56,7 +56,9 @@ Conversion convert_funnel(const SlowFolder& folder) {
   Conversion result = word_piece(folder);
   set_template(
       folder, result,
-      [](const auto& cls, const auto& sep) { return Words{cls + ":2", "$A", sep}; },
+      [](const auto& cls, const auto& sep) {
+        return Words{cls + ":2", "$A", sep};
+      },
       [](const auto& cls, const auto& sep) {
         return Words{cls + ":2", "$A", sep, "$B:1", sep + ":1"};
       });

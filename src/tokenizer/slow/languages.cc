@@ -40,10 +40,8 @@ constexpr const char* kM2m100 =
     "gu ha he hi hr ht hu hy id ig ilo is it ja jv ka kk km kn ko lb lg ln lo lt lv mg mk ml "
     "mn mr ms my ne nl no ns oc or pa pl ps pt ro ru sd si sk sl so sq sr ss su sv sw ta th "
     "tl tn tr uk ur uz vi wo xh yi yo zh zu";
-constexpr const char* kWmt21 =
-    "en ha is ja cs ru zh de";
-constexpr const char* kPlBartBase =
-    "__java__ __python__ __en_XX__";
+constexpr const char* kWmt21 = "en ha is ja cs ru zh de";
+constexpr const char* kPlBartBase = "__java__ __python__ __en_XX__";
 constexpr const char* kPlBartMulti =
     "__java__ __python__ __en_XX__ __javascript__ __php__ __ruby__ __go__";
 

@@ -1,5 +1,7 @@
 #include "tokenizer/slow/python_text.h"
 
+#include <utf8proc.h>
+
 #include "base/utf8.h"
 #include "tokenizer/unicode.h"
 
@@ -7,6 +9,19 @@ namespace tensormill {
 
 bool is_python_space(char32_t c) {
   return is_white_space(c) || (c >= 0x1c && c <= 0x1f);
+}
+
+bool is_python_other(char32_t c) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+      return true;
+    default:
+      return false;
+  }
 }
 
 size_t python_strip_left(std::string_view text) {
@@ -56,9 +71,7 @@ namespace {
 
 // Is the sigma between `before` and `after` the last letter of a word?
 bool is_final_sigma(const std::u32string& text, size_t at) {
-  const auto is_letter = [](char32_t c) {
-    return to_lower(c) != c || is_word_character(c);
-  };
+  const auto is_letter = [](char32_t c) { return to_lower(c) != c || is_word_character(c); };
   const auto is_ignored = [](char32_t c) {
     return is_combining_mark(c) || c == U'\'' || c == U'.' || c == U':' || c == 0xad || c == 0xb7 ||
            c == 0x2019 || (c >= 0x200b && c <= 0x200f);

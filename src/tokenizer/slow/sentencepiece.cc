@@ -42,8 +42,8 @@ SentencePiece::SentencePiece(SentencePieceModel model, const std::string& origin
 
 std::optional<int32_t> SentencePiece::find(std::string_view piece) const {
   if (const auto found = reserved_.find(piece); found != reserved_.end()) return found->second;
-  const DoubleArray::Node node = piece.empty() ? DoubleArray::kNone
-                                               : trie_.walk(DoubleArray::kRoot, piece);
+  const DoubleArray::Node node =
+      piece.empty() ? DoubleArray::kNone : trie_.walk(DoubleArray::kRoot, piece);
   if (node == DoubleArray::kNone || trie_.value(node) < 0) return std::nullopt;
   return trie_.value(node);
 }
@@ -100,7 +100,7 @@ std::string SentencePiece::normalize(std::string_view text) const {
     if (!model_.remove_extra_spaces) after_space = false;
   }
   if (model_.remove_extra_spaces) {
-    while (result.ends_with(space)) result.resize(result.size() - space.size());
+    while (result.ends_with(space)) result.erase(result.size() - space.size());
   }
   if (model_.space_as_suffix && model_.add_dummy_prefix) result.append(space);
   return result;
@@ -173,40 +173,44 @@ class SentencePiece::Decoder : public WholeTokenStep {
         text.remove_prefix(kSpace.size());
         space_seen_ = !model_.model_.remove_extra_spaces;
       }
-      feed_with_spaces(text);
+      write_with_spaces(text);
       return;
     }
-    feed(text);
+    write(text);
   }
 
  private:
-  void feed(std::string_view text) {
+  void write(std::string_view text) {
     if (text.empty()) return;
     started_ = true;
     next().feed(text);
   }
 
-  void feed_with_spaces(std::string_view text) {
+  void write_with_spaces(std::string_view text) {
     size_t done = 0;
     for (size_t at; (at = text.find(kSpace, done)) != std::string_view::npos;
          done = at + kSpace.size()) {
-      feed(text.substr(done, at - done));
-      feed(" ");
+      write(text.substr(done, at - done));
+      write(" ");
     }
-    feed(text.substr(done));
+    write(text.substr(done));
   }
 
   // Whole code points of the bytes so far; a byte that belongs to none is a U+FFFD.
   void flush_bytes(bool all) {
     while (!bytes_.empty()) {
       const auto lead = static_cast<uint8_t>(bytes_[0]);
-      const size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2
-                            : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+      const size_t length = lead < 0x80   ? 1
+                            : lead < 0xc2 ? 0
+                            : lead < 0xe0 ? 2
+                            : lead < 0xf0 ? 3
+                            : lead < 0xf5 ? 4
+                                          : 0;
       if (length > bytes_.size() && !all && incomplete_utf8_tail(bytes_) == bytes_.size()) return;
       const std::string_view whole = std::string_view(bytes_).substr(0, length);
       const bool valid = length > 0 && whole.size() == length &&
                          find_invalid_utf8(whole) == std::string_view::npos;
-      feed(valid ? whole : "\ufffd");
+      write(valid ? whole : "\ufffd");
       bytes_.erase(0, valid ? length : 1);
     }
   }

@@ -20,6 +20,8 @@ class SentencePiece {
  public:
   // kArtifactInvalid with `origin`: a model without an unknown piece or with broken rules.
   SentencePiece(SentencePieceModel model, const std::string& origin);
+  SentencePiece(const SentencePiece&) = delete;
+  SentencePiece& operator=(const SentencePiece&) = delete;
 
   // The pieces of valid UTF-8; what no piece stands for is a piece of its own.
   std::vector<std::string> encode(std::string_view text) const;
@@ -27,9 +29,7 @@ class SentencePiece {
   int32_t size() const { return static_cast<int32_t>(model_.pieces.size()); }
   int32_t id_of(std::string_view piece) const;  // that of the unknown piece for any other text
   std::optional<int32_t> find(std::string_view piece) const;
-  const std::string& piece(int32_t id) const {
-    return model_.pieces[static_cast<size_t>(id)].text;
-  }
+  const std::string& piece(int32_t id) const { return model_.pieces[static_cast<size_t>(id)].text; }
   const SentencePieceModel& model() const { return model_; }
 
   // Pieces, each a token, to the text of all of them. Must not outlive this.

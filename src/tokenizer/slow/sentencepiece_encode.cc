@@ -63,8 +63,7 @@ struct SentencePiece::Symbol {
 };
 
 // Neighbours whose text is the piece of the highest score become one, the leftmost first.
-void SentencePiece::encode_bpe(std::string_view text,
-                               std::vector<std::string_view>& pieces) const {
+void SentencePiece::encode_bpe(std::string_view text, std::vector<std::string_view>& pieces) const {
   struct Pair {
     float score;
     int32_t left, right;

@@ -14,7 +14,8 @@ constexpr std::string_view kTab = "\t", kTabByte = "<0x09>";
 
 // SentencePiece merges what makes the piece of the highest score; BPE wants ranks of pairs. So each
 // way to make a piece of two others is a merge, the best pieces first, long left parts first.
-Json merges_by_score(const SentencePieceModel& model, const ScoredPieces& scored, bool tab_is_byte) {
+Json merges_by_score(const SentencePieceModel& model, const ScoredPieces& scored,
+                     bool tab_is_byte) {
   std::unordered_map<std::string_view, int32_t> ids;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     ids[model.pieces[id].text] = static_cast<int32_t>(id);

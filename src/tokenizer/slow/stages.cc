@@ -60,9 +60,8 @@ Json template_json(const Words& single, const Words& pair, const IdOf& id_of) {
         continue;
       }
       list.push_back({{"SpecialToken", {{"id", word}, {"type_id", type}}}});
-      special[word] = {{"id", word},
-                       {"ids", Json::array({id_of(word)})},
-                       {"tokens", Json::array({word})}};
+      special[word] = {
+          {"id", word}, {"ids", Json::array({id_of(word)})}, {"tokens", Json::array({word})}};
     }
     return list;
   };

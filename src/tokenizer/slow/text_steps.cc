@@ -1,6 +1,6 @@
 #include "tokenizer/slow/text_steps.h"
 
-#include "base/utf8.h"
+#include "tokenizer/clean_up.h"
 #include "tokenizer/slow/python_text.h"
 
 namespace tensormill {
@@ -57,6 +57,25 @@ class StripTextStep : public DecodeStep {
   bool started_ = false;
 };
 
+class CleanUpStep : public DecodeStep {
+ public:
+  void feed(std::string_view text) override {
+    held_.append(text);
+    const size_t certain = clean_up_border(held_);
+    next().feed(clean_up_spaces(std::string_view(held_).substr(0, certain)));
+    held_.erase(0, certain);
+  }
+  void end_token() override {}
+  void finish() override {
+    next().feed(clean_up_spaces(held_));
+    next().end_token();
+    next().finish();
+  }
+
+ private:
+  std::string held_;
+};
+
 class WordEnd : public Decoder {
  public:
   WordEnd(std::unique_ptr<Decoder> inner, std::string from, std::string to)
@@ -80,6 +99,10 @@ std::unique_ptr<DecodeStep> make_replace_text_step(std::string from, std::string
 
 std::unique_ptr<DecodeStep> make_strip_text_step() {
   return std::make_unique<StripTextStep>();
+}
+
+std::unique_ptr<DecodeStep> make_clean_up_step() {
+  return std::make_unique<CleanUpStep>();
 }
 
 std::unique_ptr<Decoder> make_word_end_decoder(std::unique_ptr<Decoder> inner, std::string from,

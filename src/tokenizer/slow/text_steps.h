@@ -14,6 +14,8 @@ namespace tensormill {
 std::unique_ptr<DecodeStep> make_replace_text_step(std::string from, std::string to);
 // Python's str.strip(): no white space at either end.
 std::unique_ptr<DecodeStep> make_strip_text_step();
+// clean_up_tokenization_spaces within a class's own text.
+std::unique_ptr<DecodeStep> make_clean_up_step();
 
 // What `inner` gives, then `from` replaced and the ends stripped.
 std::unique_ptr<Decoder> make_word_end_decoder(std::unique_ptr<Decoder> inner, std::string from,

@@ -123,8 +123,8 @@ Json read_vocabulary_json(const fs::path& file) {
     const int64_t value = node.integer(0, kMaxTokenId);
     const auto [known, added] = names.emplace(value, &token);
     if (!added) {
-      node.fail(fmt::format("id {} is that of \"{}\" too; expected each id once", value,
-                            *known->second));
+      node.fail(
+          fmt::format("id {} is that of \"{}\" too; expected each id once", value, *known->second));
     }
   }
   return json;

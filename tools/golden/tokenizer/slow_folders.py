@@ -5,6 +5,7 @@ Each entry is (name, files, config): files are {name: bytes}, config is tokenize
 import base64
 import io
 import json
+import os
 
 import sentencepiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -208,4 +209,75 @@ def fast_sentencepiece(folder):
 
 def slow_only_folders(folder):
     """Classes that work as Python code."""
-    yield from ()
+    fairseq = {"sentencepiece.bpe.model": spm(folder)}
+    yield "PLBartTokenizer", fairseq, {}
+    yield "PLBartTokenizer+multi", fairseq, {"language_codes": "multi", "src_lang": "python"}
+    yield "PLBartTokenizer+lang", fairseq, {"src_lang": "java", "tgt_lang": "en_XX"}
+    model = spm(folder, size=400)
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+    words = ["<s>", "<pad>", "</s>", "<unk>"] + [pieces.id_to_piece(i) for i in range(3, pieces.get_piece_size() - 20)]
+    vocab = as_json({word: i for i, word in enumerate(words)})
+    yield "M2M100Tokenizer", {"sentencepiece.bpe.model": model, "vocab.json": vocab}, {}
+    yield "M2M100Tokenizer+lang", {"sentencepiece.bpe.model": model, "vocab.json": vocab}, {
+        "src_lang": "de", "additional_special_tokens": ["__af__", "__am__", "__ar__"]}
+    target = spm(folder, "unigram", 300, rules=False)
+    back = sentencepiece.SentencePieceProcessor(model_proto=target)
+    more = [back.id_to_piece(i) for i in range(3, back.get_piece_size())]
+    words = list(dict.fromkeys(["</s>", "<unk>"] + words[4:] + more + [">>fr<<", "<pad>"]))
+    yield "MarianTokenizer", {"source.spm": model, "target.spm": target, "vocab.json": as_json(
+        {word: i for i, word in enumerate(words)})}, {"source_lang": "en", "target_lang": "fr"}
+    yield "SpeechT5Tokenizer", {"spm_char.model": spm(folder, "char", 90, bos_id=0, pad_id=1, eos_id=2, unk_id=3)}, {}
+    yield "SpeechT5Tokenizer+word", {"spm_char.model": spm(folder, "word", 60, bos_id=0, pad_id=1, eos_id=2, unk_id=3)}, {}
+    yield "BertGenerationTokenizer", {"spiece.model": spm(folder, "bpe", pad_id=0, eos_id=1, bos_id=2, unk_id=3,
+                                                          user_defined_symbols=["<user>", "▁▁", "ab"])}, {}
+    yield "ByT5Tokenizer", {}, {}
+    yield "CanineTokenizer", {}, {}
+    yield "PerceiverTokenizer", {}, {}
+    vocab, merges = word_bpe(["<unk>"])
+    vocab = {(t[:-4] if t.endswith("</w>") else t + "@@"): i for t, i in vocab.items() if t != "<unk>"}
+    vocab["<unk>"] = 0
+    yield "CTRLTokenizer", {"vocab.json": as_json(vocab), "merges.txt": merges}, {}
+    vocab, merges = word_bpe(["__null__"], lower=True)
+    vocab = {(t[:-4] if t.endswith("</w>") else t + "@@"): i + 3 for t, i in vocab.items() if t != "__null__"}
+    vocab.update({"__null__": 0, "__start__": 1, "__end__": 2, "__unk__": 3, "__newln__": len(vocab) + 4})
+    yield "BlenderbotSmallTokenizer", {"vocab.json": as_json(vocab), "merges.txt": merges}, {}
+    yield "EsmTokenizer", {"vocab.txt": "\n".join(["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-",
+                                                   "<null_1>", "<mask>"]).encode()}, {}
+    yield "BertJapaneseTokenizer", {"vocab.txt": word_pieces(BERT, False)}, {"word_tokenizer_type": "basic"}
+
+
+def remote_folders(folder, code):
+    """Classes whose code comes with their checkpoints; `code` holds it: qwen.py, glm1.py, glm3.py, glm4.py,
+    baichuan.py, internlm2.py. What is not there is left out."""
+    def with_code(name, cls, files, config):
+        path = f"{code}/{name}.py"
+        if not os.path.exists(path):
+            return None
+        with open(path, "rb") as stream:
+            files = dict(files, **{f"{name}.py": stream.read()})
+        return dict(files), dict(config, auto_map={"AutoTokenizer": [f"{name}.{cls}", None]})
+
+    llama = {"tokenizer.model": spm(folder, "bpe", 460, rules=False, byte_fallback=True, user_defined_symbols=["<user>"],
+                                    remove_extra_whitespaces=False)}
+    glm = {"tokenizer.model": spm(folder, "bpe", 460, rules=False, byte_fallback=True, remove_extra_whitespaces=False)}
+    ice = {"ice_text.model": spm(
+        folder, "unigram", 460, bos_id=-1, eos_id=-1, pad_id=3, user_defined_symbols=["<n>", "<|tab|>", *[f"<|blank_{i}|>" for i in range(2, 81)]],
+        control_symbols=["[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>", "</s>"])}
+    tick = tiktoken_file()
+    added = {str(2000 + i): {"content": t, "special": True, "lstrip": False, "rstrip": False, "normalized": False, "single_word": False}
+             for i, t in enumerate(["<|endoftext|>", "[MASK]", "[gMASK]", "<sop>", "<|user|>"])}
+    for name, cls, files, config in (
+            ("qwen", "QWenTokenizer", {"qwen.tiktoken": tick}, {}),
+            ("glm1", "ChatGLMTokenizer", ice, {"num_image_tokens": 0}),
+            ("glm1", "ChatGLMTokenizer+images", ice, {}),
+            ("glm3", "ChatGLMTokenizer+3", glm, {}),
+            ("glm3", "ChatGLMTokenizer+3+roles", glm, {"encode_special_tokens": True}),
+            ("glm4", "ChatGLM4Tokenizer", {"tokenizer.model": tick}, {
+                "added_tokens_decoder": added, "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
+                "additional_special_tokens": ["<|endoftext|>", "[MASK]", "[gMASK]", "<sop>", "<|user|>"]}),
+            ("baichuan", "BaichuanTokenizer", llama, {}),
+            ("internlm2", "InternLM2Tokenizer", llama, {}),
+            ("internlm2", "InternLM2Tokenizer+eos", glm, {"add_eos_token": True})):
+        made = with_code(name, cls.split("+")[0], files, config)
+        if made:
+            yield cls, *made
