@@ -11,6 +11,11 @@ namespace {
 constexpr std::string_view kSpace = "\u2581";
 using Type = SentencePieceModel::PieceType;
 
+bool is_byte_piece(std::string_view text) {
+  return text.size() == 6 && text.starts_with("<0x") && text.ends_with('>') &&
+         text.substr(3, 2).find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
 }  // namespace
 
 SentencePiece::SentencePiece(SentencePieceModel model, const std::string& origin)
@@ -22,6 +27,10 @@ SentencePiece::SentencePiece(SentencePieceModel model, const std::string& origin
   for (int32_t id = 0; id < size(); ++id) {
     const auto& piece = model_.pieces[static_cast<size_t>(id)];
     if (piece.type == Type::kUnknown) unk_id_ = id;
+    if (piece.type == Type::kByte && !is_byte_piece(piece.text)) {
+      throw_error(ErrorKind::kArtifactInvalid, "{}: piece {}: \"{}\" is no byte, expected <0xNN>",
+                  origin, id, piece.text);
+    }
     if (piece.type == Type::kControl || piece.type == Type::kUnknown || piece.type == Type::kByte) {
       reserved_.emplace(piece.text, id);
       continue;
