@@ -1,5 +1,7 @@
 #include "tokenizer/charsmap.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/utf8.h"
 
@@ -62,6 +64,26 @@ std::optional<std::string_view> Charsmap::find(std::string_view text) const {
     return std::string_view(texts_).substr(begin, end == std::string::npos ? end : end - begin);
   }
   return std::nullopt;
+}
+
+std::optional<Charsmap::Longest> Charsmap::find_longest(std::string_view text) const {
+  std::optional<Longest> found;
+  size_t node = offset(units_[0]);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    node ^= byte;
+    if (node >= units_.size()) break;
+    const uint32_t unit = units_[node];
+    if (label(unit) != byte) break;
+    node ^= offset(unit);
+    if (!has_leaf(unit)) continue;
+    if (node >= units_.size()) break;
+    const size_t begin = value(units_[node]);
+    if (begin > texts_.size()) break;
+    const size_t end = std::min(texts_.find('\0', begin), texts_.size());
+    found = Longest{std::string_view(texts_).substr(begin, end - begin), i + 1};
+  }
+  return found;
 }
 
 }  // namespace tensormill

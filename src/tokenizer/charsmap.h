@@ -19,6 +19,13 @@ class Charsmap {
   // What the shortest of the prefixes of `text` that the trie knows becomes.
   std::optional<std::string_view> find(std::string_view text) const;
 
+  // The same for the longest one, as sentencepiece itself does it; `bytes`: its length.
+  struct Longest {
+    std::string_view text;
+    size_t bytes;
+  };
+  std::optional<Longest> find_longest(std::string_view text) const;
+
  private:
   std::vector<uint32_t> units_;
   std::string texts_;

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "tokenizer/loaders.h"
+#include "tokenizer/slow/classes.h"
+#include "tokenizer/slow/text_steps.h"
 
 namespace tensormill {
 namespace {
@@ -46,63 +48,95 @@ void add_config_tokens(const TokenizerConfig& config, PipelineParts& parts) {
   for (const auto& special : config.additional) add_special(special);
 }
 
-int32_t id_of_special(const TokenizerConfig& config, const PipelineParts& parts, const char* name,
-                      const char* flag, const fs::path& folder) {
-  const std::string text = config.special(name);
-  auto id = parts.added.id_of(text);
-  if (!id) id = parts.model->id_of(text);
-  if (!id) {
-    throw_error(ErrorKind::kArtifactInvalid,
-                "{}: {} is true but {} (\"{}\") is not in the vocabulary",
-                (folder / "tokenizer_config.json").string(), flag, name, text);
-  }
-  return *id;
+// Ids for templates, once all tokens are added.
+IdOf ids_of(const PipelineParts& parts, const fs::path& folder) {
+  return [&parts, folder](const std::string& token) {
+    auto id = parts.added.id_of(token);
+    if (!id) id = parts.model->id_of(token);
+    if (!id) {
+      throw_error(ErrorKind::kArtifactInvalid,
+                  "{}: the special token \"{}\" that the tokenizer's class puts around texts is "
+                  "not in the vocabulary",
+                  (folder / "tokenizer_config.json").string(), token);
+    }
+    return *id;
+  };
 }
 
-// The class makes its own template from bos and eos, whatever tokenizer.json says.
-void set_bos_eos_template(const TokenizerConfig& config, const fs::path& folder,
-                          PipelineParts& parts) {
-  std::vector<int32_t> before, after;
-  if (config.add_bos.value_or(true)) {
-    before.push_back(id_of_special(config, parts, "bos_token", "add_bos_token", folder));
-  }
-  if (config.add_eos.value_or(false)) {
-    after.push_back(id_of_special(config, parts, "eos_token", "add_eos_token", folder));
-  }
-  parts.processor = make_template(std::move(before), std::move(after));
-}
-
-PipelineParts load_parts(const fs::path& folder, TokenizerConfig& config) {
-  const fs::path json = folder / "tokenizer.json", model = folder / "tokenizer.model";
-  // A prefix space other than the file's is only had by converting anew.
-  const bool convert = is_llama_class(config) && config.add_prefix_space && fs::exists(model);
-  if (fs::exists(json) && !convert) return load_tokenizer_json(json, config);
+// What files say to whom no class is named.
+std::string guess_from_files(const fs::path& folder, const TokenizerConfig& config) {
   if (fs::exists(folder / "vocab.json") && fs::exists(folder / "merges.txt")) {
-    return load_vocab_and_merges(folder, config);
+    return config.special("cls_token").empty() ? "GPT2Tokenizer" : "RobertaTokenizer";
   }
-  if (fs::exists(model)) return load_sentencepiece(model, config);
+  if (fs::exists(folder / "tokenizer.model")) return "LlamaTokenizer";
   if (!fs::is_directory(folder)) {
     throw_error(ErrorKind::kNotFound, "{}: no such folder", folder.string());
   }
   throw_error(ErrorKind::kNotFound,
-              "{}: no tokenizer.json, no vocab.json with merges.txt, no tokenizer.model",
+              "{}: no tokenizer.json, and neither tokenizer_config.json (tokenizer_class) nor "
+              "config.json (tokenizer_class, model_type) names the class of its other files",
               folder.string());
+}
+
+const TokenizerClass& class_of(const fs::path& folder, TokenizerConfig& config) {
+  const bool named = !config.tokenizer_class.empty();
+  if (!named) config.tokenizer_class = guess_from_files(folder, config);
+  const TokenizerClass* row = find_tokenizer_class(config.tokenizer_class);
+  if (row == nullptr || (row->convert == nullptr && row->make == nullptr)) {
+    throw_error(ErrorKind::kUnsupported,
+                "{}: tokenizer class {} without a tokenizer.json is not supported", folder.string(),
+                config.tokenizer_class);
+  }
+  return *row;
+}
+
+std::unique_ptr<Tokenizer> finish(PipelineParts parts, const TokenizerConfig& config) {
+  parts.added.finish(parts.normalizer.get());
+  if (!parts.decoder) parts.decoder = make_space_joiner();
+  if (config.tokenizer_class == "CLIPTokenizer") {
+    parts.decoder = make_word_end_decoder(std::move(parts.decoder), "</w>", " ");
+  }
+  parts.clean_up_spaces = config.clean_up_spaces.value_or(false);
+  for (const auto& [name, special] : config.specials) {
+    if (special) parts.specials[name] = special->token.content;
+  }
+  return std::make_unique<Pipeline>(std::move(parts));
+}
+
+std::unique_ptr<Tokenizer> load_slow_files(const fs::path& folder, TokenizerConfig& config) {
+  const TokenizerClass& row = class_of(folder, config);
+  add_class_defaults(row, true, config);
+  const SlowFolder files{folder, config};
+  if (row.convert == nullptr) return row.make(files);
+  Conversion conversion = row.convert(files);
+  PipelineParts parts = make_parts(conversion.tree, folder.string());
+  conversion.tree = nullptr;
+  if (config.tokenizer_class == "PegasusTokenizer") config.added.clear();  // as the class does
+  add_config_tokens(config, parts);
+  const IdOf id_of = ids_of(parts, folder);
+  Json processor = class_processor(config, id_of);
+  if (processor.is_null() && conversion.processor) processor = conversion.processor(id_of);
+  if (!processor.is_null()) parts.processor = make_processor(JsonNode(processor, folder.string()));
+  return finish(std::move(parts), config);
 }
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
   TokenizerConfig config = read_tokenizer_config(folder);
-  PipelineParts parts = load_parts(folder, config);
-  add_config_tokens(config, parts);
-  if (is_llama_class(config)) set_bos_eos_template(config, folder, parts);
-  parts.added.finish(parts.normalizer.get());
-  if (!parts.decoder) parts.decoder = make_space_joiner();
-  parts.clean_up_spaces = config.clean_up_spaces;
-  for (const auto& [name, special] : config.specials) {
-    if (special) parts.specials[name] = special->token.content;
+  const fs::path json = folder / "tokenizer.json";
+  // A prefix space other than the file's is only had by converting anew.
+  const bool convert =
+      is_llama_class(config) && config.add_prefix_space && fs::exists(folder / "tokenizer.model");
+  if (!fs::exists(json) || convert) return load_slow_files(folder, config);
+  if (const TokenizerClass* row = find_tokenizer_class(config.tokenizer_class)) {
+    add_class_defaults(*row, false, config);
   }
-  return std::make_unique<Pipeline>(std::move(parts));
+  PipelineParts parts = load_tokenizer_json(json, config);
+  add_config_tokens(config, parts);
+  const Json processor = class_processor(config, ids_of(parts, folder));
+  if (!processor.is_null()) parts.processor = make_processor(JsonNode(processor, folder.string()));
+  return finish(std::move(parts), config);
 }
 
 }  // namespace tensormill

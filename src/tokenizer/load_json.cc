@@ -28,14 +28,8 @@ Truncation read_truncation(const JsonNode& node) {
 
 }  // namespace
 
-static PipelineParts make_parts(Json json, const std::filesystem::path& file,
-                                TokenizerConfig& config) {
-  const JsonNode root(json, file.string());
-  // Classes set the prefix space of a ByteLevel that stands alone.
-  if (const auto alone = root.find("pre_tokenizer");
-      alone && alone->text_or("type", "") == "ByteLevel") {
-    json["pre_tokenizer"]["add_prefix_space"] = config.add_prefix_space.value_or(false);
-  }
+PipelineParts make_parts(const Json& tree, const std::string& file) {
+  const JsonNode root(tree, file);
   PipelineParts parts;
   parts.model = make_model(root.at("model"));
   if (const auto node = root.find("normalizer")) parts.normalizer = make_normalizer(*node);
@@ -51,15 +45,26 @@ static PipelineParts make_parts(Json json, const std::filesystem::path& file,
   return parts;
 }
 
+static PipelineParts make_file_parts(Json json, const std::string& file,
+                                     const TokenizerConfig& config) {
+  const JsonNode root(json, file);
+  // Classes set the prefix space of a ByteLevel that stands alone.
+  if (const auto alone = root.find("pre_tokenizer");
+      alone && alone->text_or("type", "") == "ByteLevel") {
+    json["pre_tokenizer"]["add_prefix_space"] = config.add_prefix_space.value_or(false);
+  }
+  return make_parts(json, file);
+}
+
 PipelineParts load_tokenizer_json(const std::filesystem::path& file, TokenizerConfig& config) {
   const std::string text = read_json_text(file);
   if (auto json = parse_with_raw_model(text, file.string())) {
     try {
-      return make_parts(*std::move(json), file, config);
+      return make_file_parts(*std::move(json), file.string(), config);
     } catch (const RawJsonUnclear&) {
     }
   }
-  return make_parts(parse_json(text, file.string()), file, config);
+  return make_file_parts(parse_json(text, file.string()), file.string(), config);
 }
 
 }  // namespace tensormill

@@ -116,19 +116,71 @@ SentencePieceModel::Piece read_piece(Message message) {
   return piece;
 }
 
+std::string text_of(const Message& message, std::string_view what) {
+  if (find_invalid_utf8(message.data()) != std::string::npos) message.fail(what);
+  return std::string(message.data());
+}
+
+// An id of the model's own; negative ones mean that there is none.
+int32_t id_of(const Message& message) {
+  const auto id = static_cast<int64_t>(message.number());
+  if (id > static_cast<int64_t>(kMaxPieces)) message.fail("an id that no piece can have");
+  return id < 0 ? -1 : static_cast<int32_t>(id);
+}
+
 void read_trainer(Message message, SentencePieceModel& model) {
+  model.has_trainer = true;
   while (message.next()) {
-    if (message.field() == 3) {
-      if (message.number() < 1 || message.number() > 4) message.fail("an unknown model type");
-      model.type = static_cast<SentencePieceModel::Type>(message.number());
-    } else if (message.field() == 35) {
-      model.byte_fallback = message.number() != 0;
-    } else if (message.field() == 45) {
-      if (find_invalid_utf8(message.data()) != std::string::npos) {
-        message.fail("an unk_piece that is no UTF-8");
-      }
-      model.unk_piece = message.data();
+    switch (message.field()) {
+      case 3:
+        if (message.number() < 1 || message.number() > 4) message.fail("an unknown model type");
+        model.type = static_cast<SentencePieceModel::Type>(message.number());
+        break;
+      case 24:
+        model.space_as_suffix = message.number() != 0;
+        break;
+      case 35:
+        model.byte_fallback = message.number() != 0;
+        break;
+      case 40:
+        model.unk_id = id_of(message);
+        break;
+      case 41:
+        model.bos_id = id_of(message);
+        break;
+      case 42:
+        model.eos_id = id_of(message);
+        break;
+      case 43:
+        model.pad_id = id_of(message);
+        break;
+      case 44:
+        model.unk_surface = text_of(message, "an unk_surface that is no UTF-8");
+        break;
+      case 45:
+        model.unk_piece = text_of(message, "an unk_piece that is no UTF-8");
+        break;
+      case 46:
+        model.bos_piece = text_of(message, "a bos_piece that is no UTF-8");
+        break;
+      case 47:
+        model.eos_piece = text_of(message, "an eos_piece that is no UTF-8");
+        break;
+      case 48:
+        model.pad_piece = text_of(message, "a pad_piece that is no UTF-8");
+        break;
+      default:
+        break;
     }
+  }
+}
+
+void read_normalizer(Message message, SentencePieceModel& model) {
+  while (message.next()) {
+    if (message.field() == 2) model.charsmap = message.data();
+    if (message.field() == 3) model.add_dummy_prefix = message.number() != 0;
+    if (message.field() == 4) model.remove_extra_spaces = message.number() != 0;
+    if (message.field() == 5) model.escape_spaces = message.number() != 0;
   }
 }
 
@@ -143,6 +195,8 @@ SentencePieceModel parse_sentencepiece(std::string_view bytes, std::string_view 
       model.pieces.push_back(read_piece(message.message()));
     } else if (message.field() == 2) {
       read_trainer(message.message(), model);
+    } else if (message.field() == 3) {
+      read_normalizer(message.message(), model);
     }
   }
   if (model.pieces.empty()) message.fail("no pieces");

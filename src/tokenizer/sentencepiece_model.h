@@ -19,8 +19,13 @@ struct SentencePieceModel {
   };
   std::vector<Piece> pieces;
   Type type = Type::kUnigram;
-  bool byte_fallback = false;
-  std::string unk_piece = "<unk>";
+  bool byte_fallback = false, space_as_suffix = false;
+  int32_t unk_id = 0, bos_id = 1, eos_id = 2, pad_id = -1;  // -1: has none
+  std::string unk_piece = "<unk>", bos_piece = "<s>", eos_piece = "</s>", pad_piece = "<pad>";
+  std::string unk_surface = " \u2047 ";  // the text of unknown pieces
+  std::string charsmap;                  // precompiled rules of replacement; empty: none
+  bool add_dummy_prefix = true, remove_extra_spaces = true, escape_spaces = true;
+  bool has_trainer = false;  // the file says what kind of model it is
 };
 
 // kArtifactInvalid naming `origin` and the byte where the protobuf breaks its format.

@@ -56,9 +56,10 @@ class Tokenizer {
   virtual std::string special(std::string_view name) const = 0;
 };
 
-// From tokenizer.json; else vocab.json + merges.txt; else tokenizer.model. With
-// tokenizer_config.json, special_tokens_map.json and added_tokens.json where they are there.
-// kNotFound when none is there.
+// From tokenizer.json, else from the files of the tokenizer class that tokenizer_config.json or
+// config.json names (docs/tokenizer-files.md); without a name, vocab.json + merges.txt or
+// tokenizer.model. With special_tokens_map.json and added_tokens.json where they are there.
+// kNotFound when none is there, kUnsupported for classes that aren't known.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
 // One token a byte (ids 0..255), for models without tokenizer files. Ids of 256 and more decode to

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "tokenizer/loaders.h"
+#include "tokenizer/slow/classes.h"
 
 namespace tensormill {
 namespace {
@@ -11,29 +12,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSpecialNames[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                          "pad_token", "cls_token", "mask_token"};
-
-// The class that a model_type has when no file names one.
-constexpr std::pair<std::string_view, std::string_view> kClassOfModel[] = {
-    {"bart", "BartTokenizer"},     {"gpt2", "GPT2Tokenizer"},
-    {"gpt_neo", "GPT2Tokenizer"},  {"gpt_neox", "GPTNeoXTokenizer"},
-    {"gptj", "GPT2Tokenizer"},     {"llama", "LlamaTokenizer"},
-    {"mistral", "LlamaTokenizer"}, {"mixtral", "LlamaTokenizer"},
-    {"opt", "GPT2Tokenizer"},      {"qwen2", "Qwen2Tokenizer"},
-    {"qwen3", "Qwen2Tokenizer"},   {"roberta", "RobertaTokenizer"},
-};
-
-struct ClassDefault {
-  std::string_view name, bos, eos, unk, pad;
-};
-constexpr ClassDefault kClassDefaults[] = {
-    {"CodeLlamaTokenizer", "<s>", "</s>", "<unk>", ""},
-    {"GPT2Tokenizer", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>", ""},
-    {"GPTNeoXTokenizer", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>", ""},
-    {"LlamaTokenizer", "<s>", "</s>", "<unk>", ""},
-    {"Qwen2Tokenizer", "", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"},
-    {"RobertaTokenizer", "<s>", "</s>", "<unk>", "<pad>"},
-    {"BartTokenizer", "<s>", "</s>", "<unk>", "<pad>"},
-};
 
 std::optional<Json> read_if_there(const fs::path& file) {
   if (!fs::exists(file)) return std::nullopt;
@@ -59,8 +37,17 @@ void read_specials(const JsonNode& root, TokenizerConfig& config) {
     config.specials[name] = std::nullopt;
     if (node) config.specials[name] = read_special(*node);
   }
-  if (const auto list = root.find("additional_special_tokens")) {
-    for (const JsonNode& item : list->items()) config.additional.push_back(read_special(item));
+  const auto list = root.find("additional_special_tokens");
+  if (!list) return;
+  config.names_additional = true;
+  for (const JsonNode& item : list->items()) {
+    TokenizerConfig::Special special = read_special(item);
+    const auto same = [&](const TokenizerConfig::Special& known) {
+      return known.token.content == special.token.content;
+    };
+    if (std::none_of(config.additional.begin(), config.additional.end(), same)) {
+      config.additional.push_back(std::move(special));
+    }
   }
 }
 
@@ -76,7 +63,7 @@ void read_main(const JsonNode& root, TokenizerConfig& config) {
   config.add_eos = optional_flag("add_eos_token");
   config.add_prefix_space = optional_flag("add_prefix_space");
   config.legacy = optional_flag("legacy");
-  config.clean_up_spaces = root.flag_or("clean_up_tokenization_spaces", false);
+  config.clean_up_spaces = optional_flag("clean_up_tokenization_spaces");
   const auto added = root.find("added_tokens_decoder");
   if (!added) return;
   added->expect_object();
@@ -112,29 +99,7 @@ std::string guess_class(const fs::path& folder) {
   const JsonNode root(*json, (folder / "config.json").string());
   const auto named = root.find("tokenizer_class");
   if (named) return named->text();
-  const std::string type = root.text_or("model_type", "");
-  for (const auto& [model, name] : kClassOfModel) {
-    if (model == type) return std::string(name);
-  }
-  return "";
-}
-
-void add_class_defaults(TokenizerConfig& config) {
-  for (const ClassDefault& row : kClassDefaults) {
-    if (row.name != config.tokenizer_class) continue;
-    const std::pair<const char*, std::string_view> values[] = {{"bos_token", row.bos},
-                                                               {"eos_token", row.eos},
-                                                               {"unk_token", row.unk},
-                                                               {"pad_token", row.pad}};
-    for (const auto& [name, text] : values) {
-      if (text.empty() || config.specials.contains(name)) continue;
-      AddedToken token;
-      token.content = text;
-      token.special = true;
-      token.normalized = false;
-      config.specials[name] = TokenizerConfig::Special{std::move(token), true};
-    }
-  }
+  return std::string(class_of_model(root.text_or("model_type", "")));
 }
 
 }  // namespace
@@ -147,19 +112,22 @@ std::string TokenizerConfig::special(std::string_view name) const {
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   TokenizerConfig config;
   const fs::path main = folder / "tokenizer_config.json";
-  if (const auto json = read_if_there(main)) read_main(JsonNode(*json, main.string()), config);
+  config.file = main.string();
+  if (auto json = read_if_there(main)) {
+    config.options = std::move(*json);
+    read_main(config.node(), config);
+  }
   if (config.tokenizer_class.empty()) config.tokenizer_class = guess_class(folder);
   if (config.tokenizer_class.ends_with("Fast")) {
     config.tokenizer_class.resize(config.tokenizer_class.size() - 4);
   }
-  if (config.added.empty()) {  // files older than added_tokens_decoder
+  if (!config.node().find("added_tokens_decoder")) {  // files older than that key
     const fs::path map = folder / "special_tokens_map.json", added = folder / "added_tokens.json";
     if (const auto json = read_if_there(map)) read_specials(JsonNode(*json, map.string()), config);
     if (const auto json = read_if_there(added)) {
       read_added_file(JsonNode(*json, added.string()), config);
     }
   }
-  add_class_defaults(config);
   std::stable_sort(config.added.begin(), config.added.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   return config;

@@ -1,0 +1,46 @@
+#include <iterator>
+
+#include "tokenizer/slow/slow_models.h"
+
+namespace tensormill {
+namespace {
+
+constexpr TokenizerClass kClasses[] = {
+    {"BaichuanTokenizer", "bos=<s>~n eos=</s>~n unk=<unk>~n", nullptr, make_baichuan},
+    {"BertGenerationTokenizer", "bos=<s> eos=</s> unk=<unk> sep=<::::> pad=<pad>", nullptr,
+     make_bert_generation},
+    {"BertJapaneseTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", nullptr,
+     make_bert_japanese},
+    {"BlenderbotSmallTokenizer", "bos=__start__ eos=__end__ unk=__unk__ pad=__null__", nullptr,
+     make_blenderbot_small},
+    {"ByT5Tokenizer", "eos=</s>~lrn unk=<unk>~lrn pad=<pad>~lrn", nullptr, make_byt5},
+    {"CTRLTokenizer", "unk=<unk>", nullptr, make_ctrl},
+    {"CanineTokenizer",
+     "bos=\ue000~n eos=\ue001~n sep=\ue001~n pad=\\0~n cls=\ue000~n mask=\ue003~ln", nullptr,
+     make_canine},
+    {"ChatGLM4Tokenizer", "", nullptr, make_chatglm4},
+    {"ChatGLMTokenizer", "", nullptr, make_chatglm},
+    {"EsmTokenizer", "eos=<eos> unk=<unk> pad=<pad> cls=<cls> mask=<mask>", nullptr, make_esm},
+    {"InternLM2Tokenizer", "bos=<s> eos=</s> unk=<unk> pad=</s>", nullptr, make_internlm},
+    {"InternLMTokenizer", "bos=<s> eos=</s> unk=<unk> pad=</s>", nullptr, make_internlm},
+    {"M2M100Tokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad>", nullptr, make_m2m100},
+    {"MarianTokenizer", "eos=</s> unk=<unk> pad=<pad>", nullptr, make_marian},
+    {"PLBartTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~ln",
+     nullptr, make_plbart, true},
+    {"PerceiverTokenizer",
+     "bos=[BOS]~n eos=[EOS]~n sep=[SEP]~n pad=[PAD]~n cls=[CLS]~n mask=[MASK]~n", nullptr,
+     make_perceiver},
+    {"QWenTokenizer", "", nullptr, make_qwen},
+    {"SpeechT5Tokenizer", "bos=<s> eos=</s> unk=<unk> pad=<pad>", nullptr, make_speecht5},
+};
+
+}  // namespace
+
+const TokenizerClass* find_slow_class(std::string_view name) {
+  for (const TokenizerClass& row : kClasses) {
+    if (row.name == name) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace tensormill

@@ -1,0 +1,215 @@
+"""Compares tokenizers that load from slow files with transformers, and makes the fixture of them.
+
+    make_slow.py --answers PROGRAM [--only NAME] [--full]    compares, prints mismatches and counts
+    make_slow.py --out FOLDER                                writes slow.json, slow_files.json
+
+PROGRAM is the one of the target tokenizer_answers. Each class is compared twice: with a
+tokenizer_config.json that says as little as can be, and with what save_pretrained of the slow class
+writes. --full takes all texts of corpus.py.
+"""
+import argparse
+import hashlib
+import base64
+import json
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+warnings.filterwarnings("ignore")
+
+import transformers  # noqa: E402
+from transformers import AutoTokenizer  # noqa: E402
+
+import slow_folders  # noqa: E402
+from corpus import corpus  # noqa: E402
+from differential import Program  # noqa: E402
+from make_golden import fnv, packed  # noqa: E402
+
+
+def texts_for(full):
+    texts = corpus()
+    texts = texts if full else [t for t in texts[:46] if len(t) < 200] + texts[-12:]
+    return texts + [
+        "a <mask> b<mask>c  <mask>  [MASK] d [MASK]", "<extra_id_0> x <extra_id_99>", "en_XX hello de_DE __en__ >>fr<< x",
+        "abc ab abcd ﬁne Ａ①…", "<user> <start_of_turn>x<end_of_turn>", " '' `` 5, 12, 3,4", "Hello, y'all! How are you 😁 ?",
+        "he said , \" do n't ! \" . ' quoted ' we 've ? I 'm n't", "[CLS] a [SEP] b [PAD] [UNK]", "  leading and trailing  ",
+        "<unk_5> <mask_1> <mask_2> <madeupword3>", "ΑΣ ΑΣΑ ΣΑΣ. İstanbul", "[gMASK]sop <n> <|tab|> <|blank_5|>x\n\ty"]
+
+
+def write(folder, files, config):
+    for name, content in files.items():
+        with open(os.path.join(folder, name), "wb") as stream:
+            stream.write(content)
+    with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as stream:
+        json.dump(config, stream)
+
+
+def saved_by_slow_class(name, folder, target):
+    """What the slow class saves; None where it has none."""
+    cls = getattr(transformers, name, None)
+    if cls is None:
+        return None
+    cls.from_pretrained(folder).save_pretrained(target)
+    if os.path.exists(os.path.join(target, "tokenizer.json")):
+        os.remove(os.path.join(target, "tokenizer.json"))
+    return target
+
+
+def answer(tokenizer, text):
+    ids = tokenizer(text)["input_ids"]
+    plain = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return {"ids": ids, "plain": plain, "decoded": tokenizer.decode(ids),
+            "skipped": tokenizer.decode(ids, skip_special_tokens=True)}
+
+
+def folders(work, only, code):
+    sources = [slow_folders.fast_folders(work), slow_folders.slow_only_folders(work)]
+    sources += [slow_folders.remote_folders(work, code)] if code else []
+    for source in sources:
+        for name, files, config in source:
+            if only and only not in name and not (only == "SLOW" and sources.index(source) > 0):
+                continue
+            cls = name.split("+")[0]
+            plain = tempfile.mkdtemp(dir=work)
+            write(plain, files, dict(config, tokenizer_class=cls))
+            yield name, plain
+            try:
+                saved = saved_by_slow_class(cls.removesuffix("Fast"), plain, tempfile.mkdtemp(dir=work))
+            except Exception as error:  # noqa: BLE001
+                print(f"{name}: not saved: {error!r}"[:200])
+                saved = None
+            if saved:
+                yield name + "+saved", saved
+
+
+def reference(folder):
+    with open(os.path.join(folder, "tokenizer_config.json"), encoding="utf-8") as stream:
+        name = json.load(stream)["tokenizer_class"]
+    if name == "BlenderbotSmallTokenizer":  # its fast class is of the byte level, and not in the table
+        return transformers.BlenderbotSmallTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+
+
+def compare(arguments, work):
+    program = Program(arguments.answers)
+    texts = texts_for(arguments.full)
+    total = bad = 0
+    for name, folder in folders(work, arguments.only, arguments.code):
+        try:
+            tokenizer = reference(folder)
+        except Exception as error:  # noqa: BLE001
+            print(f"{name}: the reference fails: {error!r}"[:300])
+            continue
+        loaded = program.ask({"load": folder})
+        if "error" in loaded:
+            print(f"{name}: {loaded['error']}")
+            bad += 1
+            continue
+        wrong = 0
+        for text in texts:
+            try:
+                want = answer(tokenizer, text)
+            except BaseException as error:  # noqa: BLE001
+                if arguments.verbose:
+                    print(f"{name}: the reference fails on {text!r}: {error!r}"[:200])
+                continue
+            got = program.ask({"text": text})
+            if "error" in got:
+                got = {key: got["error"] for key in want}
+            else:
+                got["decoded_stream"], got["skipped_stream"] = got["streamed"], got["streamed_skipped"]
+                want["decoded_stream"], want["skipped_stream"] = want["decoded"], want["skipped"]
+            total += 1
+            differ = [key for key in want if want[key] != got[key]]
+            if differ:
+                wrong += 1
+                if wrong <= arguments.show:
+                    for key in differ[:2]:
+                        print(f"{name}: {key} of {text[:80]!r}\n  want {str(want[key])[:300]!r}\n  got  {str(got[key])[:300]!r}")
+        # Ids that no text gives: all of the vocabulary, some at a time.
+        import random
+        r = random.Random(5)
+        size = min(len(tokenizer), loaded["ok"])
+        for _ in range(20):
+            ids = [r.randrange(size) for _ in range(r.randint(1, 12))]
+            if size > 100000:
+                ids = [r.choice([r.randrange(300), r.randrange(55000), r.randrange(0xe000, 0xe010)]) for _ in ids]
+            try:
+                want = [tokenizer.decode(ids), tokenizer.decode(ids, skip_special_tokens=True)]
+            except BaseException:  # noqa: BLE001
+                continue
+            got = program.ask({"ids": ids})
+            total += 1
+            if "error" in got or [got["decoded"], got["skipped"], got["streamed"], got["streamed_skipped"]] != want * 2:
+                wrong += 1
+                if wrong <= arguments.show:
+                    print(f"{name}: ids {ids} {[tokenizer.convert_ids_to_tokens(i) for i in ids]}\n  want {want!r}\n  got  {got!r}")
+        if wrong or arguments.verbose:
+            print(f"{name}: {wrong} of {len(texts) + 20} differ")
+        bad += wrong
+    print(f"{total} comparisons, {bad} mismatches")
+    return 1 if bad else 0
+
+
+def fixture(out, work, code):
+    texts = texts_for(False)
+    blobs, entries = {}, []
+    for name, folder in folders(work, None, code):
+        try:
+            tokenizer = reference(folder)
+        except Exception as error:  # noqa: BLE001
+            print(f"{name}: the reference fails: {error!r}"[:300])
+            continue
+        cases = []
+        for index, text in enumerate(texts):
+            try:
+                got = answer(tokenizer, text)
+            except BaseException:  # noqa: BLE001
+                continue
+            rest = "\x1f".join(("".join(f"{i};" for i in got["plain"]), got["decoded"], got["skipped"]))
+            cases.append([index, fnv("".join(f"{i};" for i in got["ids"]) + "\x1f" + rest)])
+        files = {}
+        for file in sorted(name for name in os.listdir(folder) if not name.endswith(".py") and name not in ("__pycache__", "special_tokens_map.json")):
+            with open(os.path.join(folder, file), "rb") as stream:
+                content = stream.read()
+            if file.endswith(".json") and b"\n" in content.strip():  # as the reference writes it, but short
+                content = json.dumps(json.loads(content), ensure_ascii=False, separators=(",", ":")).encode()
+            key = hashlib.sha256(content).hexdigest()[:12]
+            try:
+                blobs.setdefault(key, content.decode())
+            except UnicodeDecodeError:
+                blobs.setdefault(key, {"base64": base64.b64encode(content).decode()})
+            files[file] = key
+        entries.append({"name": name, "files": files, "cases": [c[0] for c in cases],
+                        "hashes": " ".join(c[1] for c in cases)})
+    value = {"texts": texts, "blobs": blobs, "tokenizers": entries}
+    with open(os.path.join(out, "slow.json"), "w", encoding="utf-8") as stream:
+        json.dump(value, stream, ensure_ascii=True, separators=(",", ":"))
+        stream.write("\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--answers")
+    parser.add_argument("--out")
+    parser.add_argument("--only")
+    parser.add_argument("--code", help="a folder with the code of checkpoints: see slow_folders.remote_folders")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--show", type=int, default=2)
+    arguments = parser.parse_args()
+    work = tempfile.mkdtemp()
+    try:
+        if arguments.out:
+            fixture(arguments.out, work, arguments.code)
+            return 0
+        return compare(arguments, work)
+    finally:
+        shutil.rmtree(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
