@@ -1,20 +1,22 @@
-// Speed of the CPU kernels beside the ceilings of the same minute:
-//   kernels_bench [threads] [level] [bf16|f32|f16|int8]
+// Speed of the CPU kernels beside the ceilings of the same minute: kernels_bench --help
 // Each figure is the median of alternating rounds: the memory's pace swings within minutes.
 #include <fmt/core.h>
-
 #include <time.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
 #include <random>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/thread_team.h"
+#include "kernels/cpu_features.h"
 #include "kernels/cpu_stream.h"
 #include "kernels/table.h"
+#include "machine/loops.h"
 #include "tensor/tensor.h"
 
 namespace tensormill {
@@ -37,20 +39,44 @@ double median(std::vector<double> all) {
   return all[all.size() / 2];
 }
 
-// Two plain streams of 64-byte reads a thread.
-void read_all(const Buffer& buffer, ThreadTeam& team) {
-  using Line = uint64_t __attribute__((vector_size(64)));
-  team.parallel(static_cast<int64_t>(buffer.size() / 64), 2, [&](int64_t begin, int64_t end) {
-    const Line* line = buffer.as<Line>();
-    const int64_t half = (end - begin) / 2;
-    Line one{}, two{};
-    for (int64_t i = begin; i < begin + half; ++i) {
-      one += line[i];
-      two += line[i + half];
-    }
-    one += two;
-    asm volatile("" ::"m"(one));
-  });
+const Reads& best_reads() {
+  const CpuFeatures& cpu = cpu_features();
+  if (cpu.runs("avx512")) return reads_avx512();
+  return cpu.runs("avx2") ? reads_avx2() : reads_portable();
+}
+
+// Reads all buffers in one of the ways of machine/loops.h.
+void read_all(const std::vector<Buffer>& buffers, void (*way)(const char*, size_t),
+              ThreadTeam& team) {
+  constexpr int64_t kPage = 4096;
+  for (const Buffer& buffer : buffers) {
+    const auto bytes = static_cast<int64_t>(buffer.size()) / (2 * kPage) * (2 * kPage);
+    team.parallel(bytes, 2 * kPage, [&](int64_t begin, int64_t end) {
+      way(buffer.as<char>() + begin, static_cast<size_t>(end - begin));
+    });
+  }
+}
+
+// The loop on registers that a format's products are measured by, or null.
+double (*peak_loop(WeightFormat format))(int64_t rounds) {
+  const auto& all = cpu_features().features;
+  const auto has = [&](const char* name) {
+    return std::find(all.begin(), all.end(), name) != all.end();
+  };
+  if (format == WeightFormat::kInt8 && has("avx512_vnni")) return int8_avx512;
+  if (format == WeightFormat::kBF16 && has("avx512_bf16")) return bf16_avx512;
+  if (cpu_features().runs("avx512")) return fma_avx512;
+  return cpu_features().runs("avx2") ? fma_avx2 : nullptr;
+}
+
+// Operations a second, all threads.
+double run_peak(double (*loop)(int64_t), ThreadTeam& team) {
+  if (loop == nullptr) return 0;
+  std::vector<double> done(static_cast<size_t>(team.size()));
+  const double start = seconds();
+  team.parallel(team.size(), 1,
+                [&](int64_t thread, int64_t) { done[static_cast<size_t>(thread)] = loop(500000); });
+  return std::accumulate(done.begin(), done.end(), 0.0) / (seconds() - start);
 }
 
 struct Weights {
@@ -64,9 +90,11 @@ Weights make_weights(WeightFormat format, int outputs, int inner) {
   std::mt19937 random(1);
   for (size_t i = 0; i < std::max<size_t>(2, (size_t{256} << 20) / bytes); ++i) {
     Buffer buffer(bytes, "weights");
+    auto* bits = buffer.as<uint16_t>();
     for (size_t j = 0; j < bytes / 2; ++j) {
-      // Finite values around 1 in each of the formats.
-      buffer.as<uint16_t>()[j] = static_cast<uint16_t>(0x3c00 | (random() & 0x80ff));
+      // Finite values around 1 in each of the formats, in kInt8 the scales alone.
+      const bool value = format == WeightFormat::kInt8 && j % (kInt8Piece / 2) >= kInt8Scales / 2;
+      bits[j] = static_cast<uint16_t>(value ? random() : 0x3c00 | (random() & 0x80ff));
     }
     all.packed.push_back({buffer.data(), format, outputs, inner});
     all.copies.push_back(std::move(buffer));
@@ -74,48 +102,66 @@ Weights make_weights(WeightFormat format, int outputs, int inner) {
   return all;
 }
 
-void bench_linear(const KernelTable& kernels, ThreadTeam& team, WeightFormat format, int outputs,
-                  int inner, const char* name) {
-  const Weights weights = make_weights(format, outputs, inner);
-  const size_t bytes = panel_bytes(format, outputs, inner);
-  const DType type = format == WeightFormat::kBF16 ? DType::kBF16 : DType::kF32;
-  for (const int rows : {1, 4, 16, 128, 512}) {
-    Buffer in(static_cast<size_t>(rows) * inner * dtype_size(type), "in");
-    Buffer out(static_cast<size_t>(rows) * outputs * 4, "out");
-    for (size_t j = 0; j < in.size() / 2; ++j) {
-      in.as<uint16_t>()[j] = static_cast<uint16_t>(0x3c00 | (j * 40503u & 0x80ff));
+// Inputs of a product: in the format's type, and quantized.
+struct Inputs {
+  Buffer plain;
+  std::vector<Int8Group> quantized;
+  Rows rows;
+
+  Inputs(const KernelTable& kernels, WeightFormat format, int count, int inner)
+      : plain(static_cast<size_t>(count) * inner * dtype_size(kernels.types(format).input), "in"),
+        quantized(static_cast<size_t>(count * int8_groups(inner))) {
+    std::mt19937 random(2);
+    for (size_t j = 0; j < plain.size() / 2; ++j) {
+      plain.as<uint16_t>()[j] = static_cast<uint16_t>(0x3c00 | (random() & 0x80ff));
     }
-    std::vector<Int8Group> quantized(static_cast<size_t>(rows * int8_groups(inner)));
     for (Int8Group& group : quantized) {
       group.scale = 1;
-      for (int8_t& q : group.q) q = static_cast<int8_t>((&q - group.q) * 37);
+      group.start = 0;
+      for (int8_t& q : group.q) q = static_cast<int8_t>(random());
     }
-    const size_t repeat = rows <= 32 ? weights.packed.size() : 1;
-    std::vector<double> ours, plain;
+    rows = {plain.data(), kernels.types(format).input, inner, quantized.data()};
+  }
+};
+
+void bench_linear(const KernelTable& kernels, ThreadTeam& team, WeightFormat format, int outputs,
+                  int inner, const std::vector<int>& counts, const char* name) {
+  const Weights weights = make_weights(format, outputs, inner);
+  const size_t bytes = panel_bytes(format, outputs, inner);
+  const Reads& reads = best_reads();
+  fmt::print("{} {}x{}\n{:>5} {:>10} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8}\n", name, outputs, inner,
+             "rows", "us", "GB/s", "read", "of read", "Gop/s", "peak", "of peak");
+  for (const int rows : counts) {
+    const Inputs in(kernels, format, rows, inner);
+    Buffer out(static_cast<size_t>(rows) * outputs * 4, "out");
+    const size_t repeat = rows <= 32 ? weights.packed.size() : 2;
+    std::vector<double> ours, read, peak;
     size_t next = 0;
     for (int round = 0; round < kRounds; ++round) {
       double start = seconds();
       for (size_t i = 0; i < repeat; ++i) {
         LinearArgs args{};
         args.weight = &weights.packed[next++ % weights.packed.size()];
-        args.in = {in.data(), type, inner, quantized.data()};
+        args.in = in.rows;
         args.out = {out.data(), DType::kF32, outputs};
         args.live = {&rows, rows};
         kernels.linear(args, cpu_stream(&team));
       }
       ours.push_back((seconds() - start) / static_cast<double>(repeat));
-      start = seconds();
-      for (size_t i = 0; i < repeat; ++i)
-        read_all(weights.copies[next++ % weights.copies.size()], team);
-      plain.push_back((seconds() - start) / static_cast<double>(repeat));
+      double best = 1e9;  // of the ways to read
+      for (const auto way : {reads.two_streams, reads.one_ahead, reads.two_ahead}) {
+        start = seconds();
+        read_all(weights.copies, way, team);
+        best = std::min(best, seconds() - start);
+      }
+      read.push_back(static_cast<double>(bytes * weights.copies.size()) / best);
+      peak.push_back(run_peak(peak_loop(format), team));
     }
-    const double time = median(ours);
-    fmt::print(
-        "{:>5} {}x{} rows {:>3}: {:9.1f} us {:7.1f} Gop/s, weights {:5.1f} GB/s, plain read "
-        "{:5.1f} GB/s\n",
-        name, outputs, inner, rows, time * 1e6, 2e-9 * rows * outputs * inner / time,
-        1e-9 * static_cast<double>(bytes) / time,
-        1e-9 * static_cast<double>(bytes) / median(plain));
+    const double time = median(ours), rate = static_cast<double>(bytes) / time;
+    const double work = 2.0 * rows * outputs * inner / time, most = median(peak);
+    fmt::print("{:>5} {:>10.1f} {:>8.1f} {:>8.1f} {:>8.2f} | {:>8.1f} {:>8.1f} {:>8.2f}\n", rows,
+               time * 1e6, 1e-9 * rate, 1e-9 * median(read), rate / median(read), 1e-9 * work,
+               1e-9 * most, most > 0 ? work / most : 0);
   }
 }
 
@@ -175,27 +221,57 @@ void bench_attention(const KernelTable& kernels, ThreadTeam& team, int heads, in
 }  // namespace
 }  // namespace tensormill
 
-int main(int argc, char** argv) {
-  using namespace tensormill;
-  ThreadTeam team(argc > 1 ? std::atoi(argv[1]) : usable_cores());
-  const KernelTable* kernels = cpu_kernels(argc > 2 ? argv[2] : "auto");
+namespace tensormill {
+namespace {
+
+int run(int argc, char** argv) {
+  CLI::App app("Speed of the CPU kernels beside what the machine can do.", "kernels_bench");
+  int threads = usable_cores();
+  std::string level = "auto", only, shape;
+  std::vector<int> rows = {1, 2, 4, 6, 8, 16, 32, 64, 128, 512};
+  app.add_option("--threads", threads, "threads; with one, its own time is measured");
+  app.add_option("--level", level, "instruction-set level");
+  app.add_option("--format", only, "products alone, in this format: bf16, f32, f16 or int8");
+  app.add_option("--rows", rows, "rows of a product's input")->delimiter(',');
+  app.add_option("--shape", shape, "5632x2048: outputs and inner dimension of the products");
+  CLI11_PARSE(app, argc, argv);
+  ThreadTeam team(threads);
+  const KernelTable* kernels = cpu_kernels(level.c_str());
   if (kernels == nullptr) {
-    fmt::print(stderr, "this machine doesn't run level {}\n", argv[2]);
+    fmt::print(stderr, "this machine doesn't run level {}\n", level);
     return 1;
   }
   own_time = team.size() == 1;
   fmt::print("level {}, {} threads\n", kernels->name, team.size());
-  bench_barrier(team);
-  bench_attention(*kernels, team, 32, 32, 128, 1, 2048);
-  bench_attention(*kernels, team, 9, 3, 64, 1, 2048);
-  bench_attention(*kernels, team, 9, 3, 64, 512, 512);
-  bench_attention(*kernels, team, 32, 32, 128, 512, 2048);
-  const std::string_view only = argc > 3 ? argv[3] : "";
+  if (only.empty()) {
+    bench_barrier(team);
+    bench_attention(*kernels, team, 32, 32, 128, 1, 2048);
+    bench_attention(*kernels, team, 9, 3, 64, 1, 2048);
+    bench_attention(*kernels, team, 9, 3, 64, 512, 512);
+    bench_attention(*kernels, team, 32, 32, 128, 512, 2048);
+  }
+  int outputs = 5632, inner = 2048;
+  if (!shape.empty() && std::sscanf(shape.c_str(), "%dx%d", &outputs, &inner) != 2) {
+    fmt::print(stderr, "--shape: {}, expected like 5632x2048\n", shape);
+    return 1;
+  }
   for (const auto& [format, name] :
        {std::pair{WeightFormat::kBF16, "bf16"}, std::pair{WeightFormat::kF32, "f32"},
         std::pair{WeightFormat::kF16, "f16"}, std::pair{WeightFormat::kInt8, "int8"}}) {
     if (!only.empty() && only != name) continue;
-    bench_linear(*kernels, team, format, 5632, 2048, name);
-    bench_linear(*kernels, team, format, 576, 1536, name);
+    bench_linear(*kernels, team, format, outputs, inner, rows, name);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace tensormill
+
+int main(int argc, char** argv) {
+  try {
+    return tensormill::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "kernels_bench: {}\n", error.what());
+    return 1;
   }
 }

@@ -52,7 +52,8 @@ void check(bool holds) {
 }
 
 void exercise(const Tokenizer& tokenizer, std::string_view text) {
-  const Encoding encoding = tokenizer.encode(text);
+  const Encoding encoding = tokenizer.encode({.text = text, .details = true});
+  check(tokenizer.encode(text).ids == encoding.ids);
   check(encoding.ids.size() == encoding.offsets.size());
   const auto length = static_cast<int32_t>(count_code_points(text));
   for (const auto& [begin, end] : encoding.offsets)
@@ -73,8 +74,7 @@ void run(uint8_t kind, std::string_view data) {
     const size_t cut = data.find('\0');
     if (cut == std::string_view::npos || find_invalid_utf8(data) != std::string_view::npos) return;
     ByteRanges matches;
-    Regex(data.substr(0, cut), RegexFlavour::kOniguruma, "fuzz")
-        .find_all(data.substr(cut + 1), matches);
+    Regex(data.substr(0, cut), "fuzz").find_all(data.substr(cut + 1), matches);
   } else {
     static const std::unique_ptr<Tokenizer> tokenizer = load(kTokenizer);
     exercise(*tokenizer, data);

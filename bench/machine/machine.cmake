@@ -1,8 +1,9 @@
 # build/<preset>/bench/machine: what the machine can do. Each loop is compiled for its own
 # instructions into an object of its own and called only where the CPU has them.
 add_executable(machine EXCLUDE_FROM_ALL machine/main.cc machine/memory.cc)
-target_link_libraries(machine PRIVATE tm_kernels CLI11::CLI11)
+target_link_libraries(machine PRIVATE tm_kernels machine_loops CLI11::CLI11)
 target_include_directories(machine PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+add_library(machine_loops INTERFACE)  # its objects
 
 # Sets, not appends, as for the kernels: no sanitizers inside of the loops.
 function(machine_loops name source)
@@ -11,7 +12,7 @@ function(machine_loops name source)
   set_target_properties(machine_${name} PROPERTIES
     COMPILE_OPTIONS "-Wall;-Wextra;-Wno-uninitialized;-O2;-fno-exceptions;${ARGN}"
     COMPILE_DEFINITIONS "READS_NAME=${name}")
-  target_sources(machine PRIVATE $<TARGET_OBJECTS:machine_${name}>)
+  target_sources(machine_loops INTERFACE $<TARGET_OBJECTS:machine_${name}>)
 endfunction()
 
 set(wide -mavx512f -mavx512bw -mavx512vl -mavx512dq -mprefer-vector-width=512)

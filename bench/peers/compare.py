@@ -161,7 +161,8 @@ def compare_group(peer, model, kind, tests, options, put):
     try:
         theirs = Side([python, os.path.join(HERE, PEERS[peer][1]), "--model", folder, *flag, "--format",
                        kind, "--threads", threads, "--cache", cache], environment, log + ".peer.log")
-        ours = Side([options.tensormill, "bench", folder, "--follow", "--repeat", "1", "--dtype", kind,
+        precision = ["--dtype", "bf16", "--quantize", "dynamic_int8"] if kind == "int8" else ["--dtype", kind]
+        ours = Side([options.tensormill, "bench", folder, "--follow", "--repeat", "1", *precision,
                      "--threads", threads, "--prompt-tokens", str(most - NEW), "--new-tokens", str(NEW),
                      "--concurrency", "32", "--step-tokens", "4096", "--device", "cpu",
                      *(["--random-weights"] if random else [])], environment, log + ".ours.log")

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 #include <string>
 
 #include "base/error.h"
@@ -43,7 +42,7 @@ Json parse_json(std::string_view text, std::string_view origin) {
   }
 }
 
-Json read_json_file(const std::filesystem::path& file) {
+std::string read_json_text(const std::filesystem::path& file) {
   std::error_code code;
   const auto size = std::filesystem::file_size(file, code);
   if (code) throw_error(ErrorKind::kNotFound, "{}: {}", file.string(), code.message());
@@ -52,10 +51,14 @@ Json read_json_file(const std::filesystem::path& file) {
                 size, kMaxFileBytes);
   }
   std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
+  std::string text(size, '\0');
+  if (size > 0) stream.read(text.data(), static_cast<std::streamsize>(size));
   if (!stream) throw_error(ErrorKind::kNotFound, "{}: could not be read", file.string());
-  return parse_json(std::move(text).str(), file.string());
+  return text;
+}
+
+Json read_json_file(const std::filesystem::path& file) {
+  return parse_json(read_json_text(file), file.string());
 }
 
 }  // namespace tensormill

@@ -80,6 +80,7 @@ CpuFeatures detect() {
   if (has({"avx2", "fma", "f16c"})) found.levels.emplace_back("avx2");
   if (found.levels.size() == 2 && has({"avx512f", "avx512dq", "avx512bw", "avx512vl"})) {
     found.levels.emplace_back("avx512");
+    if (has({"avx512_vnni"})) found.levels.emplace_back("avx512_vnni");
     if (has({"avx512_vnni", "avx512_bf16"})) found.levels.emplace_back("avx512_bf16");
   }
   return found;

@@ -100,6 +100,7 @@ constexpr KernelTable kTables[] = {
 #ifdef TENSORMILL_X86_LEVELS
     table_of<cpu_level_avx2>("avx2"),
     table_of<cpu_level_avx512>("avx512"),
+    table_of<cpu_level_avx512_vnni>("avx512_vnni"),
     table_of<cpu_level_avx512_bf16>("avx512_bf16"),
 #endif
 };

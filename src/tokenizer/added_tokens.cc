@@ -8,11 +8,6 @@
 namespace tensormill {
 namespace {
 
-const Regex& word_character() {
-  static const Regex regex("\\w", RegexFlavour::kRust, "added tokens");
-  return regex;
-}
-
 // The place of the code point before `end`.
 size_t previous(std::string_view text, size_t end) {
   do {
@@ -40,11 +35,12 @@ size_t skip_space(std::string_view text, size_t begin) {
   return begin;
 }
 
+bool word_starts(std::string_view text, size_t at) {
+  return at < text.size() && is_word_character(next_code_point(text, at));
+}
+
 bool stands_alone(std::string_view text, size_t begin, size_t end) {
-  if (begin > 0 && word_character().matches_at_start(text.substr(previous(text, begin)))) {
-    return false;
-  }
-  return end == text.size() || !word_character().matches_at_start(text.substr(end));
+  return (begin == 0 || !word_starts(text, previous(text, begin))) && !word_starts(text, end);
 }
 
 }  // namespace
@@ -60,28 +56,39 @@ AddedToken read_added_token(const JsonNode& node) {
   return token;
 }
 
-void AddedTokens::add(const AddedToken& token, const TokenModel& model) {
-  if (token.content.empty()) return;
-  auto known = id_of(token.content);
-  if (!known) known = model.id_of(token.content);
-  const int32_t id = known.value_or(std::max(id_bound_, model.size()));
-  ids_[token.content] = id;
-  tokens_[id] = token;
-  id_bound_ = std::max(id_bound_, id + 1);
-  if (token.special) specials_.insert(token.content);
+void AddedTokens::add(std::span<const AddedToken> tokens, const TokenModel& model) {
+  for (const AddedToken& token : tokens) {
+    if (!token.special || token.content.empty()) continue;
+    if (special_texts_.insert(token.content).second) specials_.push_back(token);
+  }
+  int32_t next = std::max(id_bound_, model.size());
+  for (const AddedToken& token : tokens) {
+    if (token.content.empty()) continue;
+    auto known = id_of(token.content);
+    if (known && tokens_[*known] == token) continue;
+    if (!known) known = model.id_of(token.content);
+    const int32_t id = known ? *known : next++;
+    ids_[token.content] = id;
+    tokens_[id] = token;
+    id_bound_ = std::max(id_bound_, id + 1);
+    if (!is_special(token.content)) others_.push_back(token);
+  }
 }
 
 void AddedTokens::finish(const Normalizer* normalizer) {
   verbatim_ = TextTrie();
   normalized_ = TextTrie();
-  for (const auto& [id, token] : tokens_) {
-    if (!token.normalized) {
-      verbatim_.add(token.content, id);
-      continue;
+  for (const auto* list : {&specials_, &others_}) {
+    for (const AddedToken& token : *list) {
+      const int32_t id = ids_.at(token.content);
+      if (!token.normalized) {
+        verbatim_.add(token.content, id);
+        continue;
+      }
+      Normalized text(token.content, 0, false);
+      if (normalizer != nullptr) normalizer->apply(text);
+      normalized_.add(text.text(), id);
     }
-    Normalized text(token.content, 0);
-    if (normalizer != nullptr) normalizer->apply(text);
-    normalized_.add(text.text(), id);
   }
 }
 
@@ -94,10 +101,9 @@ void AddedTokens::split(PreTokenized& text, const Normalizer* normalizer) const 
   text.split([&](const Piece& given, std::vector<Piece>& out) {
     Piece piece = given;
     if (normalizer != nullptr) {
-      Normalized changed = PreTokenized::open(given);
+      Normalized changed = text.open(given);
       normalizer->apply(changed);
-      const bool same = changed.identity() && given.spans == nullptr;
-      if (!same) piece = text.keep(std::move(changed));
+      if (changed.changed()) piece = text.keep(std::move(changed));
     }
     split_piece(piece, normalized_, out);
   });
@@ -109,11 +115,13 @@ void AddedTokens::split_piece(const Piece& piece, const TextTrie& trie,
   size_t done = 0;
   for (auto found = trie.find(text, 0); found.id >= 0; found = trie.find(text, found.end)) {
     const AddedToken& token = tokens_.at(found.id);
+    // A token may start in the white space that the one before it took; as in the reference it
+    // is found all the same.
     size_t begin = found.begin, end = found.end;
     if (token.single_word && !stands_alone(text, begin, end)) continue;
     if (token.lstrip) begin = std::max(done, skip_space_backwards(text, begin));
     if (token.rstrip) end = skip_space(text, end);
-    if (begin < done) begin = done;
+    begin = std::min(begin, end);
     if (done < begin) out.push_back(slice(piece, done, begin));
     out.push_back(slice(piece, begin, end));
     out.back().token = found.id;

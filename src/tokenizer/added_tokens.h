@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,8 +35,9 @@ AddedToken read_added_token(const JsonNode& node);
 // Tokens that are cut out of the text before the model sees it.
 class AddedTokens {
  public:
-  // A text that the model or an earlier call knows keeps its id, a new one gets the next.
-  void add(const AddedToken& token, const TokenModel& model);
+  // Texts that the model or an earlier call knows keep their ids, new ones get the next.
+  void add(std::span<const AddedToken> tokens, const TokenModel& model);
+  void add(const AddedToken& token, const TokenModel& model) { add(std::span(&token, 1), model); }
   // After the last add(): builds what split() searches with.
   void finish(const Normalizer* normalizer);
 
@@ -45,7 +47,7 @@ class AddedTokens {
   std::optional<int32_t> id_of(std::string_view content) const;
   const AddedToken* token(int32_t id) const;  // null where there is none
   bool is_special(std::string_view content) const {
-    return specials_.contains(std::string(content));
+    return special_texts_.contains(std::string(content));
   }
   int32_t id_bound() const { return id_bound_; }
 
@@ -54,7 +56,10 @@ class AddedTokens {
 
   std::unordered_map<std::string, int32_t> ids_;
   std::unordered_map<int32_t, AddedToken> tokens_;
-  std::unordered_set<std::string> specials_;
+  // As they were added, special ones once. Of two tokens that normalizing makes equal, the first of
+  // specials_ and then others_ is found.
+  std::vector<AddedToken> specials_, others_;
+  std::unordered_set<std::string> special_texts_;
   TextTrie verbatim_, normalized_;
   int32_t id_bound_ = 0;
 };

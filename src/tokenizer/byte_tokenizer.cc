@@ -29,7 +29,18 @@ class ByteTokenizer : public Tokenizer {
  public:
   explicit ByteTokenizer(int32_t vocabulary_size) : size_(vocabulary_size) {}
 
-  Encoding encode(std::string_view text, bool) const override {
+  using Tokenizer::encode;
+  Encoding encode(const EncodeRequest& request) const override {
+    std::vector<Encoding> encodings;
+    encodings.push_back(encode_one(request.text, 0, request.details));
+    if (request.pair) encodings.push_back(encode_one(*request.pair, 1, request.details));
+    if (request.truncation) truncate_encodings(encodings, *request.truncation);
+    Encoding result = std::move(encodings[0]);
+    if (request.pair) append_encoding(result, std::move(encodings[1]));
+    return result;
+  }
+
+  Encoding encode_one(std::string_view text, int32_t number, bool details) const {
     if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos) {
       throw_error(ErrorKind::kBadRequest, "the text is not valid UTF-8 at byte {}", at);
     }
@@ -42,8 +53,16 @@ class ByteTokenizer : public Tokenizer {
       }
       if (!is_utf8_continuation(byte)) ++code_point;
       encoding.ids.push_back(id);
+      if (!details) continue;
+      encoding.tokens.push_back(token(id));
       encoding.offsets.emplace_back(code_point, code_point + 1);
     }
+    const size_t count = encoding.ids.size();
+    encoding.type_ids.assign(count, number);
+    if (!details) return encoding;
+    encoding.words.assign(count, 0);
+    encoding.sequences.assign(count, number);
+    encoding.special.assign(count, 0);
     return encoding;
   }
 

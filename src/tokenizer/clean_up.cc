@@ -1,35 +1,62 @@
 #include "tokenizer/clean_up.h"
 
+#include <span>
 #include <utility>
+
+#include "base/utf8.h"
 
 namespace tensormill {
 namespace {
 
+using Rule = std::pair<std::string_view, std::string_view>;
 // In this order, each over the whole text.
-constexpr std::pair<std::string_view, std::string_view> kRules[] = {
+constexpr Rule kRules[] = {
     {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
     {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+};
+constexpr Rule kTokenRules[] = {
+    {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+    {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+    {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
 };
 // All characters of the rules. No rule reaches over another one, and each starts with a space.
 constexpr std::string_view kRuleCharacters = " .?!,'ntmsvre";
 
+std::string apply(std::span<const Rule> rules, std::string_view text) {
+  std::string result(text);
+  for (const auto& [from, to] : rules) {
+    if (result.find(from) != std::string::npos) result = replace_all(result, from, to);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string clean_up_spaces(std::string_view text) {
-  std::string result(text);
-  for (const auto& [from, to] : kRules) {
-    size_t at = result.find(from);
-    if (at == std::string::npos) continue;
-    std::string replaced;
-    size_t done = 0;
-    for (; at != std::string::npos; at = result.find(from, done)) {
-      replaced.append(result, done, at - done).append(to);
-      done = at + from.size();
+  return apply(kRules, text);
+}
+
+std::string clean_up_token(std::string_view token) {
+  return apply(kTokenRules, token);
+}
+
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+  std::string result;
+  size_t done = 0;
+  if (from.empty()) {
+    result.append(to);
+    for (; done < text.size(); result.append(to)) {
+      const size_t length = utf8_length(text[done]);
+      result.append(text.substr(done, length));
+      done += length;
     }
-    replaced.append(result, done);
-    result = std::move(replaced);
+    return result;
   }
-  return result;
+  for (size_t at = text.find(from); at != std::string_view::npos; at = text.find(from, done)) {
+    result.append(text.substr(done, at - done)).append(to);
+    done = at + from.size();
+  }
+  return result.append(text.substr(done));
 }
 
 size_t clean_up_border(std::string_view text) {

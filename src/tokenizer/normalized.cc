@@ -25,22 +25,26 @@ std::u32string code_points_of(std::string_view text) {
   return result;
 }
 
-void Normalized::make_spans() {
-  if (!identity_) return;
-  spans_ = spans_of(text_, begin_);
-  identity_ = false;
+void Normalized::start_change() {
+  if (track_ && spans_.empty()) spans_ = spans_of(text_, begin_);
+  changed_ = true;
 }
 
 void Normalized::transform(const std::vector<Change>& changes, size_t skipped) {
-  make_spans();
+  start_change();
+  std::string text;
+  text.reserve(text_.size());
+  if (!track_) {
+    for (const Change& change : changes) append_utf8(text, change.code_point);
+    text_ = std::move(text);
+    return;
+  }
   const auto skip = [this](size_t& position, size_t code_points) {
     for (; code_points > 0 && position < text_.size(); --code_points) {
       position += utf8_length(text_[position]);
     }
   };
-  std::string text;
   std::vector<Span> spans;
-  text.reserve(text_.size());
   spans.reserve(spans_.size());
   size_t old = 0;  // the next byte of the old text
   skip(old, skipped);
@@ -61,21 +65,22 @@ void Normalized::transform(const std::vector<Change>& changes, size_t skipped) {
 
 void Normalized::prepend(std::string_view prefix) {
   if (text_.empty() || prefix.empty()) return;
-  make_spans();
-  spans_.insert(spans_.begin(), prefix.size(), spans_.front());
+  start_change();
+  if (track_) spans_.insert(spans_.begin(), prefix.size(), Span(spans_.front()));
   text_.insert(0, prefix);
 }
 
 void Normalized::replace(const std::vector<std::pair<size_t, size_t>>& ranges,
                          std::string_view content) {
   if (ranges.empty()) return;
-  make_spans();
+  start_change();
   std::string text;
   std::vector<Span> spans;
   text.reserve(text_.size() + ranges.size() * content.size());
-  spans.reserve(text_.size() + ranges.size() * content.size());
+  if (track_) spans.reserve(text.capacity());
   const auto keep = [&](size_t begin, size_t end) {
     text.append(text_, begin, end - begin);
+    if (!track_) return;
     spans.insert(spans.end(), spans_.begin() + static_cast<ptrdiff_t>(begin),
                  spans_.begin() + static_cast<ptrdiff_t>(end));
   };
@@ -83,7 +88,7 @@ void Normalized::replace(const std::vector<std::pair<size_t, size_t>>& ranges,
   for (const auto& [begin, end] : ranges) {
     keep(kept, begin);
     text.append(content);
-    spans.resize(text.size(), end > 0 ? spans_[end - 1] : Span{begin_, begin_});
+    if (track_) spans.resize(text.size(), end > 0 ? spans_[end - 1] : Span{begin_, begin_});
     kept = end;
   }
   keep(kept, text_.size());

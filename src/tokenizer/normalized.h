@@ -23,19 +23,21 @@ struct Change {
   int change;
 };
 
-// A part of the text on its way through the normalizers. Each byte remembers the part of the
-// original that it came from, which is what offsets are made of.
+// A part of the text on its way through the normalizers. Where it tracks, each byte remembers the
+// part of the original that it came from, which is what offsets are made of.
 class Normalized {
  public:
   // `text` as it stands at byte `begin` of the original.
-  Normalized(std::string_view text, uint32_t begin) : text_(text), begin_(begin) {}
+  Normalized(std::string_view text, uint32_t begin, bool track)
+      : text_(text), begin_(begin), track_(track) {}
   Normalized(std::string_view text, std::vector<Span> spans, uint32_t begin)
-      : text_(text), spans_(std::move(spans)), begin_(begin), identity_(false) {}
+      : text_(text), spans_(std::move(spans)), begin_(begin), track_(true) {}
 
   const std::string& text() const { return text_; }
   uint32_t begin() const { return begin_; }
-  bool identity() const { return identity_; }                // still the original's own bytes
-  const std::vector<Span>& spans() const { return spans_; }  // one a byte; empty when identity()
+  bool changed() const { return changed_; }
+  // One a byte; empty where nothing is tracked or the bytes are still the original's own.
+  const std::vector<Span>& spans() const { return spans_; }
 
   // Replaces the whole text; the first `skipped` old code points vanish without a successor.
   void transform(const std::vector<Change>& changes, size_t skipped = 0);
@@ -46,14 +48,18 @@ class Normalized {
   // Keeps the code points for which keep() holds.
   template <class Keep>
   void filter(Keep&& keep);
+  // Puts replacement(c) in the place of each code point.
+  template <class Replacement>
+  void map(Replacement&& replacement);
 
  private:
-  void make_spans();
+  void start_change();
 
   std::string text_;
   std::vector<Span> spans_;
   uint32_t begin_;
-  bool identity_ = true;
+  bool track_;
+  bool changed_ = false;
 };
 
 // The spans of valid UTF-8 that stands at byte `begin`: each byte belongs to its whole code point.
@@ -81,6 +87,17 @@ void Normalized::filter(Keep&& keep) {
     return false;
   }();
   if (skipped > 0 || removes_inside) transform(changes, skipped);
+}
+
+template <class Replacement>
+void Normalized::map(Replacement&& replacement) {
+  std::vector<Change> changes;
+  bool same = true;
+  for (const char32_t c : code_points_of(text_)) {
+    changes.push_back({replacement(c), 0});
+    same = same && changes.back().code_point == c;
+  }
+  if (!same) transform(changes);
 }
 
 }  // namespace tensormill

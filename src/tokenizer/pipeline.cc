@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/clean_up.h"
 
 namespace tensormill {
@@ -48,16 +49,28 @@ Span span_of(const Piece& piece, size_t begin, size_t end) {
   return {static_cast<uint32_t>(piece.begin + begin), static_cast<uint32_t>(piece.begin + end)};
 }
 
-void add_tokens(const Piece& piece, const std::vector<ModelToken>& tokens,
-                CodePointCounter& code_point, Encoding& out) {
+void add_offsets(const Piece& piece, const std::vector<ModelToken>& tokens,
+                 CodePointCounter& code_point, Encoding& out) {
   size_t at = 0;
+  Span span{piece.begin, piece.begin};
   for (const ModelToken& token : tokens) {
-    const size_t end = std::min(at + token.bytes, piece.text.size());
-    const Span span = span_of(piece, std::min(at, end), end);
-    at = end;
-    out.ids.push_back(token.id);
+    if (token.bytes != kSamePlace) {
+      const size_t end = std::min(at + token.bytes, piece.text.size());
+      span = span_of(piece, std::min(at, end), end);
+      at = end;
+    }
     const int32_t begin = code_point(span.begin);
     out.offsets.emplace_back(begin, code_point(span.end));
+  }
+}
+
+void check_text(std::string_view text) {
+  if (text.size() > kMaxTextBytes) {
+    throw_error(ErrorKind::kBadRequest, "the text has {} bytes, at most {} can be tokenized",
+                text.size(), kMaxTextBytes);
+  }
+  if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos) {
+    throw_error(ErrorKind::kBadRequest, "the text is not valid UTF-8 at byte {}", at);
   }
 }
 
@@ -144,23 +157,18 @@ class Pipeline::Stream : public IncrementalDecoder {
 Pipeline::Pipeline(PipelineParts parts) : parts_(std::move(parts)) {}
 Pipeline::~Pipeline() = default;
 
-Encoding Pipeline::encode(std::string_view text, bool add_special) const {
-  if (text.size() > kMaxTextBytes) {
-    throw_error(ErrorKind::kBadRequest, "the text has {} bytes, at most {} can be tokenized",
-                text.size(), kMaxTextBytes);
-  }
-  if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos) {
-    throw_error(ErrorKind::kBadRequest, "the text is not valid UTF-8 at byte {}", at);
-  }
-  PreTokenized pieces(text);
+Encoding Pipeline::encode_one(std::string_view text, int32_t number, bool details) const {
+  check_text(text);
+  const bool track = details || (parts_.pre_tokenizer && parts_.pre_tokenizer->needs_places());
+  PreTokenized pieces(text, track);
   parts_.added.split(pieces, parts_.normalizer.get());
   if (parts_.pre_tokenizer) parts_.pre_tokenizer->apply(pieces);
-  TokenList list;
-  list.encoding.ids.reserve(text.size() / 3);
-  list.encoding.offsets.reserve(text.size() / 3);
+  Encoding out;
+  out.ids.reserve(text.size() / 3);
   BorrowedScratch scratch(*this);
-  CodePointCounter code_point(text);
+  CodePointCounter code_point(details ? text : std::string_view());
   std::vector<ModelToken> tokens;
+  int32_t word = 0;
   for (const Piece& piece : pieces.pieces()) {
     tokens.clear();
     if (piece.token >= 0) {
@@ -168,14 +176,74 @@ Encoding Pipeline::encode(std::string_view text, bool add_special) const {
     } else {
       parts_.model->tokenize(piece.text, pieces.byte_level(), *scratch, tokens);
     }
-    add_tokens(piece, tokens, code_point, list.encoding);
-    if (!parts_.processor) continue;
-    for (const ModelToken& token : tokens) {
-      list.texts.push_back(piece.token >= 0 ? piece.text : token_view(token.id));
+    for (const ModelToken& token : tokens) out.ids.push_back(token.id);
+    if (details) {
+      add_offsets(piece, tokens, code_point, out);
+      add_texts(piece, pieces.byte_level(), tokens, out);
+      out.words.resize(out.ids.size(), word);
+    }
+    ++word;
+  }
+  out.type_ids.assign(out.ids.size(), number);
+  if (details) {
+    out.sequences.assign(out.ids.size(), number);
+    out.special.assign(out.ids.size(), 0);
+  }
+  return out;
+}
+
+void Pipeline::add_texts(const Piece& piece, bool byte_level, const std::vector<ModelToken>& tokens,
+                         Encoding& out) const {
+  if (piece.token >= 0) {
+    out.tokens.emplace_back(piece.text);
+    return;
+  }
+  const int32_t verbatim = parts_.model->verbatim_id();
+  size_t at = 0;
+  for (const ModelToken& token : tokens) {
+    const std::string_view own = piece.text.substr(std::min(at, piece.text.size()), token.bytes);
+    if (token.bytes != kSamePlace) at += token.bytes;
+    if (token.id != verbatim) {
+      out.tokens.emplace_back(parts_.model->token(token.id));
+    } else if (!byte_level) {
+      out.tokens.emplace_back(own);
+    } else {
+      std::string& text = out.tokens.emplace_back();
+      for (const char byte : own) text.append(byte_character(static_cast<uint8_t>(byte)));
     }
   }
-  if (parts_.processor) parts_.processor->apply(list, add_special);
-  return std::move(list.encoding);
+}
+
+Encoding Pipeline::encode(const EncodeRequest& request) const {
+  std::vector<Encoding> encodings;
+  encodings.push_back(encode_one(request.text, 0, request.details));
+  if (request.pair) encodings.push_back(encode_one(*request.pair, 1, request.details));
+  if (request.truncation) {
+    Truncation truncation = *request.truncation;
+    const bool adds = request.add_special && parts_.processor;
+    const int64_t added = adds ? parts_.processor->added(request.pair.has_value()) : 0;
+    if (truncation.max_length < added || truncation.stride < 0) {
+      throw_error(ErrorKind::kBadRequest,
+                  "truncation: max_length {} and stride {}; there are {} special tokens",
+                  truncation.max_length, truncation.stride, added);
+    }
+    truncation.max_length -= added;
+    truncate_encodings(encodings, truncation);
+  }
+  if (parts_.processor) parts_.processor->apply(encodings, request);
+  if (encodings.empty()) return {};  // a template of special tokens that are not wanted
+  Encoding result = std::move(encodings[0]);
+  for (size_t i = 1; i < encodings.size(); ++i) append_encoding(result, std::move(encodings[i]));
+  if (request.details) name_special_tokens(result);
+  return result;
+}
+
+// Gives tokens the texts that the processor didn't know.
+void Pipeline::name_special_tokens(Encoding& encoding) const {
+  for (size_t i = 0; i < encoding.ids.size(); ++i) {
+    if (encoding.tokens[i].empty()) encoding.tokens[i] = token_view(encoding.ids[i]);
+  }
+  for (Encoding& piece : encoding.overflowing) name_special_tokens(piece);
 }
 
 std::string Pipeline::decode(std::span<const int32_t> ids, bool skip_special) const {

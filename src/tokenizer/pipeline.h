@@ -25,6 +25,7 @@ struct PipelineParts {
   std::unique_ptr<Decoder> decoder;
   AddedTokens added;
   std::map<std::string, std::string, std::less<>> specials;  // "bos_token" -> text
+  std::optional<Truncation> truncation;                      // what tokenizer.json says
   bool clean_up_spaces = false;  // " ." becomes "." and the like in decoded text
 };
 
@@ -34,7 +35,9 @@ class Pipeline : public Tokenizer {
   explicit Pipeline(PipelineParts parts);
   ~Pipeline() override;
 
-  Encoding encode(std::string_view text, bool add_special) const override;
+  using Tokenizer::encode;
+  Encoding encode(const EncodeRequest& request) const override;
+  std::optional<Truncation> truncation() const override { return parts_.truncation; }
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override;
   std::unique_ptr<IncrementalDecoder> start_decoding(bool skip_special) const override;
   int32_t vocabulary_size() const override;
@@ -46,6 +49,11 @@ class Pipeline : public Tokenizer {
  private:
   class Stream;
   class BorrowedScratch;
+  void add_texts(const Piece& piece, bool byte_level, const std::vector<ModelToken>& tokens,
+                 Encoding& out) const;
+  // Tokens of the request's text number `number`, without a post-processor's.
+  Encoding encode_one(std::string_view text, int32_t number, bool details) const;
+  void name_special_tokens(Encoding& encoding) const;
   std::string_view token_view(int32_t id) const;
 
   PipelineParts parts_;

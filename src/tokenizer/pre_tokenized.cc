@@ -7,7 +7,7 @@
 
 namespace tensormill {
 
-PreTokenized::PreTokenized(std::string_view original) {
+PreTokenized::PreTokenized(std::string_view original, bool track) : track_(track) {
   if (!original.empty()) pieces_.push_back({original, nullptr, 0, -1});
 }
 
@@ -37,10 +37,15 @@ void PreTokenized::materialize_bytes() {
   byte_level_ = false;
   for (Piece& piece : pieces_) {
     if (piece.token >= 0) continue;
+    std::string text;
+    if (!track_) {
+      for (const char byte : piece.text) text.append(byte_character(static_cast<uint8_t>(byte)));
+      piece = keep(Normalized(text, piece.begin, false));
+      continue;
+    }
     const Normalized plain = open(piece);
     const std::vector<Span> spans =
-        plain.identity() ? spans_of(piece.text, piece.begin) : plain.spans();
-    std::string text;
+        plain.spans().empty() ? spans_of(piece.text, piece.begin) : plain.spans();
     std::vector<Span> mapped;
     for (size_t i = 0; i < piece.text.size(); ++i) {
       text.append(byte_character(static_cast<uint8_t>(piece.text[i])));
@@ -50,15 +55,15 @@ void PreTokenized::materialize_bytes() {
   }
 }
 
-Normalized PreTokenized::open(const Piece& piece) {
-  if (piece.spans == nullptr) return Normalized(piece.text, piece.begin);
+Normalized PreTokenized::open(const Piece& piece) const {
+  if (piece.spans == nullptr) return Normalized(piece.text, piece.begin, track_);
   return Normalized(piece.text, std::vector<Span>(piece.spans, piece.spans + piece.text.size()),
                     piece.begin);
 }
 
 Piece PreTokenized::keep(Normalized&& text) {
   const Normalized& kept = kept_.emplace_back(std::move(text));
-  return {kept.text(), kept.identity() ? nullptr : kept.spans().data(), kept.begin(), -1};
+  return {kept.text(), kept.spans().empty() ? nullptr : kept.spans().data(), kept.begin(), -1};
 }
 
 Piece slice(const Piece& piece, size_t begin, size_t end) {

@@ -31,7 +31,8 @@ using Segments = std::vector<Segment>;  // ascending, without gaps
 // The pieces of one text, in order; owns what normalizers made. The original must outlive it.
 class PreTokenized {
  public:
-  explicit PreTokenized(std::string_view original);
+  // Without `track` the spans and begins of changed pieces mean nothing.
+  PreTokenized(std::string_view original, bool track);
 
   const std::vector<Piece>& pieces() const { return pieces_; }
   // Set by ByteLevel: texts hold plain bytes, each standing for its character of the byte alphabet.
@@ -43,7 +44,7 @@ class PreTokenized {
   void split(const Split& split);
 
   // A copy to transform, and the piece that the result is; kept until the end.
-  static Normalized open(const Piece& piece);
+  Normalized open(const Piece& piece) const;
   Piece keep(Normalized&& text);
 
  private:
@@ -51,6 +52,7 @@ class PreTokenized {
 
   std::vector<Piece> pieces_, next_;
   std::deque<Normalized> kept_;
+  bool track_;
   bool byte_level_ = false;
 };
 

@@ -82,15 +82,14 @@ struct Regex::Code {
   }
 };
 
-Regex::Regex(std::string_view pattern, RegexFlavour flavour, std::string_view origin)
-    : code_(std::make_unique<Code>()) {
+Regex::Regex(std::string_view pattern, std::string_view origin) : code_(std::make_unique<Code>()) {
   if (pattern.size() > kMaxPatternBytes) {
     throw_error(ErrorKind::kArtifactInvalid, "{}: a regular expression of {} bytes, at most {}",
                 origin, pattern.size(), kMaxPatternBytes);
   }
   code_->pattern = pattern;
   code_->origin = origin;
-  const std::string translated = translate_regex(pattern, flavour, origin);
+  const std::string translated = translate_regex(pattern, origin);
   Owned<pcre2_compile_context> context(pcre2_compile_context_create(nullptr));
   if (!context) throw_error(ErrorKind::kOutOfMemory, "{}: no memory to compile", origin);
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
@@ -122,17 +121,12 @@ void Regex::find_all(std::string_view text, ByteRanges& out) const {
   }
 }
 
-bool Regex::matches_at_start(std::string_view text) const {
-  size_t begin = 0, end = 0;
-  return code_->match(text, 0, PCRE2_ANCHORED, begin, end);
-}
-
 Pattern::Pattern(const JsonNode& node) {
   if (const auto literal = node.find("String")) {
     literal_ = literal->text();
-    if (literal_.empty()) regex_ = std::make_shared<Regex>("", RegexFlavour::kOniguruma, "");
+    if (literal_.empty()) regex_ = std::make_shared<Regex>("", "");
   } else if (const auto regex = node.find("Regex")) {
-    regex_ = std::make_shared<Regex>(regex->text(), RegexFlavour::kOniguruma, regex->where());
+    regex_ = std::make_shared<Regex>(regex->text(), regex->where());
   } else {
     node.fail("expected {\"String\": ...} or {\"Regex\": ...}");
   }

@@ -12,16 +12,12 @@ namespace tensormill {
 
 using ByteRanges = std::vector<std::pair<size_t, size_t>>;  // ascending, disjoint
 
-// Whose meaning of \s, \w, ^, $ and \h a pattern has: tokenizer.json's are Oniguruma's (Ruby
-// syntax); a few built-in ones of the reference are of Rust's regex crate.
-enum class RegexFlavour { kOniguruma, kRust };
-
-// A compiled pattern. Immutable and thread-safe.
+// A compiled pattern of tokenizer.json, in Oniguruma's Ruby syntax. Immutable and thread-safe.
 class Regex {
  public:
   // Throws kArtifactInvalid with `origin`, the pattern and the column of a syntax error;
   // kUnsupported for what this translation doesn't know.
-  Regex(std::string_view pattern, RegexFlavour flavour, std::string_view origin);
+  Regex(std::string_view pattern, std::string_view origin);
   ~Regex();
   Regex(Regex&&) noexcept;
   Regex& operator=(Regex&&) noexcept;
@@ -29,7 +25,6 @@ class Regex {
   // All matches in `text` (valid UTF-8), leftmost first. kBadRequest when the pattern backtracks
   // too much on this text.
   void find_all(std::string_view text, ByteRanges& out) const;
-  bool matches_at_start(std::string_view text) const;
 
  private:
   struct Code;
@@ -49,7 +44,6 @@ class Pattern {
 };
 
 // The pattern in PCRE2's syntax with the same meaning. Separate for tests.
-std::string translate_regex(std::string_view pattern, RegexFlavour flavour,
-                            std::string_view origin);
+std::string translate_regex(std::string_view pattern, std::string_view origin);
 
 }  // namespace tensormill

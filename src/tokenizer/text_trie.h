@@ -13,6 +13,7 @@ class TextTrie {
  public:
   TextTrie() : nodes_(1) {}
 
+  // A text that is there keeps its id.
   void add(std::string_view text, int32_t id) {
     if (text.empty()) return;
     starts_[static_cast<uint8_t>(text[0])] = true;
@@ -26,7 +27,8 @@ class TextTrie {
       }
       node = next;
     }
-    nodes_[static_cast<size_t>(node)].id = id;
+    int32_t& place = nodes_[static_cast<size_t>(node)].id;
+    if (place < 0) place = id;
   }
 
   bool empty() const { return nodes_.size() == 1; }

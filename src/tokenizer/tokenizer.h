@@ -7,17 +7,11 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-namespace tensormill {
+#include "tokenizer/encoding.h"
 
-struct Encoding {
-  std::vector<int32_t> ids;
-  // Begin and end of each token in the input, in code points; (0, 0) for tokens that a template
-  // added.
-  std::vector<std::pair<int32_t, int32_t>> offsets;
-};
+namespace tensormill {
 
 // Text of tokens that come one by one; the pieces joined are decode() of all of them. What may
 // still change is held back.
@@ -33,9 +27,15 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // `text` must be valid UTF-8 (kBadRequest otherwise). add_special applies the post-processor
-  // (BOS, EOS, templates).
-  virtual Encoding encode(std::string_view text, bool add_special = true) const = 0;
+  // Texts must be valid UTF-8 (kBadRequest otherwise).
+  virtual Encoding encode(const EncodeRequest& request) const = 0;
+  Encoding encode(std::string_view text, bool add_special = true) const {
+    return encode({.text = text, .add_special = add_special});
+  }
+
+  // What the tokenizer's files say about texts that are too long. encode() cuts nothing unless its
+  // request says so.
+  virtual std::optional<Truncation> truncation() const { return std::nullopt; }
 
   // The text of a whole sequence. Bytes that are no valid UTF-8 become U+FFFD. Ids out of range:
   // kBadRequest.

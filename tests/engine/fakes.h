@@ -26,10 +26,11 @@ class FakeTokenizer : public Tokenizer {
  public:
   static constexpr int32_t kSignHead = 60, kSignTail = 61, kBos = 62, kEos = 63, kSize = 64;
 
-  Encoding encode(std::string_view text, bool add_special) const override {
+  using Tokenizer::encode;
+  Encoding encode(const EncodeRequest& request) const override {
     Encoding encoding;
-    if (add_special) encoding.ids.push_back(kBos);
-    for (const char c : text) encoding.ids.push_back(id_of(std::string_view(&c, 1)).value_or(0));
+    if (request.add_special) encoding.ids.push_back(kBos);
+    for (const char c : request.text) encoding.ids.push_back(id_of(std::string_view(&c, 1)).value_or(0));
     return encoding;
   }
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override {

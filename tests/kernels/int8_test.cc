@@ -193,7 +193,7 @@ TEST(Int8, KeepsTheOrderOfGroups) {
 }
 
 TEST(Int8, RowsKeepTheirBits) {
-  constexpr int kMost = 512, kOutputs = 196, kInner = 700;
+  constexpr int kMost = 512, kOutputs = 196, kInner = 2100;
   for (const KernelTable* kernels : levels()) {
     Random random(3);
     const Int8Weight weight(*kernels, kOutputs, kInner, random.normals(size_t{kOutputs} * kInner));

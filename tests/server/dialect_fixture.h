@@ -13,10 +13,11 @@ namespace tensormill {
 // One token a byte; 256 is "<s>" (added to every prompt), 257 is "</s>".
 class FakeTokenizer final : public Tokenizer {
  public:
-  Encoding encode(std::string_view text, bool add_special) const override {
+  using Tokenizer::encode;
+  Encoding encode(const EncodeRequest& request) const override {
     Encoding out;
-    if (add_special) out.ids.push_back(256);
-    for (const char c : text) out.ids.push_back(static_cast<unsigned char>(c));
+    if (request.add_special) out.ids.push_back(256);
+    for (const char c : request.text) out.ids.push_back(static_cast<unsigned char>(c));
     return out;
   }
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override {

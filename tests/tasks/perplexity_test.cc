@@ -19,9 +19,10 @@ using Ids = std::vector<int32_t>;
 // Puts two tokens before a text and one after it.
 class FramingTokenizer : public FakeTokenizer {
  public:
-  Encoding encode(std::string_view text, bool add_special) const override {
-    Encoding encoding = FakeTokenizer::encode(text, add_special);
-    if (!add_special) return encoding;
+  using Tokenizer::encode;
+  Encoding encode(const EncodeRequest& request) const override {
+    Encoding encoding = FakeTokenizer::encode(request);
+    if (!request.add_special) return encoding;
     encoding.ids.insert(encoding.ids.begin(), kSignHead);
     encoding.ids.push_back(kEos);
     return encoding;

@@ -42,7 +42,7 @@ std::string digest(const Tokenizer& tokenizer, const std::string& text, const En
 void expect_same(const Tokenizer& tokenizer, const Json& json, const Json& ids, const Json& rest) {
   SCOPED_TRACE(json.dump(-1, ' ', true));
   const auto text = json.get<std::string>();
-  const Encoding encoding = tokenizer.encode(text);
+  const Encoding encoding = tokenizer.encode({.text = text, .details = true});
   EXPECT_EQ(encoding.ids, unpack_ids(ids.get<std::string>()));
   EXPECT_EQ(digest(tokenizer, text, encoding), rest.get<std::string>());
   EXPECT_EQ(streamed(tokenizer, encoding.ids, false), tokenizer.decode(encoding.ids, false));

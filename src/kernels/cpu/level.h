@@ -39,6 +39,7 @@ const CpuLevel& cpu_level_portable();
 #ifdef TENSORMILL_X86_LEVELS
 const CpuLevel& cpu_level_avx2();
 const CpuLevel& cpu_level_avx512();
+const CpuLevel& cpu_level_avx512_vnni();
 const CpuLevel& cpu_level_avx512_bf16();
 #endif
 

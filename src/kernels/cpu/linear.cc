@@ -10,18 +10,23 @@ namespace tensormill {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kBlockRows = 6;  // 6 rows x 4 vectors of sums leave room for the weights
-constexpr int kWideRows = 6;   // up to so many rows take a whole panel at once
+constexpr int kMostRows = 6;  // of a block: 6 rows x 4 vectors of sums leave room for the weights
+constexpr int kWideRows = 6;  // up to so many rows take a whole panel at once
 #elif defined(__AVX2__)
-constexpr int kBlockRows = 6;
+constexpr int kMostRows = 6;
 constexpr int kWideRows = 1;
 #else
-constexpr int kBlockRows = 2;
+constexpr int kMostRows = 2;
 constexpr int kWideRows = 0;
 #endif
 constexpr int kNarrow = kOutputUnit / kLanes;
 constexpr int kWide = kPanel / kLanes;
-constexpr int kChunkRows = 96;        // rows whose sums are held at once
+constexpr int kChunkRows = 96;  // rows whose sums are held at once
+// Bytes of a panel that all rows pass before the next ones, at most a segment. Few rows wait for
+// the first ones, so they are few; many read the second-level cache.
+constexpr int kShortRun = 16384, kLongRun = 1 << 20;
+constexpr int kFewBlocks = 4;
+constexpr int kLine = 64;             // bytes of a line of the caches
 constexpr int kPrefetchBytes = 4096;  // ahead in a panel, into the second-level cache
 
 // Weights of one format: the element type of a panel, inner elements per step, and the input.
@@ -44,6 +49,12 @@ struct Bf16Weights {
 #endif
   static constexpr int kStep = 2;
 };
+
+// Rows of a block; widened pairs take twice the registers.
+template <class W>
+constexpr bool kWidens = W::kStep == 2 && sizeof(typename W::Input) == 4;
+template <class W>
+constexpr int kBlockRows = kMostRows == 6 && kWidens<W> ? 5 : kMostRows;
 
 // One step of the inner dimension: sum[r][v] += x[r] * w[v].
 template <class W, int R, int V>
@@ -94,19 +105,29 @@ template <class W, int R, int V>
 }
 #endif
 
-// Where a block of rows finds its inputs, its weights and its sums.
+// Where a block of rows finds a run's inputs, its weights and its sums.
 template <class W>
 struct Block {
-  const typename W::Input* x;  // first row, at the segment
+  const typename W::Input* x;  // first row, at the run
   int64_t x_stride;
-  int depth;                     // of the segment
-  const typename W::Element* w;  // at the segment, in the panel's first wanted column
-  float* sum;                    // [rows][kPanel], in the first wanted column
-  bool add;                      // a later segment: add to the sums
-  bool stream;                   // the weights come from memory
+  int depth;                     // of the run
+  const typename W::Element* w;  // at the run, in the panel's first wanted column
+  float *sum, *part;  // [rows][kPanel], in the first wanted column: of segments before, of this one
+  bool begins, ends;  // the run a segment
+  bool add;           // a later segment: add to the sums
+  // Fetched meanwhile: what lies ahead of the weights read; or with `share` the next run, of which
+  // every pass fetches its share, so that memory never waits for those that find theirs in the
+  // cache.
+  bool share;
+  const char* next;
+  int advance;  // at each step of the inner dimension
 };
 
-template <class W, int R, int V>
+template <class W>
+constexpr int kStepBytes = kPanel* W::kStep* static_cast<int>(sizeof(typename W::Element));
+
+// kLines are fetched at each step.
+template <class W, int R, int V, int kLines>
 void multiply(const Block<W>& block, int column) {
   const typename W::Input* x[R];
 #pragma GCC unroll 8
@@ -117,19 +138,18 @@ void multiply(const Block<W>& block, int column) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) sum[r][v] = zero();
-  }
-  int k = 0;
-  if (block.stream) {
-    for (; k + W::kStep <= block.depth; k += W::kStep, w += kRow) {
-      constexpr int kBytes = V * kLanes * W::kStep * static_cast<int>(sizeof *w);
-      for (int at = 0; at < kBytes; at += 64) {
-        __builtin_prefetch(reinterpret_cast<const char*>(w) + kPrefetchBytes + at, 0, 2);
-      }
-      step<W, R, V>(x, k, w, sum);
+    for (int v = 0; v < V; ++v) {
+      const float* part = block.part + r * kPanel + column + v * kLanes;
+      sum[r][v] = block.begins ? zero() : load(part);
     }
-  } else {
-    for (; k + W::kStep <= block.depth; k += W::kStep, w += kRow) step<W, R, V>(x, k, w, sum);
+  }
+  const char* fetch = block.share ? block.next : reinterpret_cast<const char*>(w) + kPrefetchBytes;
+  int k = 0;
+  for (; k + W::kStep <= block.depth; k += W::kStep, w += kRow) {
+#pragma GCC unroll 4
+    for (int line = 0; line < kLines; ++line) __builtin_prefetch(fetch + kLine * line, 0, 2);
+    fetch += block.advance;
+    step<W, R, V>(x, k, w, sum);
   }
   if (k < block.depth) {  // an odd inner dimension ends with half a pair
     typename W::Input last[R][2];
@@ -146,14 +166,26 @@ void multiply(const Block<W>& block, int column) {
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
-      float* to = block.sum + r * kPanel + column + v * kLanes;
-      store(to, block.add ? load(to) + sum[r][v] : sum[r][v]);
+      float* to = (block.ends ? block.sum : block.part) + r * kPanel + column + v * kLanes;
+      store(to, block.ends && block.add ? load(to) + sum[r][v] : sum[r][v]);
     }
   }
 }
 
+template <class W, int R, int V>
+void multiply(Block<W>& block, int column) {
+  constexpr int kBytes = V * kLanes * W::kStep * static_cast<int>(sizeof(typename W::Element));
+  if (!block.share) return multiply<W, R, V, (kBytes + kLine - 1) / kLine>(block, column);
+  if (block.advance > kLine) {
+    multiply<W, R, V, 2>(block, column);
+  } else {
+    multiply<W, R, V, 1>(block, column);
+  }
+  block.next += block.depth / W::kStep * block.advance;
+}
+
 template <class W, int R>
-void multiply_columns(const Block<W>& block, int columns) {
+void multiply_columns(Block<W>& block, int columns) {
   if constexpr (R <= kWideRows) {
     if (columns == kPanel) return multiply<W, R, kWide>(block, 0);
   }
@@ -161,30 +193,25 @@ void multiply_columns(const Block<W>& block, int columns) {
 }
 
 template <class W>
-void multiply_rows(const Block<W>& block, int rows, int columns) {
-  if constexpr (kBlockRows > 2) {
-    switch (rows) {
-      case 3:
-        return multiply_columns<W, 3>(block, columns);
-      case 4:
-        return multiply_columns<W, 4>(block, columns);
-      case 5:
-        return multiply_columns<W, 5>(block, columns);
-      case 6:
-        return multiply_columns<W, 6>(block, columns);
-      default:
-        break;
-    }
+void multiply_rows(Block<W>& block, int rows, int columns) {
+  constexpr int kMost = kBlockRows<W>;
+  if constexpr (kMost > 5) {
+    if (rows == 6) return multiply_columns<W, 6>(block, columns);
+  }
+  if constexpr (kMost > 2) {
+    if (rows == 3) return multiply_columns<W, 3>(block, columns);
+    if (rows == 4) return multiply_columns<W, 4>(block, columns);
+    if (rows == 5) return multiply_columns<W, 5>(block, columns);
   }
   return rows == 1 ? multiply_columns<W, 1>(block, columns)
                    : multiply_columns<W, 2>(block, columns);
 }
 
-// The rows' inputs at one segment: in place, or widened into `wide` ([kBlockRows][kSegment]).
+// The rows' inputs at one run: in place, or widened into `wide` ([rows][kSegment]).
 template <class W>
 [[gnu::always_inline]] inline void set_input(Block<W>& block, const Rows& in, int64_t row, int rows,
                                              int begin, float* wide) {
-  if constexpr (W::kStep == 2 && sizeof(typename W::Input) == 4) {
+  if constexpr (kWidens<W>) {
     const Bf16* from = static_cast<const Bf16*>(in.x) + row * in.stride + begin;
     for (int r = 0; r < rows; ++r, from += in.stride) {
       for_vectors(block.depth, [&](int i, int n) {
@@ -199,28 +226,44 @@ template <class W>
   }
 }
 
+// How `blocks` blocks of rows share what is to be fetched from `next` on.
+template <class W>
+void set_prefetch(Block<W>& block, const typename W::Element* next, int blocks, int columns) {
+  const int passes = kBlockRows<W> <= kWideRows ? blocks : blocks * (kPanel / kOutputUnit);
+  block.share = passes > 1 && columns == kPanel;
+  block.next = reinterpret_cast<const char*>(next);
+  block.advance = block.share ? (kStepBytes<W> + passes - 1) / passes : kStepBytes<W>;
+}
+
 // `columns` outputs from column `column` of one panel, for at most kChunkRows rows.
 template <class W>
 void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int column,
              int columns) {
-  alignas(64) float sums[kChunkRows * kPanel];
-  alignas(64) float wide[kBlockRows * kSegment];
+  alignas(64) float sums[kChunkRows * kPanel], parts[kChunkRows * kPanel];
+  alignas(64) float wide[kBlockRows<W> * kSegment];
   const Packed& weight = *args.weight;
   const int inner = weight.inner;
   const int64_t depth = (inner + W::kStep - 1) / W::kStep * W::kStep;
-  const auto* base = static_cast<const typename W::Element*>(weight.data) +
-                     panel * (depth * kPanel) + column * W::kStep;
+  const auto* base =
+      static_cast<const typename W::Element*>(weight.data) + panel * (depth * kPanel);
   const int segment = inner <= kSegment ? kShortSegment : kSegment;
-  const int blocks = (rows + kBlockRows - 1) / kBlockRows;
-  for (int begin = 0; begin < inner; begin += segment) {
-    Block<W> block;
-    block.depth = inner - begin < segment ? inner - begin : segment;
-    block.w = base + static_cast<int64_t>(begin) * kPanel;
-    block.add = begin > 0;
+  const int blocks = (rows + kBlockRows<W> - 1) / kBlockRows<W>;
+  const int run = (blocks > kFewBlocks ? kLongRun : kShortRun) / kStepBytes<W> * W::kStep;
+  Block<W> block;
+  for (int begin = 0; begin < inner; begin += block.depth) {
+    const int end =
+        inner - begin < segment - begin % segment ? inner : begin - begin % segment + segment;
+    block.depth = end - begin < run ? end - begin : run;
+    block.begins = begin % segment == 0;
+    block.ends = begin + block.depth == end;
+    block.add = begin >= segment;
+    const typename W::Element* from = base + static_cast<int64_t>(begin) * kPanel;
+    block.w = from + column * W::kStep;
+    set_prefetch(block, from + static_cast<int64_t>(block.depth) * kPanel, blocks, columns);
     for (int b = 0; b < blocks; ++b) {
       const int first = rows * b / blocks, last = rows * (b + 1) / blocks;
-      block.stream = b == 0;
       block.sum = sums + first * kPanel;
+      block.part = parts + first * kPanel;
       set_input(block, args.in, row_begin + first, last - first, begin, wide);
       multiply_rows(block, last - first, columns);
     }

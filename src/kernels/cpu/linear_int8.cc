@@ -11,24 +11,27 @@ namespace tensormill {
 namespace {
 
 #if defined(__AVX512VNNI__)
-constexpr int kBlockRows =
-    3;  // 3 rows x 4 vectors, of a group and of all before, fill the registers
-constexpr int kVectors = 4;
-#elif defined(__AVX512F__)
+constexpr int kBlockRows = 6;  // 6 rows x 2 vectors, of a group and of all before, in registers
+constexpr int kWideRows = 3;   // so many rows alone take a whole panel at once
+#elif defined(__AVX512F__) || defined(__AVX2__)
 constexpr int kBlockRows = 4;
-constexpr int kVectors = 2;
-#elif defined(__AVX2__)
-constexpr int kBlockRows = 4;
-constexpr int kVectors = 2;
+constexpr int kWideRows = 1;
 #else
 constexpr int kBlockRows = 2;
-constexpr int kVectors = 2;
+constexpr int kWideRows = 1;
 #endif
+constexpr int kWide = kPanel / kLanes;
+constexpr int kVectors = 2;
 constexpr int kNarrow = kOutputUnit / kLanes < kVectors ? kOutputUnit / kLanes : kVectors;
-constexpr int kRun = 8;               // groups whose weights stay in the first-level cache
-constexpr int kChunkRows = 48;        // rows whose sums are held at once
-constexpr int kNearBytes = 512;       // the same where the cache holds the weights
-constexpr int kPrefetchBytes = 4096;  // ahead in a panel, into the second-level cache
+// Groups that all rows pass before the next ones. Few rows begin with short ones, whose wait for
+// memory is short; many read long ones from the second-level cache.
+constexpr int kShortRun = 8, kLongRun = 32;
+constexpr int kFewBlocks = 3;
+constexpr int kChunkRows = 48;  // rows whose sums are held at once
+constexpr int kLine = 64;       // bytes of a line of the caches
+constexpr int kStepBytes = 4 * kPanel;
+constexpr int kGroupSteps = kInt8Group / 4;
+constexpr int kPrefetchBytes = 4096;  // ahead of the weights read, into the second-level cache
 // From group to group of what Quads reads.
 constexpr int kNextInput =
     sizeof(Quads::Input) == 1 ? static_cast<int>(sizeof(Int8Group)) : kInt8Group;
@@ -41,10 +44,12 @@ struct Block {
   const uint8_t* piece;  // the first group's, from the first wanted column on: scales and
   const uint8_t* w;      // [depth / 4][kPanel][4]
   float* sum;            // [rows][kPanel]
-  int ahead;             // to prefetch at each step of the inner dimension
-  // Or, with lines of 1 or 2: so many at each step, from here on.
-  const uint8_t* fetch;
-  int lines;
+  // Fetched meanwhile: what lies ahead of the weights read; or with `share` the next run, of which
+  // every pass fetches its share, so that memory never waits for those that find theirs in the
+  // cache.
+  bool share;
+  const uint8_t* next;
+  int advance;  // at each step of the inner dimension
 };
 
 template <int R, int V>
@@ -69,7 +74,7 @@ template <int R, int V>
   }
 }
 
-// Not inlined: the sums then stay in registers.
+// Not inlined: the sums then stay in registers. kLines are fetched at each step.
 template <int R, int V, int kLines>
 [[gnu::noinline]] void multiply(const Block& block, int column) {
   F total[R][V];
@@ -82,7 +87,7 @@ template <int R, int V, int kLines>
   }
   const uint8_t* w = block.w + 4 * column;
   const Bf16* scales = reinterpret_cast<const Bf16*>(block.piece) + column;
-  const uint8_t* fetch = block.fetch;
+  const uint8_t* fetch = block.share ? block.next : w - kInt8Scales + kPrefetchBytes;
   for (int g = 0; g < block.groups; ++g) {
     I sum[R][V];
 #pragma GCC unroll 16
@@ -94,12 +99,12 @@ template <int R, int V, int kLines>
     const uint8_t* at = w;
     for (int k = 0; k < depth; k += 4, at += 4 * kPanel) {
 #pragma GCC unroll 4
-      for (int line = 0; line < (kLines > 0 ? kLines : V * kLanes / 16); ++line) {
-        __builtin_prefetch((kLines > 0 ? fetch : at + block.ahead) + 64 * line, 0, 2);
-      }
-      fetch += 64 * kLines;
+      for (int line = 0; line < kLines; ++line) __builtin_prefetch(fetch + kLine * line, 0, 2);
+      fetch += block.advance;
       step<R, V>(x, k, at, sum);
     }
+#pragma GCC unroll 4
+    for (int i = 0; i < kInt8Scales; i += kLine, fetch += kLine) __builtin_prefetch(fetch, 0, 2);
 #pragma GCC unroll 16
     for (int v = 0; v < V; ++v) {
       const F scale = load(scales + v * kLanes);
@@ -121,69 +126,73 @@ template <int R, int V, int kLines>
 }
 
 template <int R, int V>
-void multiply(const Block& block, int column) {
-  if (block.lines == 0) return multiply<R, V, 0>(block, column);
-  return block.lines == 1 ? multiply<R, V, 1>(block, column) : multiply<R, V, 2>(block, column);
+void multiply(Block& block, int column) {
+  constexpr int kOwnLines = V * kLanes * 4 / kLine > 0 ? V * kLanes * 4 / kLine : 1;
+  if (!block.share) return multiply<R, V, kOwnLines>(block, column);
+  block.advance > kLine ? multiply<R, V, 2>(block, column) : multiply<R, V, 1>(block, column);
+  block.next += block.groups * (block.advance * kGroupSteps + kInt8Scales);
 }
 
 template <int R>
-void multiply_columns(const Block& block, int columns) {
-  if constexpr (R == 1) {  // each line of the weights once, in order
-    if (columns == kPanel) return multiply<R, kPanel / kLanes>(block, 0);
+void multiply_columns(Block& block, int columns) {
+  if constexpr (R <= kWideRows) {  // each line of the weights once, in order
+    if (!block.share && columns == kPanel) return multiply<R, kWide, kStepBytes / kLine>(block, 0);
   }
   int c = 0;
   for (; c + kVectors * kLanes <= columns; c += kVectors * kLanes) multiply<R, kVectors>(block, c);
   for (; c < columns; c += kNarrow * kLanes) multiply<R, kNarrow>(block, c);
 }
 
-void multiply_rows(const Block& block, int rows, int columns) {
+void multiply_rows(Block& block, int rows, int columns) {
   if constexpr (kBlockRows > 2) {
     if (rows == 3) return multiply_columns<3>(block, columns);
-  }
-  if constexpr (kBlockRows > 3) {
     if (rows == 4) return multiply_columns<4>(block, columns);
+  }
+  if constexpr (kBlockRows > 4) {
+    if (rows == 5) return multiply_columns<5>(block, columns);
+    if (rows == 6) return multiply_columns<6>(block, columns);
   }
   return rows == 1 ? multiply_columns<1>(block, columns) : multiply_columns<2>(block, columns);
 }
 
-// The weights come from memory. The first block fetches ahead of itself; where there are few, the
-// first ones share the next run, so that memory never waits for those that find theirs in the
-// cache.
-void set_prefetch(Block& block, int b, int blocks) {
-  constexpr int kSteps = kRun * kInt8Group / 4, kMostSharing = 8;
-  const int shares = blocks < 4 ? 2 : 4;
-  const bool share = blocks > 1 && blocks <= kMostSharing && b < shares;
-  block.ahead = b == 0 ? kPrefetchBytes : kNearBytes;
-  block.lines = share ? 4 / shares : 0;
-  block.fetch = block.piece + kRun * kInt8Piece + b * block.lines * (64 * kSteps);
+// How `blocks` blocks of rows share what is to be fetched.
+void set_prefetch(Block& block, int run, int rows, int blocks, int columns) {
+  const int passes = blocks * kPanel / (kVectors * kLanes);
+  block.share = rows > kWideRows && columns == kPanel;
+  block.next = block.piece + run * kInt8Piece;
+  const int bytes = (kInt8Piece + passes - 1) / passes - kInt8Scales;  // of a group
+  block.advance = !block.share ? kStepBytes
+                  : bytes < 0  ? 0
+                               : (bytes + kGroupSteps - 1) / kGroupSteps;
 }
 
 // `columns` outputs from column `column` of one panel, for at most kChunkRows rows.
 void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int column,
              int columns) {
   alignas(64) float sums[kChunkRows * kPanel];
-  alignas(64) Quads::Input wide[kBlockRows][kRun * kInt8Group];
+  alignas(64) Quads::Input wide[kBlockRows][kLongRun * kInt8Group];
   const Packed& weight = *args.weight;
   const int inner = weight.inner;
   const int groups = group_count(inner);
   const uint8_t* piece = static_cast<const uint8_t*>(weight.data) + panel * int8_panel_bytes(inner);
   const Int8Group* in = args.in.q + row_begin * groups;
   const int blocks = (rows + kBlockRows - 1) / kBlockRows;
+  const int run = blocks > kFewBlocks ? kLongRun : kShortRun;
   __builtin_memset(sums, 0, static_cast<size_t>(rows) * kPanel * sizeof(float));
-  for (int g = 0; g < groups; g += kRun, piece += kRun * kInt8Piece) {
+  for (int g = 0; g < groups; g += run, piece += run * kInt8Piece) {
     Block block;
-    block.groups = groups - g < kRun ? groups - g : kRun;
+    block.groups = groups - g < run ? groups - g : run;
     block.inner = inner - g * kInt8Group;
     block.piece = piece + 2 * column;
     block.w = piece + kInt8Scales + 4 * column;
+    set_prefetch(block, run, rows, blocks, columns);
     for (int b = 0; b < blocks; ++b) {
       const int first = rows * b / blocks, last = rows * (b + 1) / blocks;
       for (int r = first; r < last; ++r) {
-        const Int8Group* run = in + int64_t{r} * groups + g;
-        block.group[r - first] = run;
-        block.x[r - first] = Quads::place(run, block.groups, wide[r - first]);
+        const Int8Group* from = in + int64_t{r} * groups + g;
+        block.group[r - first] = from;
+        block.x[r - first] = Quads::place(from, block.groups, wide[r - first]);
       }
-      set_prefetch(block, b, blocks);
       block.sum = sums + first * kPanel;
       multiply_rows(block, last - first, columns);
     }

@@ -11,6 +11,14 @@ int hex_digit(char c) {
   return -1;
 }
 
+// The byte of a token <0xNN>, -1 when it is none. As the reference reads numbers, "+" may stand in
+// place of a first digit.
+int byte_of(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
+  const int high = token[3] == '+' ? 0 : hex_digit(token[3]), low = hex_digit(token[4]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 // A run of tokens <0xNN> is one text when its bytes are valid UTF-8, else a U+FFFD for each. So
 // nothing of a run is certain before its end.
 class ByteFallbackStep : public WholeTokenStep {
@@ -22,12 +30,9 @@ class ByteFallbackStep : public WholeTokenStep {
 
  protected:
   void on_token(const std::string& token) override {
-    if (token.size() == 6 && token.starts_with("<0x") && token[5] == '>') {
-      const int high = hex_digit(token[3]), low = hex_digit(token[4]);
-      if (high >= 0 && low >= 0) {
-        bytes_.push_back(static_cast<char>(high * 16 + low));
-        return;
-      }
+    if (const int byte = byte_of(token); byte >= 0) {
+      bytes_.push_back(static_cast<char>(byte));
+      return;
     }
     flush();
     next().feed(token);

@@ -53,17 +53,21 @@ class Decoder {
   virtual void add_steps(DecodeSteps& steps) const = 0;
 };
 
-// From a value of tokenizer.json's "decoder".
+// From a value of tokenizer.json's "decoder". Without a "type" it is the first of BPEDecoder,
+// WordPiece, CTC and Strip whose fields are there.
 std::unique_ptr<Decoder> make_decoder(const JsonNode& node);
 
 // One function for each file of decoders/.
+std::unique_ptr<Decoder> make_bpe_decoder(const JsonNode& node);
 std::unique_ptr<Decoder> make_byte_fallback(const JsonNode& node);
 std::unique_ptr<Decoder> make_byte_level_decoder(const JsonNode& node);
+std::unique_ptr<Decoder> make_ctc(const JsonNode& node);
 std::unique_ptr<Decoder> make_decoder_sequence(const JsonNode& node);
 std::unique_ptr<Decoder> make_fuse(const JsonNode& node);
 std::unique_ptr<Decoder> make_metaspace_decoder(const JsonNode& node);
 std::unique_ptr<Decoder> make_replace_decoder(const JsonNode& node);
 std::unique_ptr<Decoder> make_strip_decoder(const JsonNode& node);
+std::unique_ptr<Decoder> make_word_piece_decoder(const JsonNode& node);
 
 // What a tokenizer.json without decoder means: tokens joined by spaces.
 std::unique_ptr<Decoder> make_space_joiner();

@@ -12,7 +12,8 @@ class ReplaceStep : public WholeTokenStep {
 
  protected:
   void on_token(const std::string& token) override {
-    pattern_->find_all(token, matches_);
+    matches_.clear();
+    if (!token.empty()) pattern_->find_all(token, matches_);  // an empty one matches nothing
     size_t done = 0;
     for (const auto& [begin, end] : matches_) {
       next().feed(std::string_view(token).substr(done, begin - done));

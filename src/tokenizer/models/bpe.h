@@ -2,9 +2,9 @@
 
 #include <array>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "tokenizer/models/merge_list.h"
 #include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/vocabulary.h"
@@ -12,7 +12,8 @@
 namespace tensormill {
 
 struct BpeOptions {
-  std::string unk_token, prefix, suffix;  // prefix: of a symbol inside a word; suffix: of its last
+  std::optional<std::string> unk_token;  // without one, unknown characters are left out
+  std::string prefix, suffix;            // prefix: of a symbol inside a word; suffix: of its last
   bool fuse_unk = false, byte_fallback = false, ignore_merges = false;
 };
 
@@ -20,8 +21,7 @@ struct BpeOptions {
 // one token, again and again.
 class Bpe : public TokenModel {
  public:
-  // Merges from the most to the least important, each with where to complain about it.
-  using Merges = std::vector<std::pair<std::string, std::string>>;
+  using Merges = MergeList;
   // kArtifactInvalid with `origin` when a merge's parts or result are not in the vocabulary.
   Bpe(Vocabulary vocabulary, const Merges& merges, BpeOptions options, const std::string& origin);
 
@@ -38,7 +38,7 @@ class Bpe : public TokenModel {
  private:
   struct Scratch;
   void add_merges(const Merges& merges, const std::string& origin);
-  void find_units(const std::string& origin);
+  void find_units();
   bool words_are_separate(const Merges& merges) const;
   void tokenize_cached(std::string_view word, bool byte_level, Scratch& scratch,
                        std::vector<ModelToken>& out) const;
@@ -47,7 +47,7 @@ class Bpe : public TokenModel {
   void add_symbols(std::string_view word, bool byte_level, std::vector<ModelToken>& symbols) const;
   void add_character_symbols(std::string_view word, bool byte_level,
                              std::vector<ModelToken>& symbols) const;
-  bool add_fallback(std::string_view text, std::vector<ModelToken>& symbols) const;
+  bool add_fallback(std::string_view text, bool byte_level, std::vector<ModelToken>& symbols) const;
   void merge_short(std::vector<ModelToken>& symbols, Scratch& scratch) const;
   void merge_long(std::vector<ModelToken>& symbols, Scratch& scratch) const;
 

@@ -23,7 +23,9 @@ bool WordCache::find(std::string_view word, bool byte_level, std::vector<ModelTo
       std::memcmp(slot.word.data(), word.data(), word.size()) != 0) {
     return false;
   }
-  for (size_t i = 0; i < slot.count; ++i) out.push_back({slot.ids[i], slot.bytes[i]});
+  for (size_t i = 0; i < slot.count; ++i) {
+    out.push_back({slot.ids[i], slot.bytes[i] == UINT8_MAX ? kSamePlace : slot.bytes[i]});
+  }
   return true;
 }
 

@@ -23,8 +23,8 @@ class WordCache {
   struct Slot {  // one cache line
     std::array<char, kWordBytes> word;
     std::array<int32_t, kTokens> ids;
-    std::array<uint8_t, kTokens> bytes;
-    uint8_t word_bytes = 0;  // 0: empty
+    std::array<uint8_t, kTokens> bytes;  // UINT8_MAX: kSamePlace
+    uint8_t word_bytes = 0;              // 0: empty
     uint8_t count = 0;
     uint8_t byte_level = 0;
   };

@@ -6,7 +6,7 @@ namespace {
 const Regex& gpt2_pattern() {
   static const Regex regex(
       "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-      RegexFlavour::kOniguruma, "ByteLevel");
+      "ByteLevel");
   return regex;
 }
 
@@ -21,7 +21,7 @@ class ByteLevel : public PreTokenizer {
     text.split([&](const Piece& given, std::vector<Piece>& out) {
       Piece piece = given;
       if (add_prefix_space_ && !piece.text.starts_with(' ')) {
-        Normalized prefixed = PreTokenized::open(piece);
+        Normalized prefixed = text.open(piece);
         prefixed.prepend(" ");
         piece = text.keep(std::move(prefixed));
       }

@@ -12,12 +12,14 @@ class Metaspace : public PreTokenizer {
     append_utf8(replacement_, node.at("replacement").character());
   }
 
+  bool needs_places() const override { return scheme_ == PrependScheme::kFirst; }
+
   void apply(PreTokenized& text) const override {
     const Pattern space(std::string(" ")), replacement(replacement_);
     ByteRanges matches;
     Segments segments;
     text.split([&](const Piece& given, std::vector<Piece>& out) {
-      Normalized changed = PreTokenized::open(given);
+      Normalized changed = text.open(given);
       space.find_all(changed.text(), matches);
       changed.replace(matches, replacement_);
       const bool wanted = scheme_ == PrependScheme::kAlways ||

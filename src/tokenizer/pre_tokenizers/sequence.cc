@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tokenizer/pre_tokenizers/pre_tokenizer.h"
 
 namespace tensormill {
@@ -13,6 +15,10 @@ class Sequence : public PreTokenizer {
 
   void apply(PreTokenized& text) const override {
     for (const auto& part : parts_) part->apply(text);
+  }
+  bool needs_places() const override {
+    return std::any_of(parts_.begin(), parts_.end(),
+                       [](const auto& part) { return part->needs_places(); });
   }
 
  private:

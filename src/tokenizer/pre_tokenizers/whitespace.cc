@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "tokenizer/pre_tokenizers/pre_tokenizer.h"
 #include "tokenizer/unicode.h"
 
@@ -7,18 +8,27 @@ namespace {
 // Words and runs of other visible characters.
 class Whitespace : public PreTokenizer {
  public:
-  Whitespace() : regex_("\\w+|[^\\w\\s]+", RegexFlavour::kRust, "Whitespace") {}
-
   void apply(PreTokenized& text) const override {
-    ByteRanges matches;
     text.split([&](const Piece& piece, std::vector<Piece>& out) {
-      regex_.find_all(piece.text, matches);
-      for (const auto& [begin, end] : matches) out.push_back(slice(piece, begin, end));
+      size_t begin = 0;
+      Kind kind = Kind::kSpace;
+      for (size_t i = 0; i < piece.text.size();) {
+        const size_t at = i;
+        const Kind next = kind_of(next_code_point(piece.text, i));
+        if (next == kind) continue;
+        if (kind != Kind::kSpace) out.push_back(slice(piece, begin, at));
+        begin = at;
+        kind = next;
+      }
+      if (kind != Kind::kSpace) out.push_back(slice(piece, begin, piece.text.size()));
     });
   }
 
  private:
-  Regex regex_;
+  enum class Kind { kSpace, kWord, kOther };
+  static Kind kind_of(char32_t c) {
+    return is_white_space(c) ? Kind::kSpace : is_word_character(c) ? Kind::kWord : Kind::kOther;
+  }
 };
 
 class WhitespaceSplit : public PreTokenizer {

@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/normalized.h"
 #include "tokenizer/processors/processor.h"
 #include "tokenizer/unicode.h"
@@ -14,21 +13,22 @@ class ByteLevel : public Processor {
  public:
   ByteLevel(bool add_prefix_space, bool trim) : add_prefix_space_(add_prefix_space), trim_(trim) {}
 
-  void apply(TokenList& tokens, bool) const override {
-    if (trim_) trim_offsets(tokens, add_prefix_space_);
+  int64_t added(bool) const override { return 0; }
+
+  void apply(std::vector<Encoding>& encodings, const EncodeRequest&) const override {
+    if (!trim_) return;
+    for (Encoding& encoding : encodings) trim_offsets(encoding, add_prefix_space_);
   }
 
  private:
   bool add_prefix_space_, trim_;
 };
 
-}  // namespace
-
-void trim_offsets(TokenList& tokens, bool add_prefix_space) {
+void trim_own(Encoding& encoding, bool add_prefix_space) {
   const auto blank = [](char32_t c) { return c == kSpaceCharacter || is_white_space(c); };
-  for (size_t i = 0; i < tokens.texts.size(); ++i) {
-    auto& [begin, end] = tokens.encoding.offsets[i];
-    const std::u32string text = code_points_of(tokens.texts[i]);
+  for (size_t i = 0; i < encoding.tokens.size(); ++i) {
+    auto& [begin, end] = encoding.offsets[i];
+    const std::u32string text = code_points_of(encoding.tokens[i]);
     auto leading =
         static_cast<int32_t>(std::find_if_not(text.begin(), text.end(), blank) - text.begin());
     const auto trailing =
@@ -40,6 +40,13 @@ void trim_offsets(TokenList& tokens, bool add_prefix_space) {
     }
     if (trailing > 0 && end >= trailing) end = std::max(end - trailing, begin);
   }
+}
+
+}  // namespace
+
+void trim_offsets(Encoding& encoding, bool add_prefix_space) {
+  trim_own(encoding, add_prefix_space);
+  for (Encoding& piece : encoding.overflowing) trim_own(piece, add_prefix_space);
 }
 
 std::unique_ptr<Processor> make_byte_level_processor(const JsonNode& node) {

@@ -1,31 +1,32 @@
-#include "tokenizer/models/model.h"
 #include "tokenizer/processors/processor.h"
 
 namespace tensormill {
 namespace {
 
+// <s> A </s>, and </s> B </s> behind it for a pair; all type ids are 0.
 class RobertaProcessing : public Processor {
  public:
   explicit RobertaProcessing(const JsonNode& node)
-      : template_(make_template({token(node, "cls")}, {token(node, "sep")})),
+      : cls_(read_special_token(node.at("cls"))),
+        sep_(read_special_token(node.at("sep"))),
         trim_(node.flag_or("trim_offsets", true)),
         add_prefix_space_(node.flag_or("add_prefix_space", true)) {}
 
-  void apply(TokenList& tokens, bool add_special) const override {
-    if (trim_) trim_offsets(tokens, add_prefix_space_);
-    template_->apply(tokens, add_special);
+  int64_t added(bool pair) const override { return pair ? 4 : 2; }
+
+  void apply(std::vector<Encoding>& encodings, const EncodeRequest& request) const override {
+    for (size_t i = 0; i < encodings.size(); ++i) {
+      Encoding& encoding = encodings[i];
+      if (trim_) trim_offsets(encoding, add_prefix_space_);
+      encoding.type_ids.assign(encoding.ids.size(), 0);
+      if (!request.add_special) continue;
+      for (Encoding& piece : encoding.overflowing) piece.type_ids.assign(piece.ids.size(), 0);
+      surround(encoding, i == 0 ? cls_ : sep_, sep_, 0, request.details);
+    }
   }
 
  private:
-  // "cls": ["<s>", 0]
-  static int32_t token(const JsonNode& node, const char* key) {
-    const JsonNode pair = node.at(key);
-    const auto items = pair.items();
-    if (items.size() != 2) pair.fail("expected [token, id]");
-    return static_cast<int32_t>(items[1].integer(0, kMaxTokenId));
-  }
-
-  std::unique_ptr<Processor> template_;
+  SpecialTokens cls_, sep_;
   bool trim_, add_prefix_space_;
 };
 

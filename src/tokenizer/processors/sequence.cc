@@ -11,8 +11,14 @@ class Sequence : public Processor {
     }
   }
 
-  void apply(TokenList& tokens, bool add_special) const override {
-    for (const auto& part : parts_) part->apply(tokens, add_special);
+  int64_t added(bool pair) const override {
+    int64_t sum = 0;
+    for (const auto& part : parts_) sum += part->added(pair);
+    return sum;
+  }
+
+  void apply(std::vector<Encoding>& encodings, const EncodeRequest& request) const override {
+    for (const auto& part : parts_) part->apply(encodings, request);
   }
 
  private:

@@ -1,72 +1,108 @@
+#include <algorithm>
+
+#include "base/error.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/processors/processor.h"
 
 namespace tensormill {
 namespace {
 
-// One part of a template: the text, or special tokens.
+// One part of a template: a text, or special tokens.
 struct Part {
-  bool text;
-  std::vector<int32_t> ids;
+  int text;  // 0: the first, 1: the second, -1: none
+  int32_t type_id;
+  SpecialTokens special;
 };
+using Parts = std::vector<Part>;
 
 class TemplateProcessing : public Processor {
  public:
-  explicit TemplateProcessing(std::vector<Part> parts) : parts_(std::move(parts)) {}
+  TemplateProcessing(Parts single, Parts pair)
+      : single_(std::move(single)), pair_(std::move(pair)) {}
 
-  void apply(TokenList& tokens, bool add_special) const override {
-    TokenList result;
-    auto& [ids, offsets] = result.encoding;
-    const Encoding& given = tokens.encoding;
-    for (const Part& part : parts_) {
-      if (part.text) {
-        ids.insert(ids.end(), given.ids.begin(), given.ids.end());
-        offsets.insert(offsets.end(), given.offsets.begin(), given.offsets.end());
-        result.texts.insert(result.texts.end(), tokens.texts.begin(), tokens.texts.end());
-      } else if (add_special) {
-        ids.insert(ids.end(), part.ids.begin(), part.ids.end());
-        offsets.resize(ids.size(), {0, 0});
-        result.texts.resize(ids.size());
+  int64_t added(bool pair) const override {
+    int64_t sum = 0;
+    for (const Part& part : pair ? pair_ : single_) {
+      sum += static_cast<int64_t>(part.special.ids.size());
+    }
+    return sum;
+  }
+
+  void apply(std::vector<Encoding>& encodings, const EncodeRequest& request) const override {
+    if (encodings.size() > 2) {
+      throw_error(ErrorKind::kUnsupported,
+                  "post_processor: a template behind another one is not supported");
+    }
+    std::vector<Encoding> result;
+    for (const Part& part : encodings.size() == 2 ? pair_ : single_) {
+      if (part.text >= 0) {
+        Encoding& encoding = result.emplace_back(encodings[static_cast<size_t>(part.text)]);
+        encoding.type_ids.assign(encoding.ids.size(), part.type_id);
+      } else if (request.add_special) {
+        result.push_back(encoding_of(part.special, part.type_id, request.details));
       }
     }
-    tokens = std::move(result);
+    encodings = std::move(result);
   }
 
  private:
-  std::vector<Part> parts_;
+  Parts single_, pair_;
 };
 
-Part read_part(const JsonNode& piece, const JsonNode& processor) {
+int32_t type_id_of(const JsonNode& node) {
+  const auto given = node.find("type_id");
+  return given ? static_cast<int32_t>(given->integer(0, INT32_MAX)) : 0;
+}
+
+Part read_part(const JsonNode& piece, const JsonNode& processor, bool pair) {
   if (const auto sequence = piece.find("Sequence")) {
     const JsonNode id = sequence->at("id");
-    if (id.text() != "A") id.fail("expected \"A\": the template of one text knows no other");
-    return {true, {}};
+    const std::string name = id.text();
+    if (name != "A" && name != "B") id.fail("expected \"A\" or \"B\"");
+    if (name == "B" && !pair) id.fail("expected \"A\": the template of one text knows no other");
+    return {name == "A" ? 0 : 1, type_id_of(*sequence), {}};
   }
-  const JsonNode special = piece.at("SpecialToken").at("id");
-  Part part{false, {}};
+  const JsonNode given = piece.at("SpecialToken"), name = given.at("id");
   const JsonNode tokens = processor.at("special_tokens");
-  const auto entry = tokens.find(special.text());
-  if (!entry) special.fail("not among the special_tokens of the template");
+  const auto entry = tokens.find(name.text());
+  if (!entry) name.fail("not among the special_tokens of the template");
+  Part part{-1, type_id_of(given), {}};
   for (const JsonNode& id : entry->at("ids").items()) {
-    part.ids.push_back(static_cast<int32_t>(id.integer(0, kMaxTokenId)));
+    part.special.ids.push_back(static_cast<int32_t>(id.integer(0, kMaxTokenId)));
+  }
+  const auto texts = entry->find("tokens");
+  if (texts) {
+    for (const JsonNode& text : texts->items()) part.special.texts.push_back(text.text());
   }
   return part;
+}
+
+Parts read_parts(const JsonNode& processor, const char* key) {
+  Parts parts;
+  for (const JsonNode& piece : processor.at(key).items()) {
+    parts.push_back(read_part(piece, processor, key == std::string_view("pair")));
+  }
+  return parts;
 }
 
 }  // namespace
 
 std::unique_ptr<Processor> make_template_processing(const JsonNode& node) {
-  std::vector<Part> parts;
-  for (const JsonNode& piece : node.at("single").items()) parts.push_back(read_part(piece, node));
-  return std::make_unique<TemplateProcessing>(std::move(parts));
+  Parts single = read_parts(node, "single");
+  // Files written by hand may leave it out.
+  Parts pair = node.find("pair") ? read_parts(node, "pair") : Parts{{0, 0, {}}, {1, 1, {}}};
+  return std::make_unique<TemplateProcessing>(std::move(single), std::move(pair));
 }
 
 std::unique_ptr<Processor> make_template(std::vector<int32_t> before, std::vector<int32_t> after) {
-  std::vector<Part> parts;
-  parts.push_back({false, std::move(before)});
-  parts.push_back({true, {}});
-  parts.push_back({false, std::move(after)});
-  return std::make_unique<TemplateProcessing>(std::move(parts));
+  Parts pair;
+  for (const int32_t i : {0, 1}) {
+    pair.push_back({-1, i, {before, {}}});
+    pair.push_back({i, i, {}});
+    pair.push_back({-1, i, {after, {}}});
+  }
+  Parts single(pair.begin(), pair.begin() + 3);
+  return std::make_unique<TemplateProcessing>(std::move(single), std::move(pair));
 }
 
 }  // namespace tensormill

@@ -9,11 +9,10 @@
 namespace tensormill {
 namespace {
 
-utf8proc_category_t category(char32_t c) {
-  return utf8proc_category(static_cast<utf8proc_int32_t>(c));
-}
-
+// The tables say which code points the reference's version of Unicode has; what utf8proc knows
+// about those never changes.
 int combining_class(char32_t c) {
+  if (!is_combining_mark(c)) return 0;
   return utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class;
 }
 
@@ -54,6 +53,10 @@ std::vector<Change> decompose(std::u32string_view text, bool compatibility) {
   changes.reserve(text.size());
   utf8proc_int32_t parts[64];
   for (const char32_t c : text) {
+    if (!decomposes(c)) {
+      changes.push_back({c, 0});
+      continue;
+    }
     int last_class = 0;
     const auto count =
         utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 64, options, &last_class);
@@ -82,7 +85,8 @@ char32_t compose_pair(char32_t a, char32_t b) {
   utf8proc_int32_t pair[2] = {static_cast<utf8proc_int32_t>(a), static_cast<utf8proc_int32_t>(b)};
   const auto length = utf8proc_normalize_utf32(
       pair, 2, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
-  return length == 1 ? static_cast<char32_t>(pair[0]) : 0;
+  const auto joined = static_cast<char32_t>(pair[0]);
+  return length == 1 && decomposes(joined) ? joined : 0;
 }
 
 std::vector<Change> compose(const std::vector<Change>& changes) {
@@ -113,34 +117,6 @@ std::vector<Change> compose(const std::vector<Change>& changes) {
 
 }  // namespace
 
-bool is_white_space(char32_t c) {
-  if (c < 0x80) return c == ' ' || (c >= 9 && c <= 13);
-  return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
-         c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
-bool is_number(char32_t c) {
-  if (c < 0x80) return c >= '0' && c <= '9';
-  const auto value = category(c);
-  return value == UTF8PROC_CATEGORY_ND || value == UTF8PROC_CATEGORY_NL ||
-         value == UTF8PROC_CATEGORY_NO;
-}
-
-bool is_punctuation(char32_t c) {
-  if (c < 0x80) {
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
-           (c >= '{' && c <= '~');
-  }
-  const auto value = category(c);
-  return value >= UTF8PROC_CATEGORY_PC && value <= UTF8PROC_CATEGORY_PO;
-}
-
-bool is_combining_mark(char32_t c) {
-  const auto value = category(c);
-  return value == UTF8PROC_CATEGORY_MN || value == UTF8PROC_CATEGORY_MC ||
-         value == UTF8PROC_CATEGORY_ME;
-}
-
 void normalize(Normalized& text, NormalForm form) {
   bool changes = false;
   for (size_t i = 0; i < text.text().size() && !changes;) {
@@ -166,7 +142,7 @@ void lowercase(Normalized& text) {
       same = false;
       continue;
     }
-    const auto lower = static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+    const char32_t lower = to_lower(c);
     same = same && lower == c;
     changes.push_back({lower, 0});
   }

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace tensormill {
+
+// Code points of Unicode 15 and 16, which PCRE2 10.42 takes for unassigned.
+struct NewCodePoints {
+  char32_t first, last;
+  std::string_view category;  // "Lo"
+  std::string_view script;    // "Han"; "" for scripts that are new themselves
+  std::string_view flags;     // of "AUL": Alphabetic, Uppercase, Lowercase
+};
+extern const std::span<const NewCodePoints> kNewCodePoints;  // ascending
+
+}  // namespace tensormill
