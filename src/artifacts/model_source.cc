@@ -7,7 +7,6 @@
 #include "artifacts/model_archive.h"
 #include "artifacts/s3.h"
 #include "artifacts/snapshot_cache.h"
-#include "artifacts/variant_view.h"
 #include "base/error.h"
 #include "base/model_id.h"
 
@@ -87,24 +86,19 @@ fs::path locate_model(const ModelSource& source, const EnvironmentLookup& enviro
   const std::string& text = source.model;
   const bool sane = text.find('\0') == std::string::npos;
   std::error_code error;
-  const auto seen = [&](const fs::path& folder) {
-    return source.variant.empty()
-               ? folder
-               : variant_view(folder, source.variant, download_folder(environment) / "variants");
-  };
-  if (sane && fs::is_directory(text, error)) return seen(text);
+  if (sane && fs::is_directory(text, error)) return text;
   if (sane && fs::exists(text, error)) {
-    return has_archive_suffix(text) ? seen(unpacked(text, environment)) : fs::path(text);
+    return has_archive_suffix(text) ? unpacked(text, environment) : fs::path(text);
   }
   const TransferLimits limits = transfer_limits(environment);
   if (text.starts_with("s3://")) {
     const S3Model model = fetch_s3_model(text, source.parts, environment, limits);
-    return seen(model.archive ? unpacked(model.path, environment) : model.path);
+    return model.archive ? unpacked(model.path, environment) : model.path;
   }
   if (is_download_url(text)) {
-    return seen(unpacked(fetch_web_archive(text, environment, limits), environment));
+    return unpacked(fetch_web_archive(text, environment, limits), environment);
   }
-  if (sane && is_hub_id(text)) return seen(fetch_from_hub(source, environment, limits));
+  if (sane && is_hub_id(text)) return fetch_from_hub(source, environment, limits);
   throw_error(ErrorKind::kNotFound,
               "{}: no such folder or file; expected a folder, an archive, org/name of the hub or "
               "s3://bucket/prefix",

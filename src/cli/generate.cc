@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "artifacts/model_folder.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
@@ -115,8 +114,7 @@ const char* reason_name(FinishReason reason) {
 }
 
 // The prompt as the model gets it, in the chat template's words with --chat.
-TextRequest text_request(const GenerateOptions& options, const LoadedText& loaded,
-                         const std::filesystem::path& folder) {
+TextRequest text_request(const GenerateOptions& options, const LoadedText& loaded) {
   TextRequest request;
   request.prompt = options.prompt;
   if (options.chat) {
@@ -163,7 +161,7 @@ int run_generate(const GenerateOptions& options) {
   load.device = choices.common.device;
   load.cpu_level = choices.common.cpu_level;
   const std::unique_ptr<LoadedText> loaded = load_text_parts(load);
-  TextRequest request = text_request(options, *loaded, load.folder);
+  TextRequest request = text_request(options, *loaded);
   TerminalSink sink(!options.json);
   request.generation.sink = &sink;
   const uint64_t seed = request.generation.sampling.seed;

@@ -128,7 +128,16 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
   // A prefix space other than the file's is only had by converting anew.
   const bool convert =
       is_llama_class(config) && config.add_prefix_space && fs::exists(folder / "tokenizer.model");
-  if (!fs::exists(json) || convert) return load_slow_files(folder, config);
+  if (convert) return load_slow_files(folder, config);
+  if (!fs::exists(json)) {
+    try {
+      return load_slow_files(folder, config);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kNotFound || !fs::is_directory(folder)) throw;
+      throw_error(ErrorKind::kNotFound, "{}: no tokenizer.json; and as a {}: {}", folder.string(),
+                  config.tokenizer_class, error.what());
+    }
+  }
   if (const TokenizerClass* row = find_tokenizer_class(config.tokenizer_class)) {
     add_class_defaults(*row, false, config);
   }
