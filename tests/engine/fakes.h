@@ -30,7 +30,8 @@ class FakeTokenizer : public Tokenizer {
   Encoding encode(const EncodeRequest& request) const override {
     Encoding encoding;
     if (request.add_special) encoding.ids.push_back(kBos);
-    for (const char c : request.text) encoding.ids.push_back(id_of(std::string_view(&c, 1)).value_or(0));
+    for (const char c : request.text)
+      encoding.ids.push_back(id_of(std::string_view(&c, 1)).value_or(0));
     return encoding;
   }
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override {
