@@ -77,7 +77,7 @@ Value filter_reverse(const Value& value, Args, Runtime&) {
 }
 
 // What `sort` and `unique` compare: small letters unless case_sensitive.
-Value folded(Value key, bool case_sensitive) {
+Value folded(const Value& key, bool case_sensitive) {
   return key.text() && !case_sensitive ? Value(lower(*key.text())) : key;
 }
 
