@@ -5,6 +5,7 @@
 #   --quick    no compute-sanitizer
 #   --bench    also measures two models of random weights
 #   BUILD=DIR  runs the programs of this build folder; builds nothing
+#   SHARDS=N   processes for one test program; otherwise one a core, 16 at most
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,6 +40,7 @@ fi
 build=${BUILD:-build/cuda}
 logs=build/gpu-test
 mkdir -p "$logs"
+shards=${SHARDS:-$(($(nproc) < 16 ? $(nproc) : 16))}
 names=() times=() results=()
 
 # part NAME COMMAND...: runs one part; a failure shows the end of its log, and the others still run.
@@ -60,13 +62,35 @@ build_all() {
   cmake --preset cuda -DBUILD_TESTING=ON && cmake --build --preset cuda
 }
 
+# sharded NAME COMMAND...: runs a test program in several processes, each with its share of the
+# tests: references in double precision on the host take longer than the GPU's part.
+sharded() {
+  local name=$1 shard failed=0 pids=()
+  shift
+  for ((shard = 0; shard < shards; ++shard)); do
+    GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard "$@" >"$logs/$name.$shard.log" 2>&1 &
+    pids+=($!)
+  done
+  for shard in "${!pids[@]}"; do
+    if ! wait "${pids[shard]}"; then
+      failed=1
+      tail -n 40 "$logs/$name.$shard.log"
+    fi
+  done
+  return "$failed"
+}
+
 # Tests of what only CPUs promise take their time and show a sanitizer of GPU code nothing.
 cpu_only='*KeepTheirBits*:*KeepsBits*:*KeepsTheOrderOfSums*:*BitForBit*:Levels.*'
 
-# sanitized TOOL PROGRAM FILTER: tests under one tool of compute-sanitizer.
+# racecheck is slow: of each kernel a test that goes through its ways with shared memory.
+race='Residual.Wide*:Embed.*:Gather.*:Route.*:Sample.*:Linear.Many*:Linear.ScaleAndCap:Experts.*'
+race+=':Attention.Score*:*HalfAttention.Score*'
+
+# sanitized NAME TOOL PROGRAM FILTER: tests under one tool of compute-sanitizer.
 sanitized() {
-  TENSORMILL_TEST_DEVICE=cuda compute-sanitizer --tool "$1" --error-exitcode 1 --print-limit 20 \
-    "$build/tests/$2" --gtest_filter="$3-$cpu_only"
+  sharded "$1" env TENSORMILL_TEST_DEVICE=cuda compute-sanitizer --tool "$2" --error-exitcode 1 \
+    --print-limit 20 "$build/tests/$3" --gtest_filter="$4-$cpu_only"
 }
 
 # A GPU that the tests can't use would leave every kernel test passed and nothing tested.
@@ -77,7 +101,7 @@ kernels_tests() {
     echo "$there"
     return 1
   fi
-  "$build/tests/kernels_tests"
+  sharded kernels "$build/tests/kernels_tests"
 }
 
 write_configs() {
@@ -97,10 +121,23 @@ JSON
 JSON
 }
 
+# measure NAME MODEL FLAG...: prompts start in one step each time, so that what follows decodes alone.
 measure() {
-  part "bench-$1" "$build/tensormill" bench "$logs/$1" --random-weights --dtype bf16 \
-    --device cuda --concurrency 1,8,64 --prompt-tokens 128 --new-tokens 128 \
-    --step-tokens 4096 && cat "$logs/bench-$1.log"
+  local name=$1 model=$2
+  shift 2
+  part "$name" "$build/tensormill" bench "$logs/$model" --random-weights --dtype bf16 \
+    --device cuda --repeat 5 "$@" && cat "$logs/$name.log"
+}
+
+measure_all() {
+  local decode=(--prompt-tokens 128 --new-tokens 17 --concurrency '1,8,64' --step-tokens 8192)
+  write_configs
+  measure decode-gpt2 gpt2 "${decode[@]}" || true
+  measure decode-7b llama-2-7b "${decode[@]}" || true
+  measure prefill-7b-2048 llama-2-7b --prompt-tokens 2048 --new-tokens 1 --concurrency 1 \
+    --step-tokens 2048 --pause 1 || true
+  measure prefill-7b-8x512 llama-2-7b --prompt-tokens 512 --new-tokens 1 --concurrency 8 \
+    --step-tokens 4096 --pause 1 || true
 }
 
 if [ -z "${BUILD:-}" ] && ! part build build_all; then
@@ -108,20 +145,13 @@ if [ -z "${BUILD:-}" ] && ! part build build_all; then
 fi
 part kernels kernels_tests || true
 for name in models engine; do
-  part "$name" env TENSORMILL_TEST_DEVICE=cuda "$build/tests/${name}_tests" || true
+  part "$name" sharded "$name" env TENSORMILL_TEST_DEVICE=cuda "$build/tests/${name}_tests" || true
 done
+if [ -n "$bench" ]; then measure_all; fi
 if [ -z "$quick" ]; then
-  part memcheck sanitized memcheck kernels_tests '*' || true
-  part memcheck-models sanitized memcheck models_tests '*Parity.Bf16*' || true
-  race=(sanitized racecheck kernels_tests)
-  part racecheck-rows "${race[@]}" 'Residual.Wide*:Embed.*:Gather.*:Route.*:Sample.*' || true
-  part racecheck-linear "${race[@]}" 'Linear.Many*:Linear.ScaleAndCap:Experts.*' || true
-  part racecheck-attention "${race[@]}" 'Attention.Score*:*HalfAttention.Score*' || true
-fi
-if [ -n "$bench" ]; then
-  write_configs
-  measure llama-2-7b || true
-  measure gpt2 || true
+  part racecheck sanitized racecheck racecheck kernels_tests "$race" || true
+  part memcheck-models sanitized memcheck-models memcheck models_tests '*Parity.Bf16*' || true
+  part memcheck sanitized memcheck memcheck kernels_tests '*' || true
 fi
 
 printf '\n%-22s %8s  %s\n' part seconds result
