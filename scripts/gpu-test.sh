@@ -93,6 +93,10 @@ sanitized() {
   local tool=$1 program=$build/tests/$2 filter=$3-$cpu_only
   mapfile -t tests < <("$program" --gtest_list_tests --gtest_filter="$filter" |
     awk '/^[^ ].*\./ { suite = $1 } /^  / { print suite $1 }')
+  if [ ${#tests[@]} -eq 0 ]; then
+    echo "no test of $program is $filter"
+    return 1
+  fi
   export -f one_sanitized
   export tool program limit logs
   printf '%s\n' "${tests[@]}" | xargs -P "$shards" -I{} bash -c 'one_sanitized "$1"' _ {}
