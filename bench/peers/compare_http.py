@@ -195,7 +195,7 @@ def main():
                     print(key, file=sys.stderr, flush=True)
                     try:
                         results.put(key, compare_cell(peer, model, kind, int(concurrency), options))
-                    except Failed as error:
+                    except (Failed, RuntimeError) as error:
                         if not results.done(key):
                             results.put(key, {"not_run": str(error)})
     print_table(results, keys)

@@ -50,18 +50,28 @@ int HttpConnections::open() const {
 
 void HttpConnections::send(size_t number, std::string_view body) {
   Connection& connection = all_[number];
-  if (connection.socket < 0) connection.socket = open();
-  connection.reply = HttpStream();
+  connection.used = connection.socket >= 0;
   connection.busy = true;
-  std::string text =
+  connection.request =
       "POST " + place_.path + " HTTP/1.1\r\nhost: " + place_.host + ":" + place_.port +
       "\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
       "\r\n\r\n";
-  text += body;
+  connection.request += body;
+  transmit(connection);
+}
+
+// A server may close a connection that it kept at any time: what was sent on one that was used
+// before and got no byte back goes out again on a new one.
+void HttpConnections::transmit(Connection& connection) {
+  if (connection.socket < 0) connection.socket = open();
+  connection.reply = HttpStream();
+  connection.answered = false;
+  const std::string& text = connection.request;
   for (size_t at = 0; at < text.size();) {
     const ssize_t count =
         ::send(connection.socket, text.data() + at, text.size() - at, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && connection.used) return;  // receiving finds it closed
     if (count < 0) {
       throw_error(ErrorKind::kBadRequest, "{}:{}: {}", place_.host, place_.port,
                   std::strerror(errno));
@@ -77,10 +87,18 @@ void HttpConnections::receive(size_t number,
   char buffer[65536];
   const ssize_t count = ::recv(connection.socket, buffer, sizeof buffer, 0);
   if (count < 0 && errno == EINTR) return;
+  if (count <= 0 && connection.used && !connection.answered) {
+    ::close(connection.socket);
+    connection.socket = -1;
+    connection.used = false;
+    transmit(connection);
+    return;
+  }
   if (count < 0) {
     throw_error(ErrorKind::kBadRequest, "{}:{}: {}", place_.host, place_.port,
                 std::strerror(errno));
   }
+  connection.answered = true;
   if (count == 0) {
     connection.reply.closed(with_number);
   } else {

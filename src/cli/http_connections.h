@@ -32,10 +32,14 @@ class HttpConnections {
   struct Connection {
     int socket = -1;
     bool busy = false;
+    bool used = false;      // the socket carried another request before
+    bool answered = false;  // bytes of the reply came
+    std::string request;
     HttpStream reply;
   };
 
   int open() const;
+  void transmit(Connection& connection);
   void receive(size_t connection, const std::function<void(size_t, std::string_view)>& line);
 
   HttpPlace place_;
