@@ -73,6 +73,7 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.format = options.format;
   load.variant = options.variant;
   load.quantize = options.quantize;
+  load.cache_type = options.cache_type;
   load.random_weights = options.random_weights;
   load.progress = options.progress;
   const Description description = describe_model(options.folder);
