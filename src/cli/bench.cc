@@ -18,6 +18,7 @@
 #include "cli/bench_trace.h"
 #include "cli/command.h"
 #include "cli/load_model.h"
+#include "models/weight_format.h"
 #include "tasks/load_model.h"
 
 namespace tensormill {
@@ -97,6 +98,7 @@ LoadTextOptions load_options(const BenchOptions& options) {
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
+  load.cache_type = choices.cache_type();
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;
@@ -176,6 +178,7 @@ int run_engine_bench(const BenchOptions& options) {
       {"weight_bytes", info.weight_bytes},
       {"parameters", info.parameters},
       {"cache_bytes", loaded->engine->options().cache_bytes},
+      {"cache_type", cache_type_name(info.cache_type)},
       {"device", loaded->place.device->name()},
       {"threads", process_team().size()},
       {"load_seconds", std::chrono::duration<double>(Clock::now() - begin).count()},

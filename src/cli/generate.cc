@@ -156,6 +156,7 @@ int run_generate(const GenerateOptions& options) {
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
+  load.cache_type = choices.cache_type();
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;

@@ -140,6 +140,16 @@ struct LinearArgs {
   Live live;  // rows
 };
 
+// Where the scales of a block of one head stand in kI8, in bytes: behind whole fours.
+constexpr int64_t kv_scales(int32_t dim) {
+  return int64_t{kBlockTokens} * ((dim + 3) / 4 * 4);
+}
+// Elements of a block of one head.
+constexpr int64_t kv_block(DType type, int32_t dim) {
+  return type == DType::kI8 ? kv_scales(dim) + kBlockTokens * int64_t{sizeof(float)}
+                            : int64_t{kBlockTokens} * dim;
+}
+
 // A layer's keys or values in blocks of kBlockTokens tokens, in elements from one to the next.
 struct KvStrides {
   int64_t block, head;
@@ -149,10 +159,15 @@ struct KvStrides {
 // (block, head, token, d) of k is k[at + token * dim + d]; where the table has keys_by_dim it is
 // k[at + d * kBlockTokens + token], so that a query meets many keys at once, in the vector lanes.
 // With v's strides that of v is v[at + token * value_dim + d]. A head's stride is at least
-// kBlockTokens * dim, or value_dim.
+// kv_block(type, dim), or value_dim.
+// In kI8 (CPUs) an element is x = scale * (byte - 128), with one scale for each token and head of
+// keys, and one of values: scale is the largest |x| / 127, NaN where an x is NaN or infinite.
+// Fours lie together: that of k is k[at + (d / 4 * kBlockTokens + token) * 4 + d % 4], that of v is
+// v[at + (token / 4 * value_dim + d) * 4 + token % 4]. Behind them, at + kv_scales(dim), stand the
+// scales, float[kBlockTokens].
 struct KvView {
   void *k, *v;
-  DType type;
+  DType type;  // kF32, kF16, kBF16 or kI8
   KvStrides k_stride, v_stride;
   const int32_t* table;  // [sequences, table_stride]: block ids in the order of tokens
   int32_t table_stride;

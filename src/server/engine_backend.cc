@@ -108,6 +108,7 @@ LoadTextOptions load_options(const ModelConfig& config) {
   }
   options.variant = settings.text("option.variant");
   options.quantize = parse_quantization(settings.text("option.quantize")).value();
+  options.cache_type = parse_cache_type(settings.text("option.kv_cache_dtype"));
   options.random_weights = settings.flag("option.random_weights");
   options.threads = integer("option.threads");
   options.device = device_of(settings);

@@ -83,6 +83,7 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.format = options.format;
   load.variant = options.variant;
   load.quantize = options.quantize;
+  load.cache_type = options.cache_type;
   load.random_weights = options.random_weights;
   const Description description = describe_model(options.folder);
   const std::filesystem::path& folder = description.parts.tokenizer;

@@ -67,15 +67,22 @@ std::vector<Answer> run(const Model& model, const EngineOptions& options, int32_
   return answers;
 }
 
-class EngineOnModel : public testing::TestWithParam<const char*> {};
+struct OnModel {
+  const char* name;
+  std::optional<DType> cache;
+};
+
+class EngineOnModel : public testing::TestWithParam<OnModel> {};
 
 TEST_P(EngineOnModel, CompanyDoesNotChangeBits) {
   constexpr int32_t kCount = 64;
-  const Folder folder(GetParam(), "grouped");
+  const Folder folder(GetParam().name, "grouped");
   ThreadTeam team(2);
   LoadOptions load;
   run_on_test_device(load, &team);
+  if (on_gpu() && GetParam().cache == DType::kI8) GTEST_SKIP() << "GPUs keep no int8";
   load.format = WeightFormat::kBF16;
+  load.cache_type = GetParam().cache;
   const auto model = Model::load(folder.path(), load);
 
   EngineOptions options;
@@ -102,7 +109,9 @@ TEST_P(EngineOnModel, CompanyDoesNotChangeBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ropes, EngineOnModel, testing::Values("grouped", "dynamic"));
+INSTANTIATE_TEST_SUITE_P(Ropes, EngineOnModel,
+                         testing::Values(OnModel{"grouped", {}}, OnModel{"dynamic", {}},
+                                         OnModel{"grouped", DType::kI8}));
 
 }  // namespace
 }  // namespace tensormill

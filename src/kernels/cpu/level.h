@@ -61,6 +61,7 @@ void LEVEL(linear_int8_tiles)(const LinearArgs&, int32_t, int32_t, int32_t, int3
 void LEVEL(quantize)(const Rows&, int32_t, int32_t, int32_t);
 void LEVEL(to_cache)(const ToCacheArgs&, int32_t, int32_t);
 void LEVEL(attention)(const AttentionArgs&, const AttentionItem&);
+void LEVEL(attention_int8)(const AttentionArgs&, const AttentionItem&);
 void LEVEL(attention_merge)(const AttentionArgs&, const AttentionItem&);
 void LEVEL(pack)(const PackArgs&, int32_t, int32_t);
 #endif
