@@ -341,6 +341,46 @@ TEST(Linear, KeepsTheOrderOfSums) {
   }
 }
 
+// What one tile instruction adds, as Intel documents it: even and odd inputs apart, then the two.
+float tile_sum(const float* x, const float* w, int count) {
+  float even = 0, odd = 0;
+  for (int k = 0; k < count; k += 2) {
+    even = std::fma(x[k], w[k], even);
+    if (k + 1 < count) odd = std::fma(x[k + 1], w[k + 1], odd);
+  }
+  return even + odd;
+}
+
+TEST(Linear, TilesKeepTheOrderOfSums) {
+  const KernelTable* kernels = cpu_kernels("avx512_amx");
+  if (kernels == nullptr) GTEST_SKIP() << "this machine has no AMX";
+  constexpr int kOutputs = 65, kDepth = 32;
+  for (const int inner : {300, 1000, 2500}) {
+    Random random(5);
+    const Weight weight(*kernels, WeightFormat::kBF16, kOutputs, inner, random);
+    Values in(DType::kBF16, random.normals(static_cast<size_t>(inner)));
+    LinearArgs args{};
+    args.weight = &weight.packed;
+    args.in = {in.data(), in.type, inner};
+    const auto out =
+        read_values(DType::kF32, run(*kernels, args, 1, DType::kF32, nullptr).data(), kOutputs);
+    const int segment = inner <= kSegment ? kShortSegment : kSegment;
+    for (int o = 0; o < kOutputs; ++o) {
+      const float* w = &weight.values.exact[size_t(o) * inner];
+      float total = 0;
+      for (int begin = 0; begin < inner; begin += segment) {
+        const int end = std::min(inner, begin + segment);
+        float sum = 0;
+        for (int k = begin; k < end; k += kDepth) {
+          sum += tile_sum(&in.exact[k], w + k, std::min(kDepth, end - k));
+        }
+        total += sum;
+      }
+      ASSERT_EQ(out[o], total) << "inner " << inner << " output " << o;
+    }
+  }
+}
+
 // Where element (row, k) of a packed weight lies, in elements.
 struct Layout {
   bool rows;  // as on GPUs: rows one after another
