@@ -141,6 +141,7 @@ TextRequest text_request(const GenerateOptions& options, const LoadedText& loade
   generation.min_new_tokens = options.min_new_tokens;
   generation.stop_strings = options.stops;
   generation.ignore_eos = options.ignore_eos;
+  generation.log_probs = options.json;
   return request;
 }
 

@@ -47,6 +47,7 @@ struct GenerationRequest {
   bool ignore_eos = false;
   bool skip_special = true;  // special tokens leave no text
   int32_t top_log_probs = 0;
+  bool log_probs = true;      // false: nobody reads the events' log_prob, which may then stay 0
   EventSink* sink = nullptr;  // must outlive the request's last event
 };
 

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "sampling/candidates.h"
 #include "sampling/params.h"
-#include "sampling/processors.h"
 
 namespace tensormill {
 
@@ -17,6 +17,7 @@ struct SamplerRow {
   size_t prompt_tokens = 0;
   std::span<const int32_t> banned;  // EOS before min_new_tokens
   int32_t top_log_probs = 0;
+  bool wants_log_prob = true;  // false: a greedy choice without top_log_probs leaves it 0
 };
 
 enum class SampleStatus : uint8_t {
@@ -35,23 +36,27 @@ struct SampledToken {
 // room). A row's result depends on the row alone.
 class Sampler {
  public:
-  explicit Sampler(int32_t vocabulary);
+  // kernels: of the CPU level that the choice is made with; null: the best one.
+  explicit Sampler(int32_t vocabulary, const LogitKernels* kernels = nullptr);
 
   // top: filled with the row's top_log_probs best tokens of the same distribution, best first
   // (fewer where filters left fewer).
   SampledToken sample(const SamplerRow& row, std::vector<TopToken>& top);
 
  private:
+  bool changes(const SamplerRow& row) const;
   std::span<const float> process(const SamplerRow& row);
-  SampledToken pick_best(const SamplerRow& row, std::span<const float> logits,
-                         std::vector<TopToken>& top) const;
-  SampledToken draw(const SamplerRow& row, std::span<const float> logits,
+  SampledToken pick_best(const SamplerRow& row, std::span<const float> logits, const RowPeak& peak,
+                         std::vector<TopToken>& top);
+  SampledToken draw(const SamplerRow& row, std::span<const float> logits, const RowPeak& peak,
                     std::vector<TopToken>& top);
 
+  const LogitKernels& kernels_;
   std::vector<float> logits_;    // [vocabulary]
   std::vector<int32_t> counts_;  // [vocabulary], zeros between calls
-  std::vector<Candidate> candidates_;
-  FilterScratch scratch_;
+  std::vector<float> scratch_;   // [vocabulary + kLogitParts]
+  std::vector<int32_t> places_;  // [vocabulary]
+  Candidates candidates_;
 };
 
 }  // namespace tensormill

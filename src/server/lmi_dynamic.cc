@@ -313,6 +313,7 @@ ParsedCall parse_lmi_dynamic(const Body& body, std::string_view data,
     }
     call.requests.push_back(common);
     call.requests.back().prompt = prompt;
+    call.requests.back().generation.log_probs = false;  // no answer shows them
     if (!own_loop) set_lengths(call.requests.back(), parameters, *context.generation, size);
   }
   if (streaming == "false") {

@@ -212,6 +212,7 @@ void read_logprobs(const Parameters& parameters, Style& style, TextRequest& requ
   style.logprobs = parameters.flag("logprobs").value_or(false);
   const auto top = parameters.integer("top_logprobs", 0, 20);
   if (top && !style.logprobs) parameters.fail("top_logprobs", "logprobs to be true with it");
+  request.generation.log_probs = style.logprobs;
   if (style.logprobs) request.generation.top_log_probs = static_cast<int32_t>(top.value_or(0));
 }
 

@@ -140,6 +140,8 @@ void start_engine(LoadedText& text, EngineOptions options) {
         static_cast<int32_t>(std::clamp<int64_t>(room, 2, std::max<int32_t>(2, most)));
   }
   options.team = &process_team();
+  const auto logits = text.model->kernels().logits;
+  options.logits = logits != nullptr ? logits() : nullptr;
   const spdlog::stopwatch starting;
   text.engine = std::make_unique<Engine>(*text.model, *text.tokenizer, options);
   spdlog::debug("engine started in {:.2f} s", starting);
