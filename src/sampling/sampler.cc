@@ -69,7 +69,7 @@ std::span<const float> Sampler::process(const SamplerRow& row) {
   const SamplingParams& p = *row.params;
   const bool output_penalties = p.presence_penalty != 0 || p.frequency_penalty != 0;
   if (p.repetition_penalty == 1 && !output_penalties && p.no_repeat_ngram_size == 0 &&
-      row.banned.empty()) {
+      row.banned.empty() && row.rules == nullptr) {
     return row.logits;
   }
   std::copy(row.logits.begin(), row.logits.end(), logits_.begin());
@@ -84,7 +84,21 @@ std::span<const float> Sampler::process(const SamplerRow& row) {
     ban_repeated_ngrams(logits_, row.tokens, p.no_repeat_ngram_size);
   }
   ban(logits_, row.banned);
+  if (row.rules != nullptr) obey(*row.rules, row);
   return logits_;
+}
+
+// In transformers' order: what is forced goes over bans, and what is suppressed over that.
+void Sampler::obey(const TokenRules& rules, const SamplerRow& row) {
+  const size_t length = row.tokens.size();
+  const auto must = forced(rules, length, row.limit);
+  if (must.empty()) {
+    ban_bad_words(logits_, row.tokens, rules);
+  } else {
+    force(logits_, must);
+  }
+  ban(logits_, rules.suppressed);
+  if (begins(rules, length, row.prompt_tokens)) ban(logits_, rules.begin_suppressed);
 }
 
 SampledToken Sampler::pick_best(const SamplerRow& row, std::span<const float> logits,

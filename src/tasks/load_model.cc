@@ -79,8 +79,6 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   const std::filesystem::path& folder = description.parts.tokenizer;
   text->tokenizer = tokenizer_of(options, folder);
   text->chat_template = template_of(folder);
-  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
-  text->generation = read_generation_defaults(own ? options.folder : description.parts.base);
   // An adapter may bring rows for tokens that its base hasn't.
   const bool known = !description.parts.adapter || options.random_weights;
   const auto check = [&](const ModelInfo& info) {
@@ -92,6 +90,9 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   spdlog::debug("weights of {:.2f} GB loaded in {:.2f} s",
                 1e-9 * static_cast<double>(text->model->info().weight_bytes), reading);
   if (!known) check(text->model->info());
+  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
+  text->generation = read_generation_defaults(own ? options.folder : description.parts.base,
+                                              text->model->info().vocabulary);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
 }
