@@ -67,7 +67,7 @@ void set_usual(ConfigReader& text, std::string_view type) {
 void skip_other_parts(ConfigReader& config) {
   config.without_effect(
       {"adapter_layer_norm_eps", "alignment_intermediate_size", "audio_config", "audio_token_id",
-       "audio_token_index", "downsample_factor", "downsample_ratio", "ignore_index",
+       "audio_token_index", "downsample_factor", "downsample_ratio", "hidden_size", "ignore_index",
        "image_grid_pinpoints", "image_seq_length", "image_token_id", "image_token_index",
        "max_splits_per_img", "multimodal_projector_bias", "projection_dim", "projector_hidden_act",
        "projector_layernorm_eps", "projector_pooling_ratio", "scale_factor", "spatial_merge_size",
