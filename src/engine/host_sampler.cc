@@ -41,6 +41,8 @@ void HostSampler::sample_row(const Row& taken, Sampler& sampler) const {
   row.tokens = request.tokens;
   row.prompt_tokens = static_cast<size_t>(request.prompt);
   row.banned = request.banned(request.generated());
+  row.rules = request.request.rules.get();
+  row.limit = static_cast<size_t>(request.limit);
   row.top_log_probs = request.request.top_log_probs;
   row.wants_log_prob = request.request.log_probs;
   request.sampled = sampler.sample(row, request.top);

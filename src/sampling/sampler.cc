@@ -39,7 +39,7 @@ SampledToken Sampler::sample(const SamplerRow& row, std::vector<TopToken>& top) 
 bool Sampler::changes(const SamplerRow& row) const {
   const SamplingParams& p = *row.params;
   return p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0 ||
-         p.no_repeat_ngram_size != 0 || !row.banned.empty();
+         p.no_repeat_ngram_size != 0 || !row.banned.empty() || row.rules != nullptr;
 }
 
 // The logits after penalties and bans.
@@ -57,7 +57,21 @@ std::span<const float> Sampler::process(const SamplerRow& row) {
     ban_repeated_ngrams(logits_, row.tokens, p.no_repeat_ngram_size);
   }
   ban(logits_, row.banned);
+  if (row.rules != nullptr) obey(*row.rules, row);
   return logits_;
+}
+
+// In transformers' order: what is forced goes over bans, and what is suppressed over that.
+void Sampler::obey(const TokenRules& rules, const SamplerRow& row) {
+  const size_t length = row.tokens.size();
+  const auto must = forced(rules, length, row.limit);
+  if (must.empty()) {
+    ban_bad_words(logits_, row.tokens, rules);
+  } else {
+    force(logits_, must);
+  }
+  ban(logits_, rules.suppressed);
+  if (begins(rules, length, row.prompt_tokens)) ban(logits_, rules.begin_suppressed);
 }
 
 SampledToken Sampler::pick_best(const SamplerRow& row, std::span<const float> logits,

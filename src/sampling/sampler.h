@@ -6,6 +6,7 @@
 
 #include "sampling/candidates.h"
 #include "sampling/params.h"
+#include "sampling/token_rules.h"
 
 namespace tensormill {
 
@@ -15,7 +16,9 @@ struct SamplerRow {
   std::span<const float> logits;           // [vocabulary]
   std::span<const int32_t> tokens;         // prompt and output, in the vocabulary
   size_t prompt_tokens = 0;
-  std::span<const int32_t> banned;  // EOS before min_new_tokens
+  std::span<const int32_t> banned;    // EOS before min_new_tokens
+  const TokenRules* rules = nullptr;  // validated; null: none
+  size_t limit = 0;                   // tokens that prompt and output may have, for the rules
   int32_t top_log_probs = 0;
   bool wants_log_prob = true;  // false: a greedy choice without top_log_probs leaves it 0
 };
@@ -46,6 +49,7 @@ class Sampler {
  private:
   bool changes(const SamplerRow& row) const;
   std::span<const float> process(const SamplerRow& row);
+  void obey(const TokenRules& rules, const SamplerRow& row);
   SampledToken pick_best(const SamplerRow& row, std::span<const float> logits, const RowPeak& peak,
                          std::vector<TopToken>& top);
   SampledToken draw(const SamplerRow& row, std::span<const float> logits, const RowPeak& peak,

@@ -87,14 +87,12 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.random_weights = options.random_weights;
   const Description description = describe_model(options.folder);
   const std::filesystem::path& folder = description.parts.tokenizer;
-  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
-  text->generation = read_generation_defaults(own ? options.folder : description.parts.base);
   const auto check = [&](const Tokenizer* tokenizer, const ModelInfo& info) {
     if (tokenizer != nullptr) check_vocabulary(folder, info, description.file, *tokenizer);
   };
   // An adapter may bring rows for tokens that its base hasn't.
   const bool known = !description.parts.adapter || options.random_weights;
-  std::future<TextParts> reading = std::async([&] {
+  std::future<TextParts> reading = std::async(std::launch::async, [&] {
     TextParts parts{tokenizer_of(options, folder), template_of(folder)};
     if (known) check(parts.tokenizer.get(), description.info);
     return parts;
@@ -120,6 +118,9 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   if (!known) check(parts.tokenizer.get(), text->model->info());
   text->tokenizer = std::move(parts.tokenizer);
   text->chat_template = std::move(parts.chat_template);
+  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
+  text->generation = read_generation_defaults(own ? options.folder : description.parts.base,
+                                              text->model->info().vocabulary);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
 }
