@@ -16,6 +16,7 @@ constexpr int kByteVectors = 2;  // of keys or of values, for each pair at once
 #else
 constexpr int kByteVectors = 1;
 #endif
+constexpr int kParts = Products::kParts;
 constexpr int kChunkBlocks = kAttentionChunk / kBlockTokens;
 
 // A chunk's blocks of the kv head.
@@ -44,11 +45,11 @@ struct Tile {
 template <int R, int B>
 void dot(Tile& tile, int first, const ChunkBlocks& blocks, int block, int offset) {
   constexpr int kBytes = kLanes * kFour;
-  Products sum[R][B][kByteVectors];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 16
-    for (int i = 0; i < B * kByteVectors; ++i) sum[r][i / kByteVectors][i % kByteVectors].clear();
+  Ints sum[R][B][kByteVectors][kParts];
+#pragma GCC unroll 32
+  for (int i = 0; i < R * B * kByteVectors * kParts; ++i) {
+    sum[i / (B * kByteVectors * kParts)][i / (kByteVectors * kParts) % B][i / kParts % kByteVectors]
+       [i % kParts] = Ints{};
   }
   const int fours = (tile.args->dim + kFour - 1) / kFour;
   int64_t at = int64_t{offset} * kFour;
@@ -65,7 +66,7 @@ void dot(Tile& tile, int first, const ChunkBlocks& blocks, int block, int offset
         const auto& q = tile.q[first + r];
         const Products::Four four = Products::four(q.first + d, q.second + d);
 #pragma GCC unroll 16
-        for (int v = 0; v < kByteVectors; ++v) sum[r][b][v].add(key[v], four);
+        for (int v = 0; v < kByteVectors; ++v) add_products(sum[r][b][v], key[v], four);
       }
     }
   }
@@ -77,7 +78,8 @@ void dot(Tile& tile, int first, const ChunkBlocks& blocks, int block, int offset
     for (int i = 0; i < B * kByteVectors; ++i) {
       const int b = i / kByteVectors, v = i % kByteVectors;
       const F scale = load(blocks.k_scale[block + b] + offset + v * kLanes) * set1(q.scale);
-      store(to + b * kBlockTokens + v * kLanes, to_floats(sum[r][b][v].sum() + q.start) * scale);
+      store(to + b * kBlockTokens + v * kLanes,
+            to_floats(Products::whole(sum[r][b][v]) + q.start) * scale);
     }
   }
 }
@@ -118,12 +120,10 @@ void take_scales(Tile& tile, int index, const ChunkBlocks& blocks, int start, Ra
 template <int R, int V>
 void mix(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen, int d) {
   constexpr int kBlockFours = kBlockTokens / kFour;
-  Products sum[R][V];
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) sum[r][v].clear();
-  }
+  Ints sum[R][V][kParts];
+#pragma GCC unroll 32
+  for (int i = 0; i < R * V * kParts; ++i)
+    sum[i / (V * kParts)][i / kParts % V][i % kParts] = Ints{};
   const int64_t row = int64_t{tile.args->value_dim} * kFour;
   const int end = (seen.end - start + kFour - 1) / kFour, first_four = blocks.at / kFour;
   for (int four = (seen.begin - start) / kFour; four < end;) {
@@ -139,7 +139,7 @@ void mix(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen
         const auto& p = tile.p[first + r];
         const Products::Four weight = Products::four(p.first + four, p.second + four);
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) sum[r][v].add(value[v], weight);
+        for (int v = 0; v < V; ++v) add_products(sum[r][v], value[v], weight);
       }
     }
   }
@@ -149,7 +149,7 @@ void mix(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen
 #pragma GCC unroll 16
     for (int v = 0; v < V; ++v) {
       store(tile.chunk[first + r] + d + v * kLanes,
-            to_floats(sum[r][v].sum() + p.start) * set1(p.scale));
+            to_floats(Products::whole(sum[r][v]) + p.start) * set1(p.scale));
     }
   }
 }

@@ -48,9 +48,9 @@ struct Multipliers {
   put(second, x);
 }
 
+// A sum of products in kParts vectors: the sums over the high bytes and over the low ones.
 struct Products {
-  I high, low;
-  [[gnu::always_inline]] void clear() { high = low = _mm512_setzero_si512(); }
+  static constexpr int kParts = 2;
   struct Bytes {
     I all;
   };
@@ -61,14 +61,13 @@ struct Products {
   [[gnu::always_inline]] static Four four(const int32_t* first, const int32_t* second) {
     return {set1_int(*first), set1_int(*second)};
   }
-  [[gnu::always_inline]] void add(const Bytes& bytes, const Four& x) {
+  template <int part>
+  [[gnu::always_inline]] static Ints add(Ints sum, const Bytes& bytes, const Four& x) {
     // As in int8.h: GCC 12 copies the sums around its intrinsic.
-    asm("vpdpbusd %2, %1, %0" : "+v"(high) : "v"(bytes.all), "v"(x.high));
-    asm("vpdpbusd %2, %1, %0" : "+v"(low) : "v"(bytes.all), "v"(x.low));
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(bytes.all), "v"(part == 0 ? x.high : x.low));
+    return sum;
   }
-  [[gnu::always_inline]] Ints sum() const {
-    return (bits_as<Ints>(high) << 8) + bits_as<Ints>(low);
-  }
+  [[gnu::always_inline]] static Ints whole(const Ints* parts) { return (parts[0] << 8) + parts[1]; }
 };
 
 #else
@@ -97,8 +96,7 @@ struct Products {
 #endif
 
 struct Products {
-  Ints all;
-  [[gnu::always_inline]] void clear() { all = Ints{}; }
+  static constexpr int kParts = 1;
   struct Bytes {
     Ints even, odd;
   };
@@ -113,13 +111,21 @@ struct Products {
   [[gnu::always_inline]] static Four four(const int32_t* first, const int32_t* second) {
     return {Ints{} + *first, Ints{} + *second};
   }
-  [[gnu::always_inline]] void add(const Bytes& bytes, const Four& x) {
-    all += products_of_pairs(bytes.even, x.even) + products_of_pairs(bytes.odd, x.odd);
+  template <int>
+  [[gnu::always_inline]] static Ints add(Ints sum, const Bytes& bytes, const Four& x) {
+    return sum + products_of_pairs(bytes.even, x.even) + products_of_pairs(bytes.odd, x.odd);
   }
-  [[gnu::always_inline]] Ints sum() const { return all; }
+  [[gnu::always_inline]] static Ints whole(const Ints* parts) { return parts[0]; }
 };
 
 #endif
+
+// Adds products to a sum of kParts vectors. A struct of them would stay in memory.
+[[gnu::always_inline]] inline void add_products(Ints* parts, const Products::Bytes& bytes,
+                                                const Products::Four& x) {
+  parts[0] = Products::add<0>(parts[0], bytes, x);
+  if constexpr (Products::kParts > 1) parts[1] = Products::add<1>(parts[1], bytes, x);
+}
 
 // Rounds numbers [begin, end) of x to multipliers of at most `most`; begin and end are multiples of
 // kLanes. x NaN or infinite: scale is NaN.
