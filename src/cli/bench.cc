@@ -18,6 +18,7 @@
 #include "cli/bench_trace.h"
 #include "cli/command.h"
 #include "cli/load_model.h"
+#include "models/weight_format.h"
 #include "tasks/load_model.h"
 
 namespace tensormill {
@@ -29,7 +30,7 @@ struct BenchOptions {
   CommonOptions common;
   std::string model, trace, url, served_model;
   std::vector<int32_t> concurrency = {1, 8, 64}, prompt_tokens = {128};
-  int32_t new_tokens = 128, repeat = 3, step_tokens = 512, requests = 0;
+  int32_t new_tokens = 128, repeat = 3, step_tokens = 512, requests = 0, warm_up = -1;
   double pause = 0;
   bool random_weights = false, grid = false, follow = false, json = false;
 };
@@ -97,6 +98,7 @@ LoadTextOptions load_options(const BenchOptions& options) {
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
+  load.cache_type = choices.cache_type();
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;
@@ -176,6 +178,7 @@ int run_engine_bench(const BenchOptions& options) {
       {"weight_bytes", info.weight_bytes},
       {"parameters", info.parameters},
       {"cache_bytes", loaded->engine->options().cache_bytes},
+      {"cache_type", cache_type_name(info.cache_type)},
       {"device", loaded->place.device->name()},
       {"threads", process_team().size()},
       {"load_seconds", std::chrono::duration<double>(Clock::now() - begin).count()},
@@ -212,6 +215,7 @@ int run_http_bench(const BenchOptions& options) {
   load.prompt_tokens = options.prompt_tokens.front();
   load.new_tokens = options.new_tokens;
   load.requests = options.requests;
+  load.warm_up = options.warm_up;
   load.repeat = options.repeat;
   const OrderedJson result = load_server(load);
   if (options.json) {
@@ -279,6 +283,10 @@ CommandRunner declare_bench(CLI::App& app) {
                  "with --url: requests of a run (default: 4 a connection, 16 at least)")
       ->needs(url)
       ->check(positive);
+  app.add_option("--warm-up", options->warm_up,
+                 "with --url: requests before the first run (default: one a connection)")
+      ->needs(url)
+      ->check(CLI::Range(0, 1 << 20));
   app.add_option("--served-model", options->served_model,
                  "with --url: the model's name in requests of OpenAI's APIs (default: none)")
       ->needs(url);

@@ -28,6 +28,7 @@ class EngineBackend : public InferenceBackend {
             &loaded_->generation};
   }
   SubmittedText submit(TextRequest request) override {
+    if (!request.generation.rules) request.generation.rules = loaded_->generation.rules;
     return submit_text(*loaded_->engine, *loaded_->tokenizer, std::move(request));
   }
   void cancel(uint64_t request) override { loaded_->engine->cancel(request); }
@@ -108,6 +109,7 @@ LoadTextOptions load_options(const ModelConfig& config) {
   }
   options.variant = settings.text("option.variant");
   options.quantize = parse_quantization(settings.text("option.quantize")).value();
+  options.cache_type = parse_cache_type(settings.text("option.kv_cache_dtype"));
   options.random_weights = settings.flag("option.random_weights");
   options.threads = integer("option.threads");
   options.device = device_of(settings);

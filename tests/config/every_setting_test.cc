@@ -98,6 +98,7 @@ const std::map<std::string, Case, std::less<>> kModelCases = {
     {"option.kv_cache_mb", {"64", "64", "1G"}},
     {"option.enable_cuda_graph", {"false", "false", "maybe"}},
     {"option.quantize", {"dynamic_int8", "dynamic_int8", "int4"}},
+    {"option.kv_cache_dtype", {"bfloat16", "bf16", "int4"}},
     {"option.prefix_sharing", {"off", "false", "perhaps"}},
     {"option.error_status", {"1", "true", "perhaps"}},
 };

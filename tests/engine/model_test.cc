@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../device.h"
+#include "../scratch.h"
 #include "engine/engine.h"
 #include "engine/fakes.h"
 #include "models/model.h"
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 class Folder {
  public:
   Folder(const std::string& config, const std::string& weights)
-      : path_(fs::path(testing::TempDir()) / ("tensormill_engine_" + config)) {
+      : path_(scratch_folder("tensormill_engine_" + config)) {
     const fs::path golden = fs::path(TENSORMILL_GOLDEN) / "models" / "llama";
     fs::remove_all(path_);
     fs::create_directories(path_);
@@ -66,15 +67,22 @@ std::vector<Answer> run(const Model& model, const EngineOptions& options, int32_
   return answers;
 }
 
-class EngineOnModel : public testing::TestWithParam<const char*> {};
+struct OnModel {
+  const char* name;
+  std::optional<DType> cache;
+};
+
+class EngineOnModel : public testing::TestWithParam<OnModel> {};
 
 TEST_P(EngineOnModel, CompanyDoesNotChangeBits) {
   constexpr int32_t kCount = 64;
-  const Folder folder(GetParam(), "grouped");
+  const Folder folder(GetParam().name, "grouped");
   ThreadTeam team(2);
   LoadOptions load;
   run_on_test_device(load, &team);
+  if (on_gpu() && GetParam().cache == DType::kI8) GTEST_SKIP() << "GPUs keep no int8";
   load.format = WeightFormat::kBF16;
+  load.cache_type = GetParam().cache;
   const auto model = Model::load(folder.path(), load);
 
   EngineOptions options;
@@ -101,7 +109,9 @@ TEST_P(EngineOnModel, CompanyDoesNotChangeBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ropes, EngineOnModel, testing::Values("grouped", "dynamic"));
+INSTANTIATE_TEST_SUITE_P(Ropes, EngineOnModel,
+                         testing::Values(OnModel{"grouped", {}}, OnModel{"dynamic", {}},
+                                         OnModel{"grouped", DType::kI8}));
 
 }  // namespace
 }  // namespace tensormill
