@@ -6,16 +6,15 @@
 //
 // Order of sums, the same for every row count, chunking and thread count on one instruction set:
 // - linear: an output is the sum, in ascending order, of segments of the inner dimension (kSegment,
-// or
-//   kShortSegment where the inner dimension is kSegment or less); each segment is one accumulator
-//   that walks its inputs in ascending order from zero, bf16 in pairs. Outputs lie in the vector
-//   lanes.
+//   or kShortSegment where it is kSegment or less); each segment is one accumulator that walks its
+//   inputs in ascending order from zero, bf16 in pairs. By tiles (level avx512_amx, bf16) it takes
+//   32 inputs at a time: the sum of their even ones and that of their odd ones, added up, are added
+//   to the accumulator. Outputs lie in the vector lanes.
 // - linear in kInt8: the inner dimension in groups of kInt8Group. A group's sum of products of
 //   integers is exact; an output is the sum of the groups in ascending order from zero, each step
 //   sum = fma(float(group's sum), weight's scale * input's scale, sum).
 // - attention: keys in chunks of kAttentionChunk at absolute positions, each with its own maximum
-// and
-//   sum, merged in ascending order.
+//   and sum, merged in ascending order.
 // - norms: a row is reduced by one thread in one fixed order.
 
 #include <cstddef>

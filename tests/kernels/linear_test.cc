@@ -310,6 +310,41 @@ TEST(Linear, RowsKeepTheirBits) {
   }
 }
 
+// Where products and sums are near the least normal number, or below it.
+TEST(Linear, TinyValuesKeepTheirBits) {
+  constexpr int kRows = 20, kOutputs = 70, kInner = 1100;
+  constexpr float kTiny = 1e-19f;
+  for (const KernelTable* kernels : levels()) {
+    for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kBF16}) {
+      Random random(23);
+      std::vector<float> exact = random.normals(size_t{kOutputs} * kInner, kTiny);
+      for (size_t i = 0; i < exact.size(); i += 3) exact[i] *= kTiny;  // denormals of their own
+      Values values(weight_type(format), exact);
+      const Buffer bytes(kernels->packed_bytes(format, kOutputs, kInner), "weight");
+      kernels->pack({{values.data(), values.type, false, kOutputs, kInner, nullptr, 0, kOutputs},
+                     bytes.data(),
+                     format,
+                     kOutputs,
+                     kInner},
+                    nullptr);
+      const Packed packed{bytes.data(), format, kOutputs, kInner};
+      Values in(kernels->types(format).input, random.normals(size_t{kRows} * kInner, kTiny));
+      LinearArgs args{};
+      args.weight = &packed;
+      args.in = {in.data(), in.type, kInner};
+      const auto together = run(*kernels, args, kRows, DType::kF32, nullptr);
+      const size_t row_bytes = kInner * dtype_size(in.type), out_bytes = kOutputs * sizeof(float);
+      for (int r = 0; r + 1 < kRows; ++r) {
+        args.in.x = in.bytes.data() + r * row_bytes;
+        const int count = 1 + r % 2;
+        const auto few = run(*kernels, args, count, DType::kF32, nullptr);
+        ASSERT_EQ(std::memcmp(few.data(), together.data() + r * out_bytes, few.size()), 0)
+            << kernels->name << " format " << int(format) << " row " << r;
+      }
+    }
+  }
+}
+
 // One output is the sum of segments, each a chain in ascending order: the order table.h promises.
 TEST(Linear, KeepsTheOrderOfSums) {
   for (const int inner : {300, 1000, 2500}) {
