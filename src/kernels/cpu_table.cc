@@ -99,9 +99,11 @@ constexpr KernelTable kTables[] = {
     table_of<cpu_level_portable>("portable"),
 #ifdef TENSORMILL_X86_LEVELS
     table_of<cpu_level_avx2>("avx2"),
+    table_of<cpu_level_avx2_vnni>("avx2_vnni"),
     table_of<cpu_level_avx512>("avx512"),
     table_of<cpu_level_avx512_vnni>("avx512_vnni"),
     table_of<cpu_level_avx512_bf16>("avx512_bf16"),
+    table_of<cpu_level_avx512_amx>("avx512_amx"),
 #endif
 };
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "artifacts/float_types.h"
+#include "kernels/cpu_stream.h"
 #include "ops/pack.h"
 #include "tensor/convert.h"
 
@@ -124,12 +125,27 @@ class Filler {
   void whole_rows(const TensorView& from, std::byte* to) const {
     const DType to_type = plain_type(format_);
     const auto values = static_cast<size_t>(from.elements());
+    if (context_.device.on_host()) return convert_on_team(from, to, to_type);
     if (from.type == to_type) {
       return context_.device.upload(to, from.data, values * dtype_size(from.type));
     }
     std::vector<std::byte> some(values * dtype_size(to_type));
     convert(from.data, from.type, some.data(), to_type, from.elements());
     context_.device.upload(to, some.data(), some.size());
+  }
+
+  // A vocabulary's rows are many: touching their memory alone takes a thread as long as packing a
+  // layer takes the team.
+  void convert_on_team(const TensorView& from, std::byte* to, DType to_type) const {
+    constexpr int64_t kGrain = 1 << 18;
+    const auto* data = static_cast<const std::byte*>(from.data);
+    const auto part = [&](int64_t begin, int64_t end) {
+      convert(data + static_cast<size_t>(begin) * dtype_size(from.type), from.type,
+              to + static_cast<size_t>(begin) * dtype_size(to_type), to_type, end - begin);
+    };
+    ThreadTeam* const team = team_of(context_.stream);
+    if (team == nullptr) return part(0, from.elements());
+    team->parallel(from.elements(), kGrain, [&](int64_t begin, int64_t end) { part(begin, end); });
   }
 
   static void norm(const PlannedTensor& tensor, const TensorView& from) {

@@ -4,7 +4,10 @@
 #include <spdlog/stopwatch.h>
 
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <mutex>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -40,6 +43,13 @@ const char* tokenizer_file(const std::filesystem::path& folder) {
   return "tokenizer.model";
 }
 
+// What stands beside the weights. A large vocabulary takes as long to read as a small model's
+// weights, so that it is read meanwhile.
+struct TextParts {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;
+};
+
 // A token without a row in the model's tables could come with any prompt.
 void check_vocabulary(const std::filesystem::path& folder, const ModelInfo& info,
                       const std::string& config, const Tokenizer& tokenizer) {
@@ -74,25 +84,46 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.variant = options.variant;
   load.quantize = options.quantize;
   load.random_weights = options.random_weights;
-  load.progress = options.progress;
   const Description description = describe_model(options.folder);
   const std::filesystem::path& folder = description.parts.tokenizer;
-  text->tokenizer = tokenizer_of(options, folder);
-  text->chat_template = template_of(folder);
+  const auto check = [&](const Tokenizer* tokenizer, const ModelInfo& info) {
+    if (tokenizer != nullptr) check_vocabulary(folder, info, description.file, *tokenizer);
+  };
   // An adapter may bring rows for tokens that its base hasn't.
   const bool known = !description.parts.adapter || options.random_weights;
-  const auto check = [&](const ModelInfo& info) {
-    if (text->tokenizer) check_vocabulary(folder, info, description.file, *text->tokenizer);
-  };
-  if (known) check(description.info);
-  const spdlog::stopwatch reading;
-  text->model = Model::load(options.folder, load);
-  spdlog::debug("weights of {:.2f} GB loaded in {:.2f} s",
-                1e-9 * static_cast<double>(text->model->info().weight_bytes), reading);
-  if (!known) check(text->model->info());
   const bool own = std::filesystem::exists(options.folder / "generation_config.json");
-  text->generation = read_generation_defaults(own ? options.folder : description.parts.base,
-                                              text->model->info().vocabulary);
+  const auto read_defaults = [&](const ModelInfo& info) {
+    text->generation =
+        read_generation_defaults(own ? options.folder : description.parts.base, info.vocabulary);
+  };
+  if (known) read_defaults(description.info);
+  std::future<TextParts> reading = std::async([&] {
+    TextParts parts{tokenizer_of(options, folder), template_of(folder)};
+    if (known) check(parts.tokenizer.get(), description.info);
+    return parts;
+  });
+  TextParts parts;
+  load.progress = [&](const char* stage, int64_t done, int64_t total) {
+    // A file that can't be used is told before the weights are all loaded.
+    const bool ready =
+        reading.valid() && reading.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    if (ready) parts = reading.get();
+    if (options.progress) options.progress(stage, done, total);
+  };
+  const spdlog::stopwatch loading;
+  try {
+    text->model = Model::load(options.folder, load);
+  } catch (...) {
+    if (reading.valid()) reading.get();  // of two errors always the same one
+    throw;
+  }
+  spdlog::debug("weights of {:.2f} GB loaded in {:.2f} s",
+                1e-9 * static_cast<double>(text->model->info().weight_bytes), loading);
+  if (reading.valid()) parts = reading.get();
+  if (!known) check(parts.tokenizer.get(), text->model->info());
+  if (!known) read_defaults(text->model->info());
+  text->tokenizer = std::move(parts.tokenizer);
+  text->chat_template = std::move(parts.chat_template);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
 }

@@ -61,11 +61,16 @@ void AddedTokens::add(std::span<const AddedToken> tokens, const TokenModel& mode
     if (!token.special || token.content.empty()) continue;
     if (special_texts_.insert(token.content).second) specials_.push_back(token);
   }
-  int32_t next = std::max(id_bound_, model.size());
+  std::vector<bool> is_old;  // what this call changes before doesn't count
   for (const AddedToken& token : tokens) {
-    if (token.content.empty()) continue;
+    const auto known = id_of(token.content);
+    is_old.push_back(known && tokens_[*known] == token);
+  }
+  int32_t next = std::max(id_bound_, model.size());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const AddedToken& token = tokens[i];
+    if (token.content.empty() || is_old[i]) continue;
     auto known = id_of(token.content);
-    if (known && tokens_[*known] == token) continue;
     if (!known) known = model.id_of(token.content);
     const int32_t id = known ? *known : next++;
     ids_[token.content] = id;
@@ -115,6 +120,7 @@ void AddedTokens::split_piece(const Piece& piece, const TextTrie& trie,
   size_t done = 0;
   for (auto found = trie.find(text, 0); found.id >= 0; found = trie.find(text, found.end)) {
     const AddedToken& token = tokens_.at(found.id);
+    if (splits_special_ && is_special(token.content)) continue;
     // A token may start in the white space that the one before it took; as in the reference it
     // is found all the same.
     size_t begin = found.begin, end = found.end;

@@ -38,9 +38,11 @@ struct CpuLevel {
 const CpuLevel& cpu_level_portable();
 #ifdef TENSORMILL_X86_LEVELS
 const CpuLevel& cpu_level_avx2();
+const CpuLevel& cpu_level_avx2_vnni();
 const CpuLevel& cpu_level_avx512();
 const CpuLevel& cpu_level_avx512_vnni();
 const CpuLevel& cpu_level_avx512_bf16();
+const CpuLevel& cpu_level_avx512_amx();
 #endif
 
 // TENSORMILL_LEVEL is the level that an object is compiled for: its functions carry the name.
@@ -52,6 +54,10 @@ void LEVEL(embed)(const EmbedArgs&, int32_t, int32_t);
 void LEVEL(residual)(const ResidualArgs&, int32_t, int32_t);
 void LEVEL(linear)(const LinearArgs&, int32_t, int32_t, int32_t, int32_t);
 void LEVEL(linear_int8)(const LinearArgs&, int32_t, int32_t, int32_t, int32_t);
+#ifdef __AMX_TILE__
+void LEVEL(linear_tiles)(const LinearArgs&, int32_t, int32_t, int32_t, int32_t);
+void LEVEL(linear_int8_tiles)(const LinearArgs&, int32_t, int32_t, int32_t, int32_t);
+#endif
 void LEVEL(quantize)(const Rows&, int32_t, int32_t, int32_t);
 void LEVEL(to_cache)(const ToCacheArgs&, int32_t, int32_t);
 void LEVEL(attention)(const AttentionArgs&, const AttentionItem&);
