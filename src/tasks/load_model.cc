@@ -92,6 +92,12 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   };
   // An adapter may bring rows for tokens that its base hasn't.
   const bool known = !description.parts.adapter || options.random_weights;
+  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
+  const auto read_defaults = [&](const ModelInfo& info) {
+    text->generation =
+        read_generation_defaults(own ? options.folder : description.parts.base, info.vocabulary);
+  };
+  if (known) read_defaults(description.info);
   std::future<TextParts> reading = std::async(std::launch::async, [&] {
     TextParts parts{tokenizer_of(options, folder), template_of(folder)};
     if (known) check(parts.tokenizer.get(), description.info);
@@ -116,11 +122,9 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
                 1e-9 * static_cast<double>(text->model->info().weight_bytes), loading);
   if (reading.valid()) parts = reading.get();
   if (!known) check(parts.tokenizer.get(), text->model->info());
+  if (!known) read_defaults(text->model->info());
   text->tokenizer = std::move(parts.tokenizer);
   text->chat_template = std::move(parts.chat_template);
-  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
-  text->generation = read_generation_defaults(own ? options.folder : description.parts.base,
-                                              text->model->info().vocabulary);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
 }
