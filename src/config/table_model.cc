@@ -151,6 +151,10 @@ constexpr Setting kRows[] = {
      "weights of the right shapes are made up: only config.json is needed"},
     {"option.kv_cache_mb", kModel, kInteger, "0", "0..", kActs,
      "MiB for keys and values; 0: from the memory that is free"},
+    {"option.inter_token_target_ms", kModel, kInteger, "100", "0..", kActs,
+     "CPU: milliseconds that a sequence should wait for its next token at most while prompts of "
+     "others are computed: they are cut into chunks that take as long, at most "
+     "option.max_rolling_batch_prefill_tokens; 0: chunks of that size"},
     {"option.prefix_sharing", kModel, kFlag, "true", "true|false", kActs,
      "sequences with the same beginning share its keys and values"},
     {"option.error_status", kModel, kFlag, "false", "true|false", kActs,

@@ -19,6 +19,7 @@
 #include "engine/output.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
+#include "engine/step_pace.h"
 
 namespace tensormill {
 
@@ -61,6 +62,7 @@ class EngineLoop {
   void append_tokens(const Flight& flight);
   void fail(const Flight& flight, const char* what);
   void count(const Flight& flight);
+  void learn_pace(const Flight& flight);
   void drop_flights();
 
   std::unique_ptr<Runner> runner_;
@@ -68,6 +70,8 @@ class EngineLoop {
   EngineOptions options_;
   BlockPool pool_;
   Scheduler scheduler_;
+  StepPace pace_;
+  PromptCost cost_;
   Flights flights_;
   HostSampler host_sampler_;
   std::vector<ActiveRequest*> host_choosing_;  // scratch of choose()
