@@ -81,6 +81,8 @@ EngineOptions checked(EngineOptions options, const ModelInfo& model) {
   require(options.max_tokens >= 2, kKind, "max_tokens", options.max_tokens, "2 or more");
   require(options.step_token_budget >= 1 && options.step_token_budget <= kMost, kKind,
           "max_rolling_batch_prefill_tokens", options.step_token_budget, "1 to 1048576");
+  require(options.inter_token_target >= 0, kKind, "inter_token_target", options.inter_token_target,
+          "0 or more");
   require(options.queue_size >= 0, kKind, "job_queue_size", options.queue_size, "0 or more");
   require(options.cache_bytes >= 0, kKind, "cache_bytes", options.cache_bytes, "0 or more");
   require(options.gpu_memory_utilization > 0 && options.gpu_memory_utilization <= 1, kKind,

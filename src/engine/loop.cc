@@ -20,6 +20,8 @@ EngineLoop::EngineLoop(std::unique_ptr<Runner> runner, const Tokenizer& tokenize
       options_(options),
       pool_(blocks),
       scheduler_(pool_, scheduler_options(options, runner_->info(), blocks)),
+      pace_(runner_->chooses() ? 0 : options.inter_token_target),
+      cost_(prompt_cost(runner_->info())),
       flights_(options.max_sequences),
       host_sampler_(runner_->info().vocabulary, options.max_sequences, options.team,
                     options.logits),

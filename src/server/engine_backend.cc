@@ -117,6 +117,8 @@ LoadTextOptions load_options(const ModelConfig& config) {
   options.engine.max_sequences = integer("option.max_rolling_batch_size");
   options.engine.max_tokens = integer("option.max_tokens");
   options.engine.step_token_budget = integer("option.max_rolling_batch_prefill_tokens");
+  constexpr double kMilli = 1e-3;
+  options.engine.inter_token_target = kMilli * integer("option.inter_token_target_ms");
   options.engine.queue_size = integer("job_queue_size");
   options.engine.cache_bytes = settings.integer("option.kv_cache_mb") << 20;
   options.engine.gpu_memory_utilization = settings.number("option.gpu_memory_utilization");

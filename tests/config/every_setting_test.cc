@@ -95,6 +95,7 @@ const std::map<std::string, Case, std::less<>> kModelCases = {
     {"option.threads", {"3", "3", "-1"}},
     {"option.cpu_level", {"avx2", "avx2", "mmx"}},
     {"option.random_weights", {"yes", "true", "perhaps"}},
+    {"option.inter_token_target_ms", {"250", "250", "-1"}},
     {"option.kv_cache_mb", {"64", "64", "1G"}},
     {"option.enable_cuda_graph", {"false", "false", "maybe"}},
     {"option.quantize", {"dynamic_int8", "dynamic_int8", "int4"}},
