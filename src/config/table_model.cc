@@ -154,7 +154,7 @@ constexpr Setting kRows[] = {
     {"option.kv_cache_dtype", kModel, kChoice, "auto", "auto|bf16|f16|f32|int8", kActs,
      "type of keys and values; auto: the weights'; int8 is for CPUs; also bfloat16, float16, fp16, "
      "half, float32, fp32 and float"},
-    {"option.inter_token_target_ms", kModel, kInteger, "100", "0..", kActs,
+    {"option.inter_token_target_ms", kModel, kInteger, "200", "0..", kActs,
      "CPU: milliseconds that a sequence should wait for its next token at most while prompts of "
      "others are computed: they are cut into chunks that take as long, at most "
      "option.max_rolling_batch_prefill_tokens; 0: chunks of that size"},
