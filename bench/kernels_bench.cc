@@ -57,8 +57,12 @@ void read_all(const std::vector<Buffer>& buffers, void (*way)(const char*, size_
   }
 }
 
-// The loop on registers that a format's products are measured by, or null.
-double (*peak_loop(WeightFormat format))(int64_t rounds) {
+// The loop on registers that a format's products are measured by at a level, or null.
+double (*peak_loop(const KernelTable& kernels, WeightFormat format))(int64_t rounds) {
+  if (std::string_view(kernels.name) == "avx512_amx") {
+    if (format == WeightFormat::kInt8) return int8_amx;
+    if (format == WeightFormat::kBF16) return bf16_amx;
+  }
   const auto& all = cpu_features().features;
   const auto has = [&](const char* name) {
     return std::find(all.begin(), all.end(), name) != all.end();
@@ -155,7 +159,7 @@ void bench_linear(const KernelTable& kernels, ThreadTeam& team, WeightFormat for
         best = std::min(best, seconds() - start);
       }
       read.push_back(static_cast<double>(bytes * weights.copies.size()) / best);
-      peak.push_back(run_peak(peak_loop(format), team));
+      peak.push_back(run_peak(peak_loop(kernels, format), team));
     }
     const double time = median(ours), rate = static_cast<double>(bytes) / time;
     const double work = 2.0 * rows * outputs * inner / time, most = median(peak);

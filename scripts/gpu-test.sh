@@ -5,6 +5,8 @@
 #   --quick    no compute-sanitizer
 #   --bench    also measures two models of random weights
 #   BUILD=DIR  runs the programs of this build folder; builds nothing
+#   LIMIT=S    seconds that a test may take under a sanitizer, otherwise 600
+#   SHARDS=N   processes for one test program; otherwise one a core, 16 at most
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,35 +41,86 @@ fi
 build=${BUILD:-build/cuda}
 logs=build/gpu-test
 mkdir -p "$logs"
+shards=${SHARDS:-$(($(nproc) < 16 ? $(nproc) : 16))}
+limit=${LIMIT:-600}
 names=() times=() results=()
 
 # part NAME COMMAND...: runs one part; a failure shows the end of its log, and the others still run.
 part() {
-  local name=$1 start=$SECONDS result=ok
+  local name=$1 start=$SECONDS result=ok open
   shift
   printf '\n== %s\n' "$name"
   if ! "$@" >"$logs/$name.log" 2>&1; then
     result=FAILED
     tail -n 40 "$logs/$name.log"
   fi
+  open=$(grep -c '^not ended: ' "$logs/$name.log" || true)
+  if [ "$open" -gt 0 ]; then result+=", $open tests not ended in ${limit} s"; fi
   names+=("$name")
   times+=($((SECONDS - start)))
   results+=("$result")
-  [ "$result" = ok ]
+  [ "${result:0:2}" = ok ]
 }
 
 build_all() {
   cmake --preset cuda -DBUILD_TESTING=ON && cmake --build --preset cuda
 }
 
+# sharded NAME COMMAND...: runs a test program in several processes, each with its share of the
+# tests: references in double precision on the host take longer than the GPU's part.
+sharded() {
+  local name=$1 shard failed=0 pids=()
+  shift
+  for ((shard = 0; shard < shards; ++shard)); do
+    GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard "$@" >"$logs/$name.$shard.log" 2>&1 &
+    pids+=($!)
+  done
+  for shard in "${!pids[@]}"; do
+    if ! wait "${pids[shard]}"; then
+      failed=1
+      tail -n 40 "$logs/$name.$shard.log"
+    fi
+  done
+  return "$failed"
+}
+
 # Tests of what only CPUs promise take their time and show a sanitizer of GPU code nothing.
 cpu_only='*KeepTheirBits*:*KeepsBits*:*KeepsTheOrderOfSums*:*BitForBit*:Levels.*'
 
-# sanitized TOOL PROGRAM FILTER: tests under one tool of compute-sanitizer.
+# sanitized TOOL PROGRAM FILTER: each test by itself under one tool of compute-sanitizer. A test
+# that takes longer than the limit has shown nothing: it is named, and the part says how many.
 sanitized() {
-  TENSORMILL_TEST_DEVICE=cuda compute-sanitizer --tool "$1" --error-exitcode 1 --print-limit 20 \
-    "$build/tests/$2" --gtest_filter="$3-$cpu_only"
+  local tool=$1 program=$build/tests/$2 filter=$3-$cpu_only
+  mapfile -t tests < <("$program" --gtest_list_tests --gtest_filter="$filter" |
+    awk '/^[^ ].*\./ { suite = $1 } /^  / { print suite $1 }')
+  if [ ${#tests[@]} -eq 0 ]; then
+    echo "no test of $program is $filter"
+    return 1
+  fi
+  export -f one_sanitized
+  export tool program limit logs
+  printf '%s\n' "${tests[@]}" | xargs -P "$shards" -I{} bash -c 'one_sanitized "$1"' _ {}
 }
+
+one_sanitized() {
+  local log=$logs/$tool.${1//\//-}.log status=0
+  TENSORMILL_TEST_DEVICE=cuda timeout "$limit" compute-sanitizer --tool "$tool" \
+    --error-exitcode 1 --require-cuda-init no --print-limit 20 \
+    "$program" --gtest_filter="$1" >"$log" 2>&1 || status=$?
+  if [ "$status" -eq 124 ]; then
+    echo "not ended: $1"
+  elif [ "$status" -ne 0 ]; then
+    echo "failed: $1"
+    tail -n 40 "$log"
+    return 1
+  else
+    echo "clean: $1"
+  fi
+}
+
+# racecheck is slow: of each kernel a test that goes through its ways with shared memory.
+race='Residual.*OfAGpu:Embed.*:Gather.*:Route.Chooses*:Sample.Says*:Linear.Many*:Linear.ScaleAndCap'
+race+=':Linear.AddsInPlace:Attention.Score*:*HalfAttention.Score*:ToCache.HalfQueries*'
 
 # A GPU that the tests can't use would leave every kernel test passed and nothing tested.
 kernels_tests() {
@@ -77,7 +130,7 @@ kernels_tests() {
     echo "$there"
     return 1
   fi
-  "$build/tests/kernels_tests"
+  sharded kernels "$build/tests/kernels_tests"
 }
 
 write_configs() {
@@ -97,10 +150,23 @@ JSON
 JSON
 }
 
+# measure NAME MODEL FLAG...: prompts start in one step each time, so that what follows decodes alone.
 measure() {
-  part "bench-$1" "$build/tensormill" bench "$logs/$1" --random-weights --dtype bf16 \
-    --device cuda --concurrency 1,8,64 --prompt-tokens 128 --new-tokens 128 \
-    --step-tokens 4096 && cat "$logs/bench-$1.log"
+  local name=$1 model=$2
+  shift 2
+  part "$name" "$build/tensormill" bench "$logs/$model" --random-weights --dtype bf16 \
+    --device cuda --repeat 5 "$@" && cat "$logs/$name.log"
+}
+
+measure_all() {
+  local decode=(--prompt-tokens 128 --new-tokens 17 --concurrency '1,8,64' --step-tokens 8192)
+  write_configs
+  measure decode-gpt2 gpt2 "${decode[@]}" || true
+  measure decode-7b llama-2-7b "${decode[@]}" || true
+  measure prefill-7b-2048 llama-2-7b --prompt-tokens 2048 --new-tokens 1 --concurrency 1 \
+    --step-tokens 2048 --pause 1 || true
+  measure prefill-7b-8x512 llama-2-7b --prompt-tokens 512 --new-tokens 1 --concurrency 8 \
+    --step-tokens 4096 --pause 1 || true
 }
 
 if [ -z "${BUILD:-}" ] && ! part build build_all; then
@@ -108,26 +174,19 @@ if [ -z "${BUILD:-}" ] && ! part build build_all; then
 fi
 part kernels kernels_tests || true
 for name in models engine; do
-  part "$name" env TENSORMILL_TEST_DEVICE=cuda "$build/tests/${name}_tests" || true
+  part "$name" sharded "$name" env TENSORMILL_TEST_DEVICE=cuda "$build/tests/${name}_tests" || true
 done
+if [ -n "$bench" ]; then measure_all; fi
 if [ -z "$quick" ]; then
   part memcheck sanitized memcheck kernels_tests '*' || true
+  part racecheck sanitized racecheck kernels_tests "$race" || true
   part memcheck-models sanitized memcheck models_tests '*Parity.Bf16*' || true
-  race=(sanitized racecheck kernels_tests)
-  part racecheck-rows "${race[@]}" 'Residual.Wide*:Embed.*:Gather.*:Route.*:Sample.*' || true
-  part racecheck-linear "${race[@]}" 'Linear.Many*:Linear.ScaleAndCap:Experts.*' || true
-  part racecheck-attention "${race[@]}" 'Attention.Score*:*HalfAttention.Score*' || true
-fi
-if [ -n "$bench" ]; then
-  write_configs
-  measure llama-2-7b || true
-  measure gpt2 || true
 fi
 
 printf '\n%-22s %8s  %s\n' part seconds result
 failed=0
 for i in "${!names[@]}"; do
   printf '%-22s %8d  %s\n' "${names[i]}" "${times[i]}" "${results[i]}"
-  if [ "${results[i]}" != ok ]; then failed=1; fi
+  if [ "${results[i]:0:2}" != ok ]; then failed=1; fi
 done
 exit "$failed"

@@ -3,10 +3,11 @@
 
 usage: compare.py --work DIR --tensormill build/release/tensormill [--smollm2 FOLDER] [--peers a,b] ...
 
-For each peer, model and number format both programs are loaded once and then take turns, row by row, after a turn that
-warms up: at least five pairs, every other one the other way around. A cell is the median of the ratios, ours over
+For each peer, model and number format both programs are loaded once and then take turns, row by row, after a short row
+that warms up: at least five pairs, every other one the other way around. A cell is the median of the ratios, ours over
 theirs, with the least and the most. Cells that are done are kept in DIR/results.json and not run again; those that can't be
-run say why. Peers are installed by pip into environments under DIR. Needs Python's standard library alone.
+run say why. Peers are installed by pip into environments under DIR; llama.cpp and ik_llama.cpp are programs that were
+built before, and start anew for every row. Needs Python's standard library alone.
 """
 
 import argparse
@@ -19,17 +20,34 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import shapes
+import worker
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PEERS = {  # what pip installs, and the worker
-    "llama-cpp-python": (["llama-cpp-python", "gguf", "numpy"], "run_llama_cpp.py"),
-    "ctranslate2": (["ctranslate2", "torch", "transformers"], "run_ctranslate2.py"),
-    "onnxruntime-genai": (["onnxruntime-genai", "onnx", "onnx_ir", "torch", "transformers"],
-                          "run_onnxruntime_genai.py"),
-    "openvino-genai": (["openvino-genai", "optimum-intel[openvino]"], "run_openvino_genai.py"),
-    "transformers": (["torch", "transformers"], "run_transformers.py"),
+
+
+class Peer(NamedTuple):
+    packages: list  # what pip installs
+    worker: str
+    cache: str  # where its models lie; peers that share one read the same files
+    program: str = ""  # whose folder --programs names; the worker starts what is in it
+    flags: tuple = ()  # more of the program's options
+
+
+GGUF = ["gguf", "numpy"]
+PEERS = {
+    "llama.cpp": Peer(GGUF, "run_llama_bin.py", "gguf", "llama.cpp", ("--load-mode", "none")),
+    "ik_llama.cpp": Peer(GGUF, "run_llama_bin.py", "gguf", "ik_llama.cpp", ("--no-mmap",)),
+    "ik_llama.cpp-rtr": Peer(GGUF, "run_llama_bin.py", "gguf", "ik_llama.cpp", ("-rtr",)),
+    "llama-cpp-python": Peer(["llama-cpp-python", *GGUF], "run_llama_cpp.py", "gguf"),
+    "ctranslate2": Peer(["ctranslate2", "torch", "transformers"], "run_ctranslate2.py", "ctranslate2"),
+    "onnxruntime-genai": Peer(["onnxruntime-genai", "onnx", "onnx_ir", "torch", "transformers"],
+                              "run_onnxruntime_genai.py", "onnxruntime-genai"),
+    "openvino-genai": Peer(["openvino-genai", "optimum-intel[openvino]"], "run_openvino_genai.py",
+                           "openvino-genai"),
+    "transformers": Peer(["torch", "transformers"], "run_transformers.py", "transformers"),
 }
 FORMATS = ("f32", "bf16", "f16", "int8")
 NEW = 32
@@ -48,7 +66,8 @@ class Side:
     def __init__(self, command, environment, log):
         self.log = open(log, "w", encoding="utf-8")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log, env=environment, text=True, bufsize=1)
+                                        stderr=self.log, env=environment, text=True, bufsize=1,
+                                        preexec_fn=worker.end_with_parent)
         try:
             line = self.line()
             if line != "ready":
@@ -66,15 +85,18 @@ class Side:
             raise Failed(f"ended; see {self.log.name}")
         return line
 
-    def measure(self, size):
+    def ask(self, *numbers):
         try:
-            self.process.stdin.write("{} {} {}\n".format(*size))
+            self.process.stdin.write(" ".join(map(str, numbers)) + "\n")
         except OSError as error:
             raise Failed(f"ended; see {self.log.name}") from error
         row = json.loads(self.line())
         if "error" in row:
             raise Failed(row["error"])
-        return row["decode_tokens_per_second" if size[1] > 1 else "prefill_tokens_per_second"]
+        return row
+
+    def measure(self, size):
+        return self.ask(*size)["decode_tokens_per_second" if size[1] > 1 else "prefill_tokens_per_second"]
 
     def close(self):
         try:
@@ -86,9 +108,24 @@ class Side:
         self.log.close()
 
 
+def pairs_of(items):
+    return dict(item.split("=", 1) for item in items)
+
+
+def programs_of(peer, options):
+    """The folder of the peer's programs, or nothing for one that is a library."""
+    program = PEERS[peer].program
+    if not program:
+        return None
+    folder = pairs_of(options.programs).get(program)
+    if not folder:
+        raise Failed(f"no --programs {program}=FOLDER given")
+    return os.path.abspath(folder)
+
+
 def python_of(peer, options):
     """The interpreter of the peer's environment, made where it isn't there."""
-    given = dict(item.split("=", 1) for item in options.env)
+    given = pairs_of(options.env)
     if peer in given:
         return given[peer]
     folder = os.path.join(options.work, f"env-{peer}")
@@ -98,12 +135,22 @@ def python_of(peer, options):
         log = f"{folder}.log"
         with open(log, "w", encoding="utf-8") as file:
             for command in ([sys.executable, "-m", "venv", folder],
-                            [python, "-m", "pip", "install", *PEERS[peer][0]]):
+                            [python, "-m", "pip", "install", *PEERS[peer].packages]):
                 if subprocess.run(command, stdout=file, stderr=file, check=False).returncode != 0:
                     raise Failed(f"could not be installed; see {log}")
         with open(done, "w", encoding="utf-8"):
             pass
     return python
+
+
+def about(peer, python, programs):
+    """The peer's version: of its packages, or as its program says it."""
+    if programs:
+        said = subprocess.run([worker.find_program(programs, "llama-batched-bench"), "--version"],
+                              capture_output=True, text=True, check=False)
+        lines = [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("version")]
+        return " ".join([peer, *lines[:1]])
+    return versions(python, PEERS[peer].packages)
 
 
 def versions(python, packages):
@@ -142,46 +189,73 @@ def spread(values):
     return [statistics.median(values), min(values), max(values)]
 
 
+def model_folder(model, options):
+    """Folder, and whether its weights are made up."""
+    if model != shapes.REAL:
+        return shapes.make_folder(options.work, model), True
+    if not options.smollm2:
+        raise Failed("no --smollm2 folder given")
+    return os.path.abspath(options.smollm2), False
+
+
+def environment_of(options):
+    return dict(os.environ, OMP_NUM_THREADS=str(options.threads), PYTHONDONTWRITEBYTECODE="1",
+                TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
+
+
+def precision_of(kind):
+    return ["--dtype", "bf16", "--quantize", "dynamic_int8"] if kind == "int8" else ["--dtype", kind]
+
+
+def worker_command(peer, script, folder, random, kind, options):
+    cache = os.path.join(options.work, "converted", PEERS[peer].cache)
+    os.makedirs(cache, exist_ok=True)
+    programs = programs_of(peer, options)
+    return [python_of(peer, options), os.path.join(HERE, script), "--model", folder,
+            *(["--random"] if random else []), "--format", kind, "--threads", str(options.threads),
+            "--cache", cache, *(["--programs", programs] if programs else []),
+            *("--flag=" + flag for flag in PEERS[peer].flags)]
+
+
+def short_of(size):
+    """A row that warms up: the same kind of steps, fewer of them."""
+    prompt, new, concurrency = size
+    return (min(prompt, 16), 4, concurrency) if new > 1 else (min(prompt, 256), 1, concurrency)
+
+
 def compare_group(peer, model, kind, tests, options, put):
     """Both sides loaded once, all tests in turn."""
-    random = model != shapes.REAL
-    if not random and not options.smollm2:
-        raise Failed("no --smollm2 folder given")
-    folder = shapes.make_folder(options.work, model) if random else os.path.abspath(options.smollm2)
+    folder, random = model_folder(model, options)
     most = min(2048 + NEW, shapes.positions(folder))
-    python = python_of(peer, options)
-    cache = os.path.join(options.work, "converted", peer)
-    os.makedirs(cache, exist_ok=True)
-    threads = str(options.threads)
-    environment = dict(os.environ, OMP_NUM_THREADS=threads, PYTHONDONTWRITEBYTECODE="1",
-                       TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
-    flag = ["--random"] if random else []
+    environment = environment_of(options)
     log = os.path.join(options.work, f"{peer}.{model}.{kind}")
     theirs = ours = None
     try:
-        theirs = Side([python, os.path.join(HERE, PEERS[peer][1]), "--model", folder, *flag, "--format",
-                       kind, "--threads", threads, "--cache", cache], environment, log + ".peer.log")
-        precision = ["--dtype", "bf16", "--quantize", "dynamic_int8"] if kind == "int8" else ["--dtype", kind]
-        ours = Side([options.tensormill, "bench", folder, "--follow", "--repeat", "1", *precision,
-                     "--threads", threads, "--prompt-tokens", str(most - NEW), "--new-tokens", str(NEW),
-                     "--concurrency", "32", "--step-tokens", "4096", "--device", "cpu",
+        theirs = Side(worker_command(peer, PEERS[peer].worker, folder, random, kind, options), environment,
+                      log + ".peer.log")
+        ours = Side([options.tensormill, "bench", folder, "--follow", "--repeat", "1", *precision_of(kind),
+                     "--threads", str(options.threads), "--prompt-tokens", str(most - NEW), "--new-tokens",
+                     str(NEW), "--concurrency", "32", "--step-tokens", "4096", "--device", "cpu",
                      *(["--random-weights"] if random else [])], environment, log + ".ours.log")
-        about = versions(python, PEERS[peer][0])
+        said = about(peer, python_of(peer, options), programs_of(peer, options))
         for name in tests:
             size = TESTS[name]
+            if size[1] > 1 and options.decode_prompt:
+                size = (options.decode_prompt, *size[1:])
             if size[0] + size[1] > most + 1:
                 put(name, {"not_run": f"the model has {most} positions"})
                 continue
             try:
+                for side in (ours, theirs):
+                    side.measure(short_of(size))
                 pairs = []
-                for turn in range(options.pairs + 1):
+                for turn in range(options.pairs):
                     sides = (ours, theirs) if turn % 2 else (theirs, ours)
                     rates = {side: side.measure(size) for side in sides}
-                    if turn > 0:  # the first one warms up
-                        pairs.append((rates[ours], rates[theirs]))
+                    pairs.append((rates[ours], rates[theirs]))
                 put(name, {"ours": spread([a for a, _ in pairs]), "theirs": spread([b for _, b in pairs]),
                            "ratio": spread([a / b for a, b in pairs]), "pairs": len(pairs),
-                           "threads": options.threads, "peer": about,
+                           "size": size, "threads": options.threads, "peer": said,
                            "when": time.strftime("%Y-%m-%d %H:%M", time.gmtime())})
             except Failed as error:
                 if ours.process.poll() is not None or theirs.process.poll() is not None:
@@ -218,25 +292,37 @@ def chosen(text, known, parser, what):
     return names
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    models = [*shapes.SHAPES, shapes.REAL]
+def add_common_options(parser):
     parser.add_argument("--work", required=True, help="folder for environments, models and results")
     parser.add_argument("--tensormill", required=True, help="the program")
     parser.add_argument("--smollm2", help="folder of SmolLM2-135M")
-    parser.add_argument("--peers", help=", ".join(PEERS))
-    parser.add_argument("--models", help=", ".join(models))
-    parser.add_argument("--formats", help=", ".join(FORMATS) + " (default: bf16, f32)", default="bf16,f32")
-    parser.add_argument("--tests", help=", ".join(TESTS))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--env", action="append", default=[], metavar="PEER=PYTHON",
                         help="an interpreter that has the peer, in place of an environment of its own")
+    parser.add_argument("--programs", action="append", default=[], metavar="NAME=FOLDER",
+                        help="where llama.cpp or ik_llama.cpp was built (the folder, or the one above its bin)")
     parser.add_argument("--again", action="store_true", help="run cells that are done, too")
     parser.add_argument("--table", action="store_true", help="only print what there is")
-    options = parser.parse_args()
+
+
+def prepare(options):
     options.work, options.tensormill = map(os.path.abspath, (options.work, options.tensormill))
     os.makedirs(options.work, exist_ok=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    models = [*shapes.SHAPES, shapes.REAL]
+    add_common_options(parser)
+    parser.add_argument("--peers", help=", ".join(PEERS))
+    parser.add_argument("--models", help=", ".join(models))
+    parser.add_argument("--formats", help=", ".join(FORMATS) + " (default: bf16, f32)", default="bf16,f32")
+    parser.add_argument("--tests", help=", ".join(TESTS))
+    parser.add_argument("--decode-prompt", type=int,
+                        help="tokens of a prompt in decode rows (default: 128); fewer save time where models are large")
+    options = parser.parse_args()
+    prepare(options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that both programs are ended
     results = Results(os.path.join(options.work, "results.json"))
     tests = chosen(options.tests, TESTS, parser, "--tests")

@@ -1,5 +1,5 @@
 """Writes a GGUF file of a model folder: Llama, Qwen2 and GPT-2 shapes with random weights, or the
-Llama weights of model.safetensors. There is no vocabulary in it: only token ids are ever sent."""
+Llama weights of model.safetensors, with the words of tokenizer.json."""
 
 import json
 import os
@@ -107,12 +107,42 @@ def describe(writer, config):
     return llama_tensors
 
 
+def add_vocabulary(writer, folder, size):
+    with open(os.path.join(folder, "tokenizer.json"), encoding="utf-8") as file:
+        stored = json.load(file)
+    model = stored["model"]
+    words = {i: word for word, i in model["vocab"].items()}
+    special = {entry["id"] for entry in stored["added_tokens"] if entry["special"]}
+    words.update({entry["id"]: entry["content"] for entry in stored["added_tokens"]})
+    bytes_first = model.get("byte_fallback", False)  # as SentencePiece has them; else all words are bytes
+
+    def type_of(i):
+        if i in special:
+            return gguf.TokenType.CONTROL
+        is_byte = bytes_first and words[i].startswith("<0x")
+        return gguf.TokenType.BYTE if is_byte else gguf.TokenType.NORMAL
+
+    writer.add_tokenizer_model("llama" if bytes_first else "gpt2")
+    writer.add_token_list([words.get(i, f"<unused {i}>") for i in range(size)])
+    writer.add_token_types([type_of(i) if i in words else gguf.TokenType.UNUSED for i in range(size)])
+    if bytes_first:
+        writer.add_token_scores([float(-i) for i in range(size)])
+    else:
+        writer.add_tokenizer_pre("smollm")
+        writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge)
+                                 for merge in model["merges"]])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(False)
+    writer.add_add_space_prefix(False)
+
+
 def make(folder, random, kind, path):
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         config = json.load(file)
     writer = gguf.GGUFWriter(path + ".partial", config["model_type"])
-    writer.add_tokenizer_model("no_vocab")
     writer.add_vocab_size(config["vocab_size"])
+    add_vocabulary(writer, folder, config["vocab_size"])
     tensors = describe(writer, config)
     draw = numpy.random.default_rng(1)
     if random:

@@ -18,7 +18,7 @@ import worker
 TYPES = {"f32": "f32", "bf16": "bf16", "f16": "f16", "int8": "bf16"}  # what it computes in
 
 
-def load(options):
+def convert(options):
     weights = "int8" if options.format == "int8" else "fp32"
     path = os.path.join(options.cache, f"{os.path.basename(options.model)}.{weights}")
     if not os.path.exists(path):
@@ -28,6 +28,11 @@ def load(options):
                         "--task", "text-generation-with-past", "--weight-format", weights,
                         path + ".partial"], check=True)
         os.rename(path + ".partial", path)
+    return path
+
+
+def load(options):
+    path = convert(options)
     with open(os.path.join(options.model, "config.json"), encoding="utf-8") as file:
         vocabulary = json.load(file)["vocab_size"]
     pipeline = openvino_genai.LLMPipeline(
@@ -50,4 +55,5 @@ def load(options):
     return run
 
 
-worker.serve(load)
+if __name__ == "__main__":
+    worker.serve(load)

@@ -30,12 +30,43 @@ SHAPES = {
 REAL = "smollm2-135m"  # with the weights of a folder
 
 
+def write_words(folder, size):
+    """A tokenizer of as many words: three special ones, the bytes, letters, a blank, and words that no text of
+    letters is made of, so that each letter of a prompt is a token and each token has a text."""
+    words = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+    words += [*"abcdefghijklmnopqrstuvwxyz", "\u2581"]
+    words += [f"\u2581W{i}" for i in range(size - len(words))]
+    special = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    files = {
+        "tokenizer.json": {
+            "version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [{"id": i, "content": words[i], **special} for i in range(3)],
+            "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+            "pre_tokenizer": None, "post_processor": None,
+            "decoder": {"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+                {"type": "ByteFallback"}, {"type": "Fuse"}]},
+            "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>",
+                      "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": True,
+                      "byte_fallback": True, "vocab": {word: i for i, word in enumerate(words)},
+                      "merges": []},
+        },
+        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>",
+                                  "eos_token": "</s>", "unk_token": "<unk>"},
+    }
+    for name, content in files.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            json.dump(content, file)
+
+
 def make_folder(work, name):
-    """A folder with the shape's config.json."""
+    """A folder with the shape's config.json and a tokenizer."""
     folder = os.path.join(work, "shapes", name)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
         json.dump(SHAPES[name], file, indent=1)
+    if not os.path.exists(os.path.join(folder, "tokenizer_config.json")):
+        write_words(folder, SHAPES[name]["vocab_size"])
     return folder
 
 

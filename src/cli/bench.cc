@@ -30,7 +30,7 @@ struct BenchOptions {
   CommonOptions common;
   std::string model, trace, url, served_model;
   std::vector<int32_t> concurrency = {1, 8, 64}, prompt_tokens = {128};
-  int32_t new_tokens = 128, repeat = 3, step_tokens = 512, requests = 0;
+  int32_t new_tokens = 128, repeat = 3, step_tokens = 512, requests = 0, warm_up = -1;
   double pause = 0;
   bool random_weights = false, grid = false, follow = false, json = false;
 };
@@ -215,6 +215,7 @@ int run_http_bench(const BenchOptions& options) {
   load.prompt_tokens = options.prompt_tokens.front();
   load.new_tokens = options.new_tokens;
   load.requests = options.requests;
+  load.warm_up = options.warm_up;
   load.repeat = options.repeat;
   const OrderedJson result = load_server(load);
   if (options.json) {
@@ -282,6 +283,10 @@ CommandRunner declare_bench(CLI::App& app) {
                  "with --url: requests of a run (default: 4 a connection, 16 at least)")
       ->needs(url)
       ->check(positive);
+  app.add_option("--warm-up", options->warm_up,
+                 "with --url: requests before the first run (default: one a connection)")
+      ->needs(url)
+      ->check(CLI::Range(0, 1 << 20));
   app.add_option("--served-model", options->served_model,
                  "with --url: the model's name in requests of OpenAI's APIs (default: none)")
       ->needs(url);

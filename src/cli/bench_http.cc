@@ -160,7 +160,8 @@ OrderedJson measure(const HttpLoad& load, const HttpPlace& place, int32_t concur
     return all;
   };
   HttpConnections connections(place, static_cast<size_t>(concurrency));
-  run_once(connections, load, make(std::min(count, concurrency)));  // warms up
+  const int32_t warm_up = load.warm_up < 0 ? std::min(count, concurrency) : load.warm_up;
+  if (warm_up > 0) run_once(connections, load, make(warm_up));
   std::vector<double> request_rates, token_rates, own, first, between;
   int64_t pieces = 0;
   for (int32_t i = 0; i < load.repeat; ++i) {

@@ -16,6 +16,7 @@ struct HttpLoad {
   std::vector<int32_t> concurrency;
   int32_t prompt_tokens = 0, new_tokens = 0;
   int32_t requests = 0;  // of a run; 0: four a connection, 16 at least
+  int32_t warm_up = -1;  // requests before the first run; -1: one a connection
   int32_t repeat = 0;
 };
 
@@ -29,8 +30,8 @@ HttpPlace parse_url(std::string_view url);
 bool carries_token(std::string_view line);
 
 // Streams requests over as many connections as each concurrency says, each sending its next one
-// when the last has ended: one run that warms up and `repeat` that count. One thread that sleeps in
-// poll() does it, so that the client takes little of the cores that it shares with the server.
+// when the last has ended: `warm_up` of them, then `repeat` runs that count. One thread that sleeps
+// in poll() does it, so that the client takes little of the cores that it shares with the server.
 // Errors: kBadRequest for an address that doesn't answer as HTTP; kInternal for a request that
 // fails.
 OrderedJson load_server(const HttpLoad& load);

@@ -138,9 +138,11 @@ TextRequest text_request(const GenerateOptions& options, const LoadedText& loade
   }
   if (generation.sampling.temperature == 0) generation.sampling.sample = false;
   if (options.seed->count() == 0) generation.sampling.seed = std::random_device()();
+  generation.rules = loaded.generation.rules;
   generation.min_new_tokens = options.min_new_tokens;
   generation.stop_strings = options.stops;
   generation.ignore_eos = options.ignore_eos;
+  generation.log_probs = options.json;
   return request;
 }
 

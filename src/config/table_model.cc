@@ -145,7 +145,7 @@ constexpr Setting kRows[] = {
     {"option.threads", kModel, kInteger, "0", "0..4096", kActs,
      "CPU threads; 0: the physical cores that this process may use"},
     {"option.cpu_level", kModel, kChoice, "auto",
-     "auto|portable|avx2|avx512|avx512_vnni|avx512_bf16", kActs,
+     "auto|portable|avx2|avx2_vnni|avx512|avx512_vnni|avx512_bf16|avx512_amx", kActs,
      "instruction set of the CPU kernels, for tests"},
     {"option.random_weights", kModel, kFlag, "false", "true|false", kActs,
      "weights of the right shapes are made up: only config.json is needed"},

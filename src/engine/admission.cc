@@ -53,6 +53,24 @@ void check_stops(const GenerationRequest& request) {
   }
 }
 
+bool ends_text(const GenerationRequest& request, const std::vector<int32_t>& word) {
+  return word.size() == 1 && std::find(request.eos_ids.begin(), request.eos_ids.end(),
+                                       word.front()) != request.eos_ids.end();
+}
+
+// The end of a text is no bad word, as in transformers.
+void check_rules(GenerationRequest& request, const ModelInfo& model) {
+  if (!request.rules) return;
+  validate(*request.rules, model.vocabulary);
+  const auto ends = [&](const std::vector<int32_t>& word) { return ends_text(request, word); };
+  if (std::any_of(request.rules->bad_words.begin(), request.rules->bad_words.end(), ends)) {
+    auto rules = std::make_shared<TokenRules>(*request.rules);
+    std::erase_if(rules->bad_words, ends);
+    request.rules = std::move(rules);
+  }
+  if (request.rules->empty()) request.rules = nullptr;
+}
+
 }  // namespace
 
 EngineOptions checked(EngineOptions options, const ModelInfo& model) {
@@ -101,6 +119,7 @@ GenerationRequest checked(GenerationRequest request, const ModelInfo& model,
         int64_t{blocks} * kBlockTokens);
   }
   if (request.eos_ids.empty()) request.eos_ids = model.eos_ids;
+  check_rules(request, model);
   return request;
 }
 

@@ -22,6 +22,7 @@ struct EngineOptions {
   bool prefix_sharing = true;
   bool record_steps = true;    // enable_cuda_graph: where the device records and replays work
   ThreadTeam* team = nullptr;  // spreads sampling over its threads; null: the engine's own thread
+  const LogitKernels* logits = nullptr;  // what the host samples with; null: the best of this CPU
 };
 
 class Runner;  // engine/runner.h

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -70,6 +71,7 @@ class EngineLoop {
   Scheduler scheduler_;
   Flights flights_;
   HostSampler host_sampler_;
+  std::optional<ThreadTeam::Hold> hold_;       // while a step is computed on the team's threads
   std::vector<ActiveRequest*> host_choosing_;  // scratch of choose()
   std::vector<std::unique_ptr<ActiveRequest>> live_;
   TokenTexts texts_;

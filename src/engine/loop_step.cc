@@ -39,6 +39,7 @@ bool EngineLoop::launch() {
   }
   admit(items);
   Flight& flight = flights_.push(items);
+  if (options_.team != nullptr && !runner_->chooses()) hold_.emplace(*options_.team);
   try {
     write(flight);
     runner_->launch(flight.host_rows);
@@ -95,11 +96,13 @@ void EngineLoop::collect() {
   try {
     if (!flight.error.empty()) throw Error(ErrorKind::kInternal, flight.error);
     choose(flights_.front());
+    hold_.reset();
     count(flight);
     scheduler_.complete(flight.items);
     append_tokens(flight);
     counted_.failed_steps = 0;
   } catch (const std::exception& error) {
+    hold_.reset();
     fail(flight, error.what());
   }
   flights_.pop();

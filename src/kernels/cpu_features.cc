@@ -6,6 +6,8 @@
 
 #ifdef TENSORMILL_X86_LEVELS
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace tensormill {
@@ -35,6 +37,14 @@ uint64_t saved_state() {
   return uint64_t{high} << 32 | low;
 }
 
+// Linux gives a process the registers of AMX when it asks, once for all its threads.
+bool tiles_allowed(uint64_t saved) {
+  constexpr uint64_t kTileState = uint64_t{3} << 17;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // of arch_prctl
+  return (saved & kTileState) == kTileState &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 std::string model_name() {
   char name[49] = {};
   for (uint32_t i = 0; i < 3; ++i) {
@@ -52,6 +62,7 @@ CpuFeatures detect() {
   const bool avx = (saved & kAvxState) == kAvxState;
   const bool wide = (saved & kAvx512State) == kAvx512State;
   const Leaf one = cpuid(1), seven = cpuid(7), seven_one = cpuid(7, 1);
+  const bool tiles = bit(seven.edx, 24) && tiles_allowed(saved);
   const struct {
     const char* name;
     bool has;
@@ -59,12 +70,16 @@ CpuFeatures detect() {
       {"avx2", avx && bit(seven.ebx, 5)},
       {"fma", avx && bit(one.ecx, 12)},
       {"f16c", avx && bit(one.ecx, 29)},
+      {"avx_vnni", avx && bit(seven_one.eax, 4)},
       {"avx512f", wide && bit(seven.ebx, 16)},
       {"avx512dq", wide && bit(seven.ebx, 17)},
       {"avx512bw", wide && bit(seven.ebx, 30)},
       {"avx512vl", wide && bit(seven.ebx, 31)},
       {"avx512_vnni", wide && bit(seven.ecx, 11)},
       {"avx512_bf16", wide && bit(seven_one.eax, 5)},
+      {"amx_tile", tiles},
+      {"amx_bf16", tiles && bit(seven.edx, 22)},
+      {"amx_int8", tiles && bit(seven.edx, 25)},
   };
   CpuFeatures found;
   found.model = model_name();
@@ -77,11 +92,15 @@ CpuFeatures detect() {
     });
   };
   found.levels = {"portable"};
-  if (has({"avx2", "fma", "f16c"})) found.levels.emplace_back("avx2");
-  if (found.levels.size() == 2 && has({"avx512f", "avx512dq", "avx512bw", "avx512vl"})) {
+  const bool avx2 = has({"avx2", "fma", "f16c"});
+  if (avx2) found.levels.emplace_back("avx2");
+  if (avx2 && has({"avx_vnni"})) found.levels.emplace_back("avx2_vnni");
+  if (avx2 && has({"avx512f", "avx512dq", "avx512bw", "avx512vl"})) {
     found.levels.emplace_back("avx512");
-    if (has({"avx512_vnni"})) found.levels.emplace_back("avx512_vnni");
-    if (has({"avx512_vnni", "avx512_bf16"})) found.levels.emplace_back("avx512_bf16");
+    const bool vnni = has({"avx512_vnni"}), bf16 = vnni && has({"avx512_bf16"});
+    if (vnni) found.levels.emplace_back("avx512_vnni");
+    if (bf16) found.levels.emplace_back("avx512_bf16");
+    if (bf16 && has({"amx_tile", "amx_bf16", "amx_int8"})) found.levels.emplace_back("avx512_amx");
   }
   return found;
 }

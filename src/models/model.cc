@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "models/describe.h"
+#include "models/load_progress.h"
 #include "models/loader.h"
 #include "models/model_impl.h"
 #include "models/open_weights.h"
@@ -131,7 +132,8 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   lay_out_slopes(*impl);
   impl->cache_layers = cache_layers(impl->spec);
 
-  const LoadContext context{*impl->kernels, impl->stream, *impl->device, options.progress};
+  const LoadProgress progress = logged_progress(folder.string(), options.progress);
+  const LoadContext context{*impl->kernels, impl->stream, *impl->device, progress};
   ModelWeights weights = lay_out(impl->spec, options.quantize);
   std::vector<PlannedTensor> plan;
   WeightFormat format = options.format.value_or(description.usual_format);

@@ -28,6 +28,7 @@ class EngineBackend : public InferenceBackend {
             &loaded_->generation};
   }
   SubmittedText submit(TextRequest request) override {
+    if (!request.generation.rules) request.generation.rules = loaded_->generation.rules;
     return submit_text(*loaded_->engine, *loaded_->tokenizer, std::move(request));
   }
   void cancel(uint64_t request) override { loaded_->engine->cancel(request); }

@@ -4,7 +4,10 @@
 #include <spdlog/stopwatch.h>
 
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <mutex>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -39,6 +42,13 @@ const char* tokenizer_file(const std::filesystem::path& folder) {
   }
   return "tokenizer.model";
 }
+
+// What stands beside the weights. A large vocabulary takes as long to read as a small model's
+// weights, so that it is read meanwhile.
+struct TextParts {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;
+};
 
 // A token without a row in the model's tables could come with any prompt.
 void check_vocabulary(const std::filesystem::path& folder, const ModelInfo& info,
@@ -75,24 +85,42 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.quantize = options.quantize;
   load.cache_type = options.cache_type;
   load.random_weights = options.random_weights;
-  load.progress = options.progress;
   const Description description = describe_model(options.folder);
   const std::filesystem::path& folder = description.parts.tokenizer;
-  text->tokenizer = tokenizer_of(options, folder);
-  text->chat_template = template_of(folder);
-  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
-  text->generation = read_generation_defaults(own ? options.folder : description.parts.base);
+  const auto check = [&](const Tokenizer* tokenizer, const ModelInfo& info) {
+    if (tokenizer != nullptr) check_vocabulary(folder, info, description.file, *tokenizer);
+  };
   // An adapter may bring rows for tokens that its base hasn't.
   const bool known = !description.parts.adapter || options.random_weights;
-  const auto check = [&](const ModelInfo& info) {
-    if (text->tokenizer) check_vocabulary(folder, info, description.file, *text->tokenizer);
+  std::future<TextParts> reading = std::async(std::launch::async, [&] {
+    TextParts parts{tokenizer_of(options, folder), template_of(folder)};
+    if (known) check(parts.tokenizer.get(), description.info);
+    return parts;
+  });
+  TextParts parts;
+  load.progress = [&](const char* stage, int64_t done, int64_t total) {
+    // A file that can't be used is told before the weights are all loaded.
+    const bool ready =
+        reading.valid() && reading.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    if (ready) parts = reading.get();
+    if (options.progress) options.progress(stage, done, total);
   };
-  if (known) check(description.info);
-  const spdlog::stopwatch reading;
-  text->model = Model::load(options.folder, load);
+  const spdlog::stopwatch loading;
+  try {
+    text->model = Model::load(options.folder, load);
+  } catch (...) {
+    if (reading.valid()) reading.get();  // of two errors always the same one
+    throw;
+  }
   spdlog::debug("weights of {:.2f} GB loaded in {:.2f} s",
-                1e-9 * static_cast<double>(text->model->info().weight_bytes), reading);
-  if (!known) check(text->model->info());
+                1e-9 * static_cast<double>(text->model->info().weight_bytes), loading);
+  if (reading.valid()) parts = reading.get();
+  if (!known) check(parts.tokenizer.get(), text->model->info());
+  text->tokenizer = std::move(parts.tokenizer);
+  text->chat_template = std::move(parts.chat_template);
+  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
+  text->generation = read_generation_defaults(own ? options.folder : description.parts.base,
+                                              text->model->info().vocabulary);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
   return text;
 }
@@ -113,6 +141,8 @@ void start_engine(LoadedText& text, EngineOptions options) {
         static_cast<int32_t>(std::clamp<int64_t>(room, 2, std::max<int32_t>(2, most)));
   }
   options.team = &process_team();
+  const auto logits = text.model->kernels().logits;
+  options.logits = logits != nullptr ? logits() : nullptr;
   const spdlog::stopwatch starting;
   text.engine = std::make_unique<Engine>(*text.model, *text.tokenizer, options);
   spdlog::debug("engine started in {:.2f} s", starting);

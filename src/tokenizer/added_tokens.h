@@ -38,6 +38,8 @@ class AddedTokens {
   // Texts that the model or an earlier call knows keep their ids, new ones get the next.
   void add(std::span<const AddedToken> tokens, const TokenModel& model);
   void add(const AddedToken& token, const TokenModel& model) { add(std::span(&token, 1), model); }
+  // Special tokens are text like any other when encode() meets them.
+  void splits_special(bool splits) { splits_special_ = splits; }
   // After the last add(): builds what split() searches with.
   void finish(const Normalizer* normalizer);
 
@@ -62,6 +64,7 @@ class AddedTokens {
   std::unordered_set<std::string> special_texts_;
   TextTrie verbatim_, normalized_;
   int32_t id_bound_ = 0;
+  bool splits_special_ = false;
 };
 
 }  // namespace tensormill

@@ -31,7 +31,7 @@ bool has_start(std::string_view text) {
   return false;
 }
 
-std::string apply(std::span<const Rule> rules, std::string_view text) {
+std::string apply_rules(std::span<const Rule> rules, std::string_view text) {
   std::string result(text);
   if (!has_start(text)) return result;
   for (const auto& [from, to] : rules) {
@@ -43,11 +43,11 @@ std::string apply(std::span<const Rule> rules, std::string_view text) {
 }  // namespace
 
 std::string clean_up_spaces(std::string_view text) {
-  return apply(kRules, text);
+  return apply_rules(kRules, text);
 }
 
 std::string clean_up_token(std::string_view token) {
-  return apply(kTokenRules, token);
+  return apply_rules(kTokenRules, token);
 }
 
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {

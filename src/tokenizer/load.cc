@@ -1,6 +1,7 @@
-#include <algorithm>
+#include <set>
 
 #include "base/error.h"
+#include "tokenizer/fast_classes.h"
 #include "tokenizer/loaders.h"
 #include "tokenizer/slow/classes.h"
 #include "tokenizer/slow/text_steps.h"
@@ -10,42 +11,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_llama_class(const TokenizerConfig& config) {
-  return config.tokenizer_class == "LlamaTokenizer" ||
-         config.tokenizer_class == "CodeLlamaTokenizer";
+// The reference converts slow files anew although there is a tokenizer.json.
+bool converts_anew(const TokenizerConfig& config) {
+  if (config.node().flag_or("from_slow", false)) return true;
+  const FastClass* row = find_fast_class(config.tokenizer_class);
+  return config.add_prefix_space && row != nullptr &&
+         row->prefix == FastClass::PrefixSpace::kAsFile;
 }
 
-// Adds the config's tokens in the reference's order: those with ids, then special ones that are
-// still missing.
+// Adds the config's tokens in the reference's order: those with ids, then special ones.
 void add_config_tokens(const TokenizerConfig& config, PipelineParts& parts) {
-  const auto is_named = [&](const std::string& text) {
-    const auto same = [&](const TokenizerConfig::Special& s) { return s.token.content == text; };
-    return std::any_of(config.additional.begin(), config.additional.end(), same) ||
-           std::any_of(config.specials.begin(), config.specials.end(),
-                       [&](const auto& item) { return item.second && same(*item.second); });
-  };
+  const std::vector<TokenizerConfig::Special> specials = config.all_specials();
+  std::set<std::string> named, known;
+  for (const auto& special : specials) named.insert(special.token.content);
+  std::vector<AddedToken> tokens;
   for (const auto& [id, listed] : config.added) {
-    AddedToken token = listed;
-    token.special = token.special || is_named(token.content);
-    parts.added.add(token, *parts.model);
+    tokens.push_back(listed);
+    tokens.back().special = listed.special || named.contains(listed.content);
+    known.insert(listed.content);
   }
-  const auto add_special = [&](const TokenizerConfig::Special& special) {
-    const auto same = [&](const auto& item) {
-      return item.second.content == special.token.content;
-    };
-    const bool listed = std::any_of(config.added.begin(), config.added.end(), same);
-    const bool known = listed || (special.as_text && parts.added.id_of(special.token.content));
-    if (known) return;
-    AddedToken token = special.token;
-    token.special = true;
-    parts.added.add(token, *parts.model);
-  };
-  for (const char* name : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token",
-                           "cls_token", "mask_token"}) {
-    const auto found = config.specials.find(name);
-    if (found != config.specials.end() && found->second) add_special(*found->second);
+  for (const auto& special : specials) {
+    const std::string& text = special.token.content;
+    if (special.as_text && (known.contains(text) || parts.added.id_of(text))) continue;
+    tokens.push_back(special.token);
+    tokens.back().special = true;
   }
-  for (const auto& special : config.additional) add_special(special);
+  parts.added.add(tokens, *parts.model);
 }
 
 // Ids for templates, once all tokens are added.
@@ -91,7 +82,7 @@ const TokenizerClass& class_of(const fs::path& folder, TokenizerConfig& config) 
 }
 
 std::unique_ptr<Tokenizer> finish(PipelineParts parts, const TokenizerConfig& config) {
-  parts.added.finish(parts.normalizer.get());
+  parts.added.finish((parts.old_normalizer ? parts.old_normalizer : parts.normalizer).get());
   if (!parts.decoder) parts.decoder = make_space_joiner();
   if (config.tokenizer_class == "CLIPTokenizer") {
     parts.decoder = make_word_end_decoder(std::move(parts.decoder), "</w>", " ");
@@ -100,12 +91,39 @@ std::unique_ptr<Tokenizer> finish(PipelineParts parts, const TokenizerConfig& co
   for (const auto& [name, special] : config.specials) {
     if (special) parts.specials[name] = special->token.content;
   }
+  for (const auto& [name, special] : config.extra) parts.specials[name] = special.token.content;
   return std::make_unique<Pipeline>(std::move(parts));
+}
+
+bool has_only_slow_class(const TokenizerConfig& config) {
+  const TokenizerClass* row = find_slow_class(config.tokenizer_class);
+  return row != nullptr && row->make != nullptr;
+}
+
+// A padding section names the padding token that nothing else names.
+void add_padding_token(PipelineParts& parts, TokenizerConfig& config) {
+  const auto named = parts.specials.find("pad_token");
+  if (named == parts.specials.end() || named->second.empty()) return;
+  TokenizerConfig::Special special;
+  special.as_text = true;
+  special.token = {.content = named->second, .normalized = false, .special = true};
+  config.specials.emplace("pad_token", special);
+  parts.specials.erase("pad_token");
+}
+
+// With the tokens that a tokenizer.json beside the slow files lists.
+void use_tokens_beside(const fs::path& folder, TokenizerConfig& config) {
+  const fs::path file = folder / config.tokenizer_file;
+  if (config.lists_added || !fs::exists(file)) return use_listed_tokens({}, config);
+  const Json json = read_json_file(file);
+  use_listed_tokens(listed_tokens(JsonNode(json, file.string())), config);
 }
 
 std::unique_ptr<Tokenizer> load_slow_files(const fs::path& folder, TokenizerConfig& config) {
   const TokenizerClass& row = class_of(folder, config);
-  add_class_defaults(row, true, config);
+  use_tokens_beside(folder, config);
+  add_class_defaults(row.name, row.specials, config);
+  if (!config.clean_up_spaces) config.clean_up_spaces = row.clean_up;
   const SlowFolder files{folder, config};
   if (row.convert == nullptr) return row.make(files);
   Conversion conversion = row.convert(files);
@@ -117,35 +135,40 @@ std::unique_ptr<Tokenizer> load_slow_files(const fs::path& folder, TokenizerConf
   Json processor = class_processor(config, id_of);
   if (processor.is_null() && conversion.processor) processor = conversion.processor(id_of);
   if (!processor.is_null()) parts.processor = make_processor(JsonNode(processor, folder.string()));
+  parts.added.splits_special(config.node().flag_or("split_special_tokens", false));
   return finish(std::move(parts), config);
 }
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
-  TokenizerConfig config = read_tokenizer_config(folder);
-  const fs::path json = folder / "tokenizer.json";
-  // A prefix space other than the file's is only had by converting anew.
-  const bool convert =
-      is_llama_class(config) && config.add_prefix_space && fs::exists(folder / "tokenizer.model");
-  if (convert) return load_slow_files(folder, config);
-  if (!fs::exists(json)) {
-    try {
-      return load_slow_files(folder, config);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kNotFound || !fs::is_directory(folder)) throw;
-      throw_error(ErrorKind::kNotFound, "{}: no tokenizer.json; and as a {}: {}", folder.string(),
-                  config.tokenizer_class, error.what());
-    }
+static std::unique_ptr<Tokenizer> load_fast(const fs::path& folder, TokenizerConfig& config) {
+  PipelineParts parts = load_tokenizer_json(folder / config.tokenizer_file, config);
+  if (const FastClass* row = find_fast_class(config.tokenizer_class)) {
+    add_class_defaults(row->name, row->specials, config);
   }
-  if (const TokenizerClass* row = find_tokenizer_class(config.tokenizer_class)) {
-    add_class_defaults(*row, false, config);
-  }
-  PipelineParts parts = load_tokenizer_json(json, config);
+  add_padding_token(parts, config);
   add_config_tokens(config, parts);
   const Json processor = class_processor(config, ids_of(parts, folder));
   if (!processor.is_null()) parts.processor = make_processor(JsonNode(processor, folder.string()));
+  parts.added.splits_special(config.node().flag_or("split_special_tokens", false));
   return finish(std::move(parts), config);
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
+  TokenizerConfig config = read_tokenizer_config(folder);
+  const bool has_json = fs::exists(folder / config.tokenizer_file);
+  if (has_json && !converts_anew(config) && !has_only_slow_class(config)) {
+    return load_fast(folder, config);
+  }
+  try {
+    TokenizerConfig slow = config;
+    return load_slow_files(folder, slow);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNotFound || !fs::is_directory(folder)) throw;
+    if (has_json) return load_fast(folder, config);
+    throw_error(ErrorKind::kNotFound, "{}: no tokenizer.json; and as a {}: {}", folder.string(),
+                config.tokenizer_class, error.what());
+  }
 }
 
 }  // namespace tensormill

@@ -1,4 +1,5 @@
 #include "base/json.h"
+#include "tokenizer/fast_classes.h"
 #include "tokenizer/loaders.h"
 #include "tokenizer/raw_json.h"
 
@@ -45,15 +46,30 @@ PipelineParts make_parts(const Json& tree, const std::string& file) {
   return parts;
 }
 
-static PipelineParts make_file_parts(Json json, const std::string& file,
-                                     const TokenizerConfig& config) {
-  const JsonNode root(json, file);
-  // Classes set the prefix space of a ByteLevel that stands alone.
-  if (const auto alone = root.find("pre_tokenizer");
-      alone && alone->text_or("type", "") == "ByteLevel") {
-    json["pre_tokenizer"]["add_prefix_space"] = config.add_prefix_space.value_or(false);
+std::vector<std::pair<int64_t, AddedToken>> listed_tokens(const JsonNode& root) {
+  std::vector<std::pair<int64_t, AddedToken>> tokens;
+  const auto list = root.find("added_tokens");
+  if (!list) return tokens;
+  for (const JsonNode& item : list->items()) {
+    tokens.emplace_back(item.at("id").integer(0, kMaxTokenId), read_added_token(item));
   }
-  return make_parts(json, file);
+  return tokens;
+}
+
+static PipelineParts make_file_parts(Json json, const std::string& file, TokenizerConfig& config) {
+  const auto written = json.find("normalizer");
+  const Json normalizer = written == json.end() ? Json(nullptr) : *written;
+  apply_class_options(config, json);
+  PipelineParts parts = make_parts(json, file);
+  if (!normalizer.is_null() && normalizer != json["normalizer"]) {
+    parts.old_normalizer = make_normalizer(JsonNode(normalizer, file, "normalizer"));
+  }
+  const JsonNode root(json, file);
+  use_listed_tokens(listed_tokens(root), config);
+  if (const auto padding = root.find("padding")) {
+    parts.specials["pad_token"] = padding->text_or("pad_token", "");
+  }
+  return parts;
 }
 
 PipelineParts load_tokenizer_json(const std::filesystem::path& file, TokenizerConfig& config) {

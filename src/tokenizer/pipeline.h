@@ -19,6 +19,7 @@ namespace tensormill {
 // The stages of a tokenizer; all but the model and the decoder may be null.
 struct PipelineParts {
   std::unique_ptr<Normalizer> normalizer;
+  std::unique_ptr<Normalizer> old_normalizer;  // of added tokens' texts, where that is another one
   std::unique_ptr<PreTokenizer> pre_tokenizer;
   std::unique_ptr<TokenModel> model;
   std::unique_ptr<Processor> processor;

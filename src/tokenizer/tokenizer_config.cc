@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -20,9 +21,16 @@ std::optional<Json> read_if_there(const fs::path& file) {
   return json;
 }
 
-// "<s>" or {"content": "<s>", ...}.
-TokenizerConfig::Special read_special(const JsonNode& node) {
-  if (!node.value().is_string()) return {read_added_token(node), false};
+// "<s>" or {"content": "<s>", ...}, which is special itself in special_tokens_map.json.
+TokenizerConfig::Special read_special(const JsonNode& node, bool of_map) {
+  if (!node.value().is_string()) {
+    AddedToken token = read_added_token(node);
+    if (of_map) {
+      token.special = true;
+      token.normalized = node.flag_or("normalized", false);
+    }
+    return {std::move(token), false};
+  }
   AddedToken token;
   token.content = node.text();
   token.special = true;
@@ -30,20 +38,20 @@ TokenizerConfig::Special read_special(const JsonNode& node) {
   return {std::move(token), true};
 }
 
-void read_specials(const JsonNode& root, TokenizerConfig& config) {
+void read_specials(const JsonNode& root, bool of_map, TokenizerConfig& config) {
   for (const char* name : kSpecialNames) {
     if (!root.value().contains(name)) continue;
     const auto node = root.find(name);
     config.specials[name] = std::nullopt;
-    if (node) config.specials[name] = read_special(*node);
+    if (node) config.specials[name] = read_special(*node, of_map);
   }
   const auto list = root.find("additional_special_tokens");
   if (!list) return;
   config.names_additional = true;
   for (const JsonNode& item : list->items()) {
-    TokenizerConfig::Special special = read_special(item);
+    TokenizerConfig::Special special = read_special(item, of_map);
     const auto same = [&](const TokenizerConfig::Special& known) {
-      return known.token.content == special.token.content;
+      return known.as_text == special.as_text && known.token == special.token;
     };
     if (std::none_of(config.additional.begin(), config.additional.end(), same)) {
       config.additional.push_back(std::move(special));
@@ -51,9 +59,18 @@ void read_specials(const JsonNode& root, TokenizerConfig& config) {
   }
 }
 
+// {"image_token": "<image>", ...}; a list names none.
+void read_extra(const JsonNode& node, TokenizerConfig& config) {
+  if (!node.value().is_object()) return;
+  for (const auto& [name, value] : node.value().items()) {
+    config.extra.emplace_back(name, read_special(node.at(name), false));
+  }
+}
+
 void read_main(const JsonNode& root, TokenizerConfig& config) {
   config.tokenizer_class = root.text_or("tokenizer_class", "");
-  read_specials(root, config);
+  read_specials(root, false, config);
+  if (const auto extra = root.find("extra_special_tokens")) read_extra(*extra, config);
   const auto optional_flag = [&](const char* key) -> std::optional<bool> {
     const auto node = root.find(key);
     if (!node) return std::nullopt;
@@ -65,6 +82,7 @@ void read_main(const JsonNode& root, TokenizerConfig& config) {
   config.legacy = optional_flag("legacy");
   config.clean_up_spaces = optional_flag("clean_up_tokenization_spaces");
   const auto added = root.find("added_tokens_decoder");
+  config.lists_added = added.has_value();
   if (!added) return;
   added->expect_object();
   for (const auto& [key, value] : added->value().items()) {
@@ -77,16 +95,10 @@ void read_main(const JsonNode& root, TokenizerConfig& config) {
 }
 
 void read_added_file(const JsonNode& root, TokenizerConfig& config) {
-  const auto is_special = [&](const std::string& text) {
-    const auto same = [&](const TokenizerConfig::Special& s) { return s.token.content == text; };
-    return std::any_of(config.additional.begin(), config.additional.end(), same) ||
-           std::any_of(config.specials.begin(), config.specials.end(),
-                       [&](const auto& item) { return item.second && same(*item.second); });
-  };
   for (const auto& [content, id] : root.value().items()) {
     AddedToken token;
     token.content = content;
-    token.special = is_special(content);
+    token.special = config.names(content);
     token.normalized = !token.special;
     const JsonNode node(id, root.file(), content);
     config.added.emplace_back(node.integer(0, kMaxTokenId), std::move(token));
@@ -109,6 +121,48 @@ std::string TokenizerConfig::special(std::string_view name) const {
   return found == specials.end() || !found->second ? "" : found->second->token.content;
 }
 
+std::vector<TokenizerConfig::Special> TokenizerConfig::all_specials() const {
+  std::vector<Special> all;
+  std::set<std::string> seen;
+  const auto add = [&](const Special& special) {
+    if (!special.token.content.empty() && seen.insert(special.token.content).second) {
+      all.push_back(special);
+    }
+  };
+  for (const char* name : kSpecialNames) {
+    const auto found = specials.find(name);
+    if (found != specials.end() && found->second) add(*found->second);
+  }
+  const std::set<std::string> named = seen;  // a list may name a text twice, in two ways
+  for (const Special& special : additional) {
+    if (!named.contains(special.token.content)) all.push_back(special);
+    seen.insert(special.token.content);
+  }
+  for (const auto& [name, special] : extra) add(special);
+  return all;
+}
+
+bool TokenizerConfig::names(std::string_view text) const {
+  const std::vector<Special> all = all_specials();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const Special& special) { return special.token.content == text; });
+}
+
+void use_listed_tokens(const std::vector<std::pair<int64_t, AddedToken>>& of_tokenizer_json,
+                       TokenizerConfig& config) {
+  if (!config.lists_added) {
+    std::map<int64_t, AddedToken> all(config.added.begin(), config.added.end());
+    for (const auto& [id, token] : of_tokenizer_json) all[id] = token;
+    config.added.assign(all.begin(), all.end());
+  }
+  for (auto& [name, special] : config.specials) {
+    if (!special) continue;
+    for (const auto& [id, token] : config.added) {
+      if (token.content == special->token.content) special = {token, false};
+    }
+  }
+}
+
 TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   TokenizerConfig config;
   const fs::path main = folder / "tokenizer_config.json";
@@ -121,9 +175,10 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   if (config.tokenizer_class.ends_with("Fast")) {
     config.tokenizer_class.resize(config.tokenizer_class.size() - 4);
   }
-  if (!config.node().find("added_tokens_decoder")) {  // files older than that key
+  if (!config.lists_added) {  // files older than that key
     const fs::path map = folder / "special_tokens_map.json", added = folder / "added_tokens.json";
-    if (const auto json = read_if_there(map)) read_specials(JsonNode(*json, map.string()), config);
+    if (const auto json = read_if_there(map))
+      read_specials(JsonNode(*json, map.string()), true, config);
     if (const auto json = read_if_there(added)) {
       read_added_file(JsonNode(*json, added.string()), config);
     }

@@ -30,7 +30,8 @@ class BenchTest(ServerCase):
         port = self.server.port
         for path in ("/predictions/m", "/v1/chat/completions"):
             result = self.measure("--url", f"http://127.0.0.1:{port}{path}", "--concurrency", "1,3",
-                                  "--prompt-tokens", "20", "--new-tokens", "6", "--requests", "5")
+                                  "--prompt-tokens", "20", "--new-tokens", "6", "--requests", "5",
+                                  "--warm-up", "0")
             self.assertEqual(result["prompt_tokens"], 20)
             self.assertEqual([run["concurrency"] for run in result["runs"]], [1, 3])
             for run in result["runs"]:

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../scratch.h"
 #include "engine/engine.h"
 #include "engine/fake_device.h"
 #include "engine/fakes.h"
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 
 class OnDevice : public testing::Test {
  protected:
-  OnDevice() : folder_(fs::path(testing::TempDir()) / "tensormill_engine_device") {
+  OnDevice() : folder_(scratch_folder("tensormill_engine_device")) {
     const fs::path golden = fs::path(TENSORMILL_GOLDEN) / "models" / "llama";
     fs::remove_all(folder_);
     fs::create_directories(folder_);

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "../scratch.h"
 #include "base/error.h"
 #include "kernels/table.h"
 
@@ -69,7 +70,7 @@ TEST(CachePlan, OfADevice) {
 class AvailableMemory : public testing::Test {
  protected:
   AvailableMemory() {
-    root_ = std::filesystem::path(testing::TempDir()) / "tensormill_memory_test";
+    root_ = scratch_folder("tensormill_memory_test");
     std::filesystem::remove_all(root_);
   }
   ~AvailableMemory() override { std::filesystem::remove_all(root_); }

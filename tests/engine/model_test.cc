@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../device.h"
+#include "../scratch.h"
 #include "engine/engine.h"
 #include "engine/fakes.h"
 #include "models/model.h"
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 class Folder {
  public:
   Folder(const std::string& config, const std::string& weights)
-      : path_(fs::path(testing::TempDir()) / ("tensormill_engine_" + config)) {
+      : path_(scratch_folder("tensormill_engine_" + config)) {
     const fs::path golden = fs::path(TENSORMILL_GOLDEN) / "models" / "llama";
     fs::remove_all(path_);
     fs::create_directories(path_);

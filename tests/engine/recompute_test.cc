@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../device.h"
+#include "../scratch.h"
 #include "engine/engine.h"
 #include "engine/fakes.h"
 #include "engine/memory_plan.h"
@@ -90,7 +91,7 @@ std::vector<Answer> run(const Model& model, int32_t sequences, bool together, En
 }
 
 TEST(Recompute, CompanyDoesNotChangeBits) {
-  const fs::path folder = fs::path(testing::TempDir()) / "tensormill_engine_recompute";
+  const fs::path folder = scratch_folder("tensormill_engine_recompute");
   const fs::path golden = fs::path(TENSORMILL_GOLDEN) / "models" / "reformer";
   fs::remove_all(folder);
   fs::create_directories(folder);

@@ -55,8 +55,7 @@ struct Case {
     }
     rows = row_begin.back();
     rounds = query;
-    if (!on_gpu(kernels) && type == DType::kBF16 && shape.dim % 2 == 0 &&
-        std::string_view(kernels.name) == "avx512_bf16") {
+    if (type == DType::kBF16 && shape.dim % 2 == 0 && cpu_multiplies_bf16(kernels)) {
       rounds = DType::kBF16;
     }
     q = Values(rounds, random.normals(static_cast<size_t>(rows) * shape.heads * shape.dim)).exact;

@@ -34,6 +34,12 @@ inline bool on_gpu(const KernelTable& kernels) {
   return std::string_view(kernels.name).starts_with("cuda");
 }
 
+// Whether a CPU's attention multiplies in bf16.
+inline bool cpu_multiplies_bf16(const KernelTable& kernels) {
+  const std::string_view name = kernels.name;
+  return name == "avx512_bf16" || name == "avx512_amx";
+}
+
 // How much further from the exact result than a CPU's a GPU's sums may be.
 inline double looseness(const KernelTable& kernels) {
   return on_gpu(kernels) ? 4 : 1;

@@ -69,7 +69,7 @@ namespace {
 }
 #endif
 
-#ifdef __AVX512VNNI__
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 
 // Four inputs as they lie in a row.
 struct Quads {
@@ -93,7 +93,11 @@ struct Quads {
   }
   [[gnu::always_inline]] static I add(I sum, const Weight& w, const Four& x) {
     // GCC 12 copies the sums around its intrinsic, and runs out of registers.
+#ifdef __AVX512VNNI__
     asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w.bytes), "v"(x.bytes));
+#else
+    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(w.bytes), "x"(x.bytes));
+#endif
     return sum;
   }
 };

@@ -296,6 +296,9 @@ void LEVEL(linear)(const LinearArgs& args, int32_t row_begin, int32_t row_end, i
     case WeightFormat::kF16:
       return products<F16Weights>(args, row_begin, row_end, unit_begin, unit_end);
     case WeightFormat::kBF16:
+#ifdef __AMX_TILE__
+      return LEVEL(linear_tiles)(args, row_begin, row_end, unit_begin, unit_end);
+#endif
       return products<Bf16Weights>(args, row_begin, row_end, unit_begin, unit_end);
     case WeightFormat::kInt8:
       return LEVEL(linear_int8)(args, row_begin, row_end, unit_begin, unit_end);

@@ -20,6 +20,9 @@ constexpr int kWideRows = 1;
 constexpr int kBlockRows = 2;
 constexpr int kWideRows = 1;
 #endif
+#ifdef __AMX_TILE__
+constexpr int kTileRowsFrom = 13;  // fewer are faster here
+#endif
 constexpr int kWide = kPanel / kLanes;
 constexpr int kVectors = 2;
 constexpr int kNarrow = kOutputUnit / kLanes < kVectors ? kOutputUnit / kLanes : kVectors;
@@ -218,6 +221,11 @@ void quantize_rows(const Rows& rows, int32_t width, int32_t row_begin, int32_t r
 
 void LEVEL(linear_int8)(const LinearArgs& args, int32_t row_begin, int32_t row_end,
                         int32_t unit_begin, int32_t unit_end) {
+#ifdef __AMX_TILE__
+  if (row_end - row_begin >= kTileRowsFrom) {
+    return LEVEL(linear_int8_tiles)(args, row_begin, row_end, unit_begin, unit_end);
+  }
+#endif
   constexpr int kUnits = kPanel / kOutputUnit;
   for (int unit = unit_begin; unit < unit_end;) {
     const int panel = unit / kUnits, last = (panel + 1) * kUnits;

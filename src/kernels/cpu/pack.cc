@@ -9,76 +9,106 @@ namespace {
 
 constexpr int kDepth = 64;
 
-// Source rows of a panel's rows, or -1.
+// Source rows of a panel's rows, or -1, and which rows have one.
 struct PanelRows {
   int32_t at[kPanel];
+  int32_t present[kPanel];
+  int32_t count = 0;
+  bool neighbours = true;  // those rows follow each other in the source
 
   PanelRows(const PackSource& source, int panel) {
     for (int r = 0; r < kPanel; ++r) {
       const int taken = panel * kPanel + r - source.first_row;
       const bool inside = taken >= 0 && taken < source.rows;
       at[r] = !inside ? -1 : source.row_map == nullptr ? taken : source.row_map[taken];
+      if (at[r] < 0) continue;
+      neighbours = neighbours && at[r] == at[count == 0 ? r : present[0]] + count;
+      present[count++] = r;
     }
   }
 };
 
-// piece[r][k] = source row rows[r], element begin + k; rows[r] < 0 is skipped.
-template <int kStride, class From>
-void read_piece(const PackSource& source, const int32_t* rows, int begin, int depth, float* piece) {
-  const auto* data = static_cast<const From*>(source.data);
-  for (int r = 0; r < kPanel; ++r) {
-    if (rows[r] < 0) continue;
-    float* to = piece + r * kStride;
-    if (!source.transposed) {
-      const From* from = data + static_cast<int64_t>(rows[r]) * source.inner + begin;
-      for_vectors(depth, [&](int i, int n) { store_some(to + i, load_some(from + i, n), n); });
-      continue;
-    }
-    for (int k = 0; k < depth; ++k) {
-      float some[kLanes];
-      store(some, load_n(data + static_cast<int64_t>(begin + k) * source.outputs + rows[r], 1));
-      to[k] = some[0];
-    }
-  }
-}
-
-// Writes the piece at `begin` of the inner dimension; a step holds `pair` inner elements.
-template <class To>
-void write_piece(const int32_t* rows, int begin, int depth, int pair, const float* piece,
-                 To* panel) {
-  for (int r = 0; r < kPanel; ++r) {
-    if (rows[r] < 0) continue;
-    To some[kDepth];
-    for_vectors(depth, [&](int i, int n) {
-      store_some(some + i, load_some(piece + r * kDepth + i, n), n);
-    });
-    for (int k = 0; k < depth; ++k) {
-      const int64_t at = begin + k;
-      panel[(at / pair * kPanel + r) * pair + at % pair] = some[k];
-    }
-  }
-}
-
+// Rounds only where the types differ.
 template <class From, class To>
-void pack_panels(const PackArgs& args, int pair, int panel_begin, int panel_end) {
+[[gnu::always_inline]] inline void copy_values(const From* from, int count, To* to) {
+  for_vectors(count, [&](int i, int n) { store_some(to + i, load_some(from + i, n), n); });
+}
+template <class T>
+[[gnu::always_inline]] inline void copy_values(const T* from, int count, T* to) {
+  __builtin_memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
+}
+
+// What the next piece of a row begins with: the rows of a panel are more streams than a core
+// follows by itself.
+template <class T>
+[[gnu::always_inline]] inline void fetch_next(const T* next, int values) {
+  constexpr int kLine = 64 / sizeof(T);
+  for (int i = 0; i < values; i += kLine) __builtin_prefetch(next + i);
+}
+
+// piece[r][k] = source row rows.at[r], element begin + k; rows without one are skipped.
+template <int kStride, class From, class To>
+void read_piece(const PackSource& source, const PanelRows& rows, int begin, int depth, To* piece) {
+  const auto* data = static_cast<const From*>(source.data);
+  if (!source.transposed) {
+    for (int i = 0; i < rows.count; ++i) {
+      const int r = rows.present[i];
+      const From* from = data + static_cast<int64_t>(rows.at[r]) * source.inner + begin;
+      fetch_next(from + depth, kStride);
+      copy_values(from, depth, piece + r * kStride);
+    }
+    return;
+  }
+  To some[kPanel];
+  const int32_t step = rows.neighbours ? rows.count : 1;
+  for (int k = 0; k < depth; ++k) {
+    const From* from = data + static_cast<int64_t>(begin + k) * source.outputs;
+    for (int i = 0; i < rows.count; i += step) {
+      copy_values(from + rows.at[rows.present[i]], step, some + i);
+    }
+    for (int i = 0; i < rows.count; ++i) piece[rows.present[i] * kStride + k] = some[i];
+  }
+}
+
+// Word w of row r of `from` goes to word w * kPanel + r: a word is a step's inner elements of one
+// row. Rows without a source are left as they are.
+template <class Word, int kStride, class T>
+void transpose(const PanelRows& rows, const T* from, int words, void* to) {
+  const auto move = [&](int w, int r) {
+    auto* place = static_cast<char*>(to) + (int64_t{w} * kPanel + r) * sizeof(Word);
+    __builtin_memcpy(place, reinterpret_cast<const char*>(from + r * kStride) + w * sizeof(Word),
+                     sizeof(Word));
+  };
+  for (int w = 0; w < words; ++w) {
+    if (rows.count == kPanel) {
+      for (int r = 0; r < kPanel; ++r) move(w, r);
+    } else {
+      for (int i = 0; i < rows.count; ++i) move(w, rows.present[i]);
+    }
+  }
+}
+
+template <class From, class To, class Word>
+void pack_panels(const PackArgs& args, int panel_begin, int panel_end) {
+  constexpr int kPair = sizeof(Word) / sizeof(To);
   const PackSource& source = args.source;
-  alignas(64) float piece[kPanel * kDepth];
-  const int64_t depth = (args.inner + pair - 1) / pair * pair;
+  alignas(64) To piece[kPanel * kDepth] = {};
+  const int steps = (args.inner + kPair - 1) / kPair;
+  const bool last = source.first_row + source.rows == args.outputs;
   for (int panel = panel_begin; panel < panel_end; ++panel) {
-    const PanelRows panel_rows(source, panel);
-    const int32_t* rows = panel_rows.at;
-    To* to = static_cast<To*>(args.packed) + panel * depth * kPanel;
+    const PanelRows rows(source, panel);
+    auto* to = static_cast<char*>(args.packed) + int64_t{panel} * steps * kPanel * sizeof(Word);
     for (int begin = 0; begin < args.inner; begin += kDepth) {
       const int count = args.inner - begin < kDepth ? args.inner - begin : kDepth;
       read_piece<kDepth, From>(source, rows, begin, count, piece);
-      write_piece<To>(rows, begin, count, pair, piece, to);
+      for (int r = 0; count % kPair != 0 && r < kPanel; ++r) piece[r * kDepth + count] = To{};
+      transpose<Word, kDepth>(rows, piece, (count + kPair - 1) / kPair,
+                              to + int64_t{begin} / kPair * kPanel * sizeof(Word));
     }
-    const bool last = source.first_row + source.rows == args.outputs;
-    for (int r = 0; r < kPanel; ++r) {
-      const bool padding = last && panel * kPanel + r >= args.outputs;
-      for (int64_t k = padding ? 0 : args.inner; k < depth; ++k) {
-        if (padding || rows[r] >= 0) to[(k / pair * kPanel + r) * pair + k % pair] = To{};
-      }
+    const int used = last ? args.outputs - panel * kPanel : kPanel;
+    for (int s = 0; s < steps && used < kPanel; ++s) {
+      __builtin_memset(to + (int64_t{s} * kPanel + used) * sizeof(Word), 0,
+                       static_cast<size_t>(kPanel - used) * sizeof(Word));
     }
   }
 }
@@ -90,8 +120,8 @@ float int8_scale(float largest) {
   return bits_as<float>((bits + 0xffffu) & 0xffff0000u);
 }
 
-// Writes one row's group: its scale, then its values in fours.
-void write_group(const float* x, int depth, int row, uint8_t* piece) {
+// One row's group: its scale, and its values, offset by 128.
+void quantize_group(const float* x, int depth, Bf16* scale_to, uint8_t* to) {
   F most = zero(), invalid = zero();
   for_vectors(depth, [&](int i, int n) {
     const F value = load_some(x + i, n);
@@ -100,31 +130,32 @@ void write_group(const float* x, int depth, int row, uint8_t* piece) {
   });
   const float scale = int8_scale(reduce_max(most)), nan = reduce_add(invalid);
   const float inverse = scale == 0 ? 0.0f : 1.0f / scale;
-  store_n(reinterpret_cast<Bf16*>(piece) + row, set1(scale + nan), 1);
-  uint8_t* to = piece + kInt8Scales + 4 * row;
+  store_n(scale_to, set1(scale + nan), 1);
   alignas(64) int8_t q[kInt8Group] = {};
   for (int i = 0; i < depth; i += kLanes) {
     const int left = depth - i, n = left < kLanes ? left : kLanes;
     store_int8(q + i, round_to_integer(load_some(x + i, n) * set1(inverse)));
   }
-  for (int k = 0; k < (depth + 3) / 4 * 4; ++k) {
-    to[k / 4 * (4 * kPanel) + k % 4] = static_cast<uint8_t>(q[k] + 128);
-  }
+  for (int k = 0; k < kInt8Group; ++k) to[k] = static_cast<uint8_t>(q[k] + 128);
 }
 
 template <class From>
 void pack_int8(const PackArgs& args, int panel_begin, int panel_end) {
   alignas(64) float x[kPanel * kInt8Group];
+  alignas(64) uint8_t q[kPanel * kInt8Group];
+  const bool last = args.source.first_row + args.source.rows == args.outputs;
   for (int panel = panel_begin; panel < panel_end; ++panel) {
     const PanelRows rows(args.source, panel);
     uint8_t* piece = static_cast<uint8_t*>(args.packed) + panel * int8_panel_bytes(args.inner);
     for (int begin = 0; begin < args.inner; begin += kInt8Group, piece += kInt8Piece) {
       const int left = args.inner - begin, depth = left < kInt8Group ? left : kInt8Group;
-      read_piece<kInt8Group, From>(args.source, rows.at, begin, depth, x);
-      for (int r = 0; r < kPanel; ++r) {
-        if (rows.at[r] >= 0) write_group(x + r * kInt8Group, depth, r, piece);
+      read_piece<kInt8Group, From>(args.source, rows, begin, depth, x);
+      for (int i = 0; i < rows.count; ++i) {
+        const int r = rows.present[i];
+        quantize_group(x + r * kInt8Group, depth, reinterpret_cast<Bf16*>(piece) + r,
+                       q + r * kInt8Group);
       }
-      const bool last = args.source.first_row + args.source.rows == args.outputs;
+      transpose<uint32_t, kInt8Group>(rows, q, (depth + 3) / 4, piece + kInt8Scales);
       for (int r = last ? args.outputs - panel * kPanel : kPanel; r < kPanel; ++r) {
         reinterpret_cast<Bf16*>(piece)[r] = {};
         for (int k = 0; k < depth; k += 4) {
@@ -142,11 +173,11 @@ void LEVEL(pack)(const PackArgs& args, int32_t panel_begin, int32_t panel_end) {
     using From = Pointee<decltype(type)>;
     switch (args.format) {
       case WeightFormat::kF32:
-        return pack_panels<From, float>(args, 1, panel_begin, panel_end);
+        return pack_panels<From, float, uint32_t>(args, panel_begin, panel_end);
       case WeightFormat::kF16:
-        return pack_panels<From, F16>(args, 1, panel_begin, panel_end);
+        return pack_panels<From, F16, uint16_t>(args, panel_begin, panel_end);
       case WeightFormat::kBF16:
-        return pack_panels<From, Bf16>(args, 2, panel_begin, panel_end);
+        return pack_panels<From, Bf16, uint32_t>(args, panel_begin, panel_end);
       case WeightFormat::kInt8:
         return pack_int8<From>(args, panel_begin, panel_end);
     }

@@ -201,6 +201,13 @@ bool Evaluator::compare_values(Operator op, const Value& left, const Value& righ
   }
 }
 
+static bool can_be_sliced(const Value& value, std::span<const Value> bounds) {
+  const bool has_parts = value.text() || (value.as_list() && value.as_list()->has_elements());
+  return (has_parts || value.is_undefined()) &&
+         std::all_of(bounds.begin(), bounds.end(),
+                     [](const Value& b) { return b.is_none() || b.is_integral(); });
+}
+
 Value Evaluator::eval_slice(const Expr& expr) {
   const Value value = eval(*expr.parts[0]);
   Value bounds[3] = {None{}, None{}, None{}};
@@ -209,6 +216,8 @@ Value Evaluator::eval_slice(const Expr& expr) {
   }
   line_ = expr.line;
   charge(cost(value));
+  if (expr.computed_early && !can_be_sliced(value, bounds))
+    return Value::undefined(fmt::format("{} object has no such element", value.type_name()));
   return slice(value, bounds[0], bounds[1], bounds[2]);
 }
 
@@ -216,7 +225,7 @@ Value Evaluator::eval_test(const Expr& expr) {
   const Value value = eval(*expr.parts[0]);
   const Arguments arguments = eval_arguments(expr);
   line_ = expr.line;
-  if (!expr.test) throw Failure(fmt::format("No test named '{}'.", expr.text));
+  if (!expr.test) throw Failure(fmt::format("No test named '{}' found.", expr.text));
   return apply_test(*expr.test, value, arguments);
 }
 
@@ -247,7 +256,7 @@ Value Evaluator::eval_call(const Expr& expr, const MacroDefinition* caller) {
 Value Evaluator::filtered(const Expr& expr, const Value& value) {
   const Arguments arguments = eval_arguments(expr);
   charge(cost(value));
-  if (!expr.filter) throw Failure(fmt::format("No filter named '{}'.", expr.text));
+  if (!expr.filter) throw Failure(fmt::format("No filter named '{}' found.", expr.text));
   Value result = apply_filter(*expr.filter, value, arguments, *this);
   charge(cost(result));
   return result;

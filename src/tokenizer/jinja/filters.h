@@ -64,6 +64,9 @@ Value call_method(const MethodRow& row, const Value& self, const Arguments& argu
 // The rows of the files that filters are spread over.
 std::span<const FilterRow> sequence_filters();
 std::span<const FilterRow> text_filters();
+std::span<const FilterRow> markup_filters();
+std::span<const FilterRow> wrap_filters();
+std::span<const FilterRow> print_filters();
 
 // value.name and value[key]; undefined where there is none.
 Value attribute(const Value& value, const std::string& name);

@@ -1,5 +1,6 @@
 // Filters of lists, dicts and what else can be looped over.
 #include <algorithm>
+#include <random>
 
 #include "base/error.h"
 #include "tokenizer/jinja/filters.h"
@@ -66,6 +67,17 @@ Value filter_last(const Value& value, Args, Runtime&) {
     throw Failure("'generator' object is not reversible");
   std::vector<Value> items = iterate(value);
   return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
+}
+
+Value filter_random(const Value& value, Args, Runtime&) {
+  const int64_t size = length(value);
+  if (size == 0) return Value::undefined("No random item, sequence was empty.");
+  static thread_local std::mt19937_64 generator{std::random_device{}()};
+  const Value index(std::uniform_int_distribution<int64_t>(0, size - 1)(generator));
+  Value chosen = item(value, index);
+  if (chosen.is_undefined())
+    throw Failure(fmt::format("'{}' object has no item {}", value.type_name(), to_repr(index)));
+  return chosen;
 }
 
 Value filter_reverse(const Value& value, Args, Runtime&) {
@@ -321,6 +333,7 @@ constexpr FilterRow kFilters[] = {
     {"map", filter_map, "* **"},
     {"max", filter_max, "case_sensitive attribute"},
     {"min", filter_min, "case_sensitive attribute"},
+    {"random", filter_random, ""},
     {"reject", filter_reject, "* **"},
     {"rejectattr", filter_rejectattr, "* **"},
     {"reverse", filter_reverse, ""},

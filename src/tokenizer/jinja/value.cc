@@ -76,6 +76,11 @@ std::string dict_repr(const Dict& dict) {
   return out + "}";
 }
 
+// What jinja calls a value in messages.
+std::string owner_text(std::string_view type) {
+  return type == "NoneType" ? "None" : fmt::format("{} object", type);
+}
+
 }  // namespace
 
 int checked_depth(int inner) {
@@ -89,9 +94,9 @@ std::string Undefined::reason() const {
     case Kind::kName:
       return fmt::format("'{}' is undefined", *detail);
     case Kind::kAttribute:
-      return fmt::format("'{} object' has no attribute '{}'", owner, *detail);
+      return fmt::format("'{}' has no attribute '{}'", owner_text(owner), *detail);
     case Kind::kElement:
-      return fmt::format("{} object has no element {}", owner, *detail);
+      return fmt::format("{} has no element {}", owner_text(owner), *detail);
     case Kind::kHint:
       break;
   }
@@ -280,9 +285,9 @@ size_t Value::weight() const {
 
 const char* Value::type_name() const {
   static constexpr const char* kNames[] = {
-      "Undefined", "None",   "bool",      "int",         "float", "str",
-      "list",      "dict",   "Namespace", "LoopContext", "Macro", "method",
-      "function",  "Markup", "generator", "Cycler",      "int"};
+      "Undefined", "NoneType", "bool",      "int",         "float", "str",
+      "list",      "dict",     "Namespace", "LoopContext", "Macro", "method",
+      "function",  "Markup",   "generator", "Cycler",      "int"};
   static constexpr const char* kLists[] = {"list",       "tuple", "dict_keys", "dict_values",
                                            "dict_items", "range", "tuple"};
   if (const List* list = as_list()) return kLists[static_cast<size_t>(list->kind)];

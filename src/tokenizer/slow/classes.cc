@@ -246,31 +246,29 @@ const TokenizerClass* find_tokenizer_class(std::string_view name) {
   return find_slow_class(name);
 }
 
-void add_class_defaults(const TokenizerClass& row, bool from_slow_files, TokenizerConfig& config) {
-  std::istringstream words{std::string(row.specials)};
+void add_class_defaults(std::string_view name, std::string_view specials, TokenizerConfig& config) {
+  std::istringstream words{std::string(specials)};
   for (std::string word; words >> word;) {
     const size_t equal = word.find('=');
-    const std::string name = word.substr(0, equal) + "_token", text = word.substr(equal + 1);
-    if (name == "+_token") {
+    const std::string key = word.substr(0, equal) + "_token", text = word.substr(equal + 1);
+    if (key == "+_token") {
       if (!config.names_additional) add_additional(text, config);
       continue;
     }
+    const auto known = config.specials.find(key);
+    if (text.empty()) {
+      config.specials.emplace(key, std::nullopt);
+      continue;
+    }
     TokenizerConfig::Special special = read_default(text);
-    if (!from_slow_files) special.as_text = true;
-    const auto known = config.specials.find(name);
     if (known == config.specials.end()) {
-      config.specials[name] = std::move(special);
+      config.specials[key] = std::move(special);
     } else if (known->second && known->second->as_text && !special.as_text) {
-      const auto listed = [&](const auto& item) {
-        return item.second.content == known->second->token.content;
-      };
-      if (std::any_of(config.added.begin(), config.added.end(), listed)) continue;
       special.token.content = known->second->token.content;
       known->second = std::move(special);
     }
   }
-  add_additional_defaults(row.name, config);
-  if (from_slow_files && !config.clean_up_spaces) config.clean_up_spaces = row.clean_up;
+  add_additional_defaults(name, config);
 }
 
 Json class_processor(const TokenizerConfig& config, const IdOf& id_of) {

@@ -41,7 +41,7 @@ struct TokenizerClass {
   std::string_view name;  // without "Fast"
   // "bos=<s> mask=<mask>~ln +=<extra>": special tokens where the files name none, "+" for
   // additional ones. "~" and flags (l, r: strips; n: normalized) where the class makes an
-  // AddedToken even of a plain text.
+  // AddedToken even of a plain text. "pad=": the class has none, whatever else says.
   std::string_view specials;
   // From slow files to the stages of the fast tokenizer, or a tokenizer that works as the slow
   // class does where there is no fast one; null: has neither.
@@ -53,8 +53,8 @@ struct TokenizerClass {
 const TokenizerClass* find_tokenizer_class(std::string_view name);  // null: not known
 // The class of a model_type when no file names one; "" where the reference knows none.
 std::string_view class_of_model(std::string_view model_type);
-// Special tokens that the class has by itself.
-void add_class_defaults(const TokenizerClass& row, bool from_slow_files, TokenizerConfig& config);
+// Special tokens that the class `name` has by itself; `specials` as in TokenizerClass.
+void add_class_defaults(std::string_view name, std::string_view specials, TokenizerConfig& config);
 
 // The "post_processor" that some classes make anew whatever the files say (languages, bos and eos);
 // null for the others.
