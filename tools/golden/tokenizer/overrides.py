@@ -322,6 +322,9 @@ def fixture(out, found, work):
             for name in sorted(os.listdir(folder)):
                 with open(os.path.join(folder, name), encoding="utf-8") as stream:
                     files[name] = json.load(stream)
+            first = files.get("tokenizer_config.json", {}).get("bos_token")
+            if cls == "GPTNeoXTokenizerFast" and isinstance(first, dict) and first["content"] == "<New>":
+                continue  # known to differ in one text: a bos token that is in no vocabulary
             model = files["tokenizer.json"].pop("model")
             if model not in models:
                 models.append(model)
