@@ -51,6 +51,7 @@ struct MethodRow {
 };
 
 const FilterRow* find_filter(std::string_view name);  // null: unknown
+bool takes_items(const FilterRow* row);               // loops over its value
 const TestRow* find_test(std::string_view name);      // null: unknown
 const MethodRow* find_method(const Value& value, std::string_view name);
 const MethodRow* find_text_method(std::string_view name);

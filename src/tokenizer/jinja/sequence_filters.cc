@@ -123,12 +123,19 @@ std::vector<Value> sorted(std::vector<Value> items, const Value* path, bool case
   return items;
 }
 
-Value filter_sort(const Value& value, Args args, Runtime&) {
+// Ordering compares each item some 16 times, and all that is in it.
+void charge_order(const Value& value, Runtime& runtime) {
+  runtime.charge(2 * value.weight());
+}
+
+Value filter_sort(const Value& value, Args args, Runtime& runtime) {
+  charge_order(value, runtime);
   return Value::list(sorted(iterate(value), args.find(2, "attribute"),
                             args.flag(1, "case_sensitive", false), args.flag(0, "reverse", false)));
 }
 
-Value filter_dictsort(const Value& value, Args args, Runtime&) {
+Value filter_dictsort(const Value& value, Args args, Runtime& runtime) {
+  charge_order(value, runtime);
   const std::string by = args.text(1, "by", "key");
   if (by != "key" && by != "value")
     throw Failure("You can only sort by either \"key\" or \"value\"");
@@ -148,7 +155,7 @@ Value filter_unique(const Value& value, Args args, Runtime& runtime) {
   return generate(value, runtime, [&](std::vector<Value>& out, const Value& each) {
     Value key = sort_key(each, args.find(1, "attribute"), case_sensitive);
     check_hashable(key);
-    runtime.charge(seen.size() + key.weight() / 8);
+    runtime.charge((1 + seen.size()) * (1 + key.weight() / 64));
     const auto same = [&key](const Value& other) { return equal(key, other); };
     if (std::any_of(seen.begin(), seen.end(), same)) return;
     seen.push_back(std::move(key));
@@ -161,6 +168,7 @@ Value filter_groupby(const Value& value, Args args, Runtime& runtime) {
   const Value& path = args.require(0, "attribute");
   const Value* otherwise = args.find(1, "default");
   const bool case_sensitive = args.flag(2, "case_sensitive", false);
+  charge_order(value, runtime);
   const auto key_of = [&](const Value& each) {
     Value key = attribute_path(each, path);
     return key.is_undefined() && otherwise && !otherwise->is_none() ? *otherwise : key;
@@ -183,28 +191,30 @@ Value filter_groupby(const Value& value, Args args, Runtime& runtime) {
   return Value::list(std::move(groups));
 }
 
-Value extreme(const Value& value, Args args, int sign) {
+Value extreme(const Value& value, Args args, Runtime& runtime, int sign) {
+  runtime.charge(value.weight() / 4);
   const std::vector<Value> items = iterate(value);
   if (items.empty()) return Value::undefined("No aggregated item, sequence was empty.");
   const bool case_sensitive = args.flag(0, "case_sensitive", false);
   const Value* path = args.find(1, "attribute");
   const Value* best = &items[0];
+  Value best_key = sort_key(*best, path, case_sensitive);
   for (size_t i = 1; i < items.size(); ++i) {
-    const Value& each = items[i];
-    const int order =
-        compare(sort_key(each, path, case_sensitive), sort_key(*best, path, case_sensitive), "<");
-    if (order * sign > 0) best = &each;
+    Value key = sort_key(items[i], path, case_sensitive);
+    if (compare(key, best_key, "<") * sign <= 0) continue;
+    best = &items[i];
+    best_key = std::move(key);
   }
   return *best;
 }
-Value filter_min(const Value& value, Args args, Runtime&) {
-  return extreme(value, args, -1);
+Value filter_min(const Value& value, Args args, Runtime& runtime) {
+  return extreme(value, args, runtime, -1);
 }
-Value filter_max(const Value& value, Args args, Runtime&) {
-  return extreme(value, args, 1);
+Value filter_max(const Value& value, Args args, Runtime& runtime) {
+  return extreme(value, args, runtime, 1);
 }
 
-Value filter_sum(const Value& value, Args args, Runtime&) {
+Value filter_sum(const Value& value, Args args, Runtime& runtime) {
   const Value* path = args.find(0, "attribute");
   const Value* start = args.find(1, "start");
   Value total = start ? *start : Value(int64_t{0});
@@ -212,6 +222,7 @@ Value filter_sum(const Value& value, Args args, Runtime&) {
   for (const Value& each : iterate(value)) {
     total = binary(Operator::kAdd, total,
                    path && !path->is_none() ? attribute_path(each, *path) : each);
+    runtime.charge(cost(total));
   }
   return total;
 }
@@ -346,6 +357,11 @@ constexpr FilterRow kFilters[] = {
 };
 
 }  // namespace
+
+bool takes_items(const FilterRow* row) {
+  return row >= std::begin(kFilters) && row < std::end(kFilters) && row->apply != filter_length &&
+         row->apply != filter_random;
+}
 
 std::span<const FilterRow> sequence_filters() {
   return kFilters;

@@ -79,7 +79,8 @@ Value filter_format(const Value& value, Args args, Runtime&) {
 }
 
 // Runs of letters, digits and underscores.
-Value filter_wordcount(const Value& value, Args, Runtime&) {
+Value filter_wordcount(const Value& value, Args, Runtime& runtime) {
+  runtime.charge(value.weight() / 8);
   int64_t words = 0;
   bool inside = false;
   const std::string text = to_text(value);
