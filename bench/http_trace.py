@@ -2,7 +2,7 @@
 """Sends the requests of a trace to a server at full load and prints tokens a second.
 
 usage: http_trace.py TRACE [--url http://127.0.0.1:8080/invocations] [--connections 512] [--stream]
-       http_trace.py --make TRACE [--requests 1000] [--seed 1]
+       http_trace.py --make TRACE [--requests 1000] [--prompts 32,1024] [--outputs 16,512]
 
 A trace is a file of lines "PROMPT OUTPUT" in tokens. A prompt of n tokens is sent as n random
 letters, so that prompts share no prefix: as many tokens where the model has no tokenizer files,
@@ -26,11 +26,16 @@ LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
 GENERATED = re.compile(rb'"generated_tokens": *([0-9]+)')
 
 
-def make(path, requests, seed):
-    rng = random.Random(seed)
-    with open(path, "w", encoding="ascii") as out:
-        for _ in range(requests):
-            out.write(f"{rng.randint(32, 1024)} {rng.randint(16, 512)}\n")
+def bounds(text):
+    least, most = map(int, text.split(","))
+    return least, most
+
+
+def make(options):
+    rng = random.Random(options.seed)
+    with open(options.trace, "w", encoding="ascii") as out:
+        for _ in range(options.requests):
+            out.write(f"{rng.randint(*options.prompts)} {rng.randint(*options.outputs)}\n")
 
 
 class Connection:
@@ -161,6 +166,8 @@ def main():
     parser.add_argument("--make", action="store_true")
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--prompts", type=bounds, default=(32, 1024), metavar="LEAST,MOST")
+    parser.add_argument("--outputs", type=bounds, default=(16, 512), metavar="LEAST,MOST")
     parser.add_argument("--url", default="http://127.0.0.1:8080/invocations")
     parser.add_argument("--connections", type=int, default=512)
     parser.add_argument("--processes", type=int, default=8)
@@ -168,7 +175,7 @@ def main():
     options = parser.parse_args()
     options.processes = min(options.processes, options.connections)
     if options.make:
-        return make(options.trace, options.requests, options.seed)
+        return make(options)
     with open(options.trace, encoding="ascii") as lines:
         trace = [tuple(map(int, line.split())) for line in lines]
     seconds, tokens, size, failures = send_all(options, trace)

@@ -180,18 +180,40 @@ void bench_barrier(ThreadTeam& team) {
              *std::min_element(all.begin(), all.end()) * 1e6);
 }
 
-// Causal attention of `rows` new rows after `keys` - `rows` old ones, one sequence, bf16 cache.
-void bench_attention(const KernelTable& kernels, ThreadTeam& team, int heads, int kv_heads, int dim,
-                     int rows, int keys) {
-  const int blocks = (keys + kBlockTokens - 1) / kBlockTokens;
-  const int64_t head_stride = int64_t{kBlockTokens} * dim;
-  const KvStrides strides{kv_heads * head_stride, head_stride};
-  Buffer k(static_cast<size_t>(blocks * strides.block) * 2, "k"), v(k.size(), "v");
-  for (size_t j = 0; j < k.size() / 2; ++j) {
-    k.as<uint16_t>()[j] = v.as<uint16_t>()[j] =
-        static_cast<uint16_t>(0x3c00 | (j * 40503u & 0x80ff));
+// Keys or values of some layers, one head after another.
+Buffer cache_plane(DType type, size_t heads, int dim) {
+  Buffer plane(heads * static_cast<size_t>(kv_block(type, dim)) * dtype_size(type), "cache");
+  if (type == DType::kBF16) {
+    for (size_t j = 0; j < plane.size() / 2; ++j) {
+      plane.as<uint16_t>()[j] = static_cast<uint16_t>(0x3c00 | (j * 40503u & 0x80ff));
+    }
+    return plane;
   }
+  for (size_t h = 0; h < heads; ++h) {
+    uint8_t* block = plane.as<uint8_t>() + h * static_cast<size_t>(kv_block(type, dim));
+    for (int64_t j = 0; j < kv_scales(dim); ++j) block[j] = static_cast<uint8_t>(j * 151 + 7);
+    auto* scale = reinterpret_cast<float*>(block + kv_scales(dim));
+    std::fill_n(scale, kBlockTokens, 1e-4f);
+  }
+  return plane;
+}
+
+struct AttentionShape {
+  int heads, kv_heads, dim, rows, keys;
+  int layers = 1;  // in turns, each with a cache of its own: enough of them come from memory
+};
+
+// Causal attention of `rows` new rows after `keys` - `rows` old ones, one sequence.
+void bench_attention(const KernelTable& kernels, ThreadTeam& team, const AttentionShape& shape,
+                     DType type) {
+  const auto& [heads, kv_heads, dim, rows, keys, layers] = shape;
+  const int blocks = (keys + kBlockTokens - 1) / kBlockTokens;
+  const int64_t head_stride = kv_block(type, dim), layer = blocks * kv_heads * head_stride;
+  const KvStrides strides{kv_heads * head_stride, head_stride};
+  const auto all_heads = static_cast<size_t>(layers) * static_cast<size_t>(blocks * kv_heads);
+  Buffer k = cache_plane(type, all_heads, dim), v = cache_plane(type, all_heads, dim);
   Buffer q(static_cast<size_t>(rows) * heads * dim * 4, "q"), out(q.size(), "out");
+  for (size_t j = 0; j < q.size() / 4; ++j) q.as<float>()[j] = static_cast<float>(j % 13) * 0.1f;
   Buffer scratch(kernels.attention_scratch(rows, heads, dim, keys), "scratch");
   std::vector<int32_t> table(static_cast<size_t>(blocks));
   std::iota(table.begin(), table.end(), 0);
@@ -203,7 +225,7 @@ void bench_attention(const KernelTable& kernels, ThreadTeam& team, int heads, in
   args.heads = heads;
   args.kv_heads = kv_heads;
   args.dim = args.value_dim = dim;
-  args.kv = {k.data(), v.data(), DType::kBF16, strides, strides, table.data(), blocks};
+  args.kv = {k.data(), v.data(), type, strides, strides, table.data(), blocks};
   args.score.scale = 0.125f;
   args.score.causal = true;
   args.out = {out.data(), DType::kBF16, heads * dim};
@@ -211,15 +233,19 @@ void bench_attention(const KernelTable& kernels, ThreadTeam& team, int heads, in
   args.sequences = {&one, 1};
   args.rows = {&rows, rows};
   std::vector<double> all;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < std::max(kRounds, 2 * layers); ++round) {
+    const auto from = static_cast<size_t>(round % layers * layer) * dtype_size(type);
+    args.kv.k = k.as<uint8_t>() + from;
+    args.kv.v = v.as<uint8_t>() + from;
     const double start = seconds();
     kernels.attention(args, cpu_stream(&team));
     all.push_back(seconds() - start);
   }
   const double time = median(all), pairs = rows * (keys - 0.5 * (rows - 1)) * heads;
-  fmt::print("attention {}/{}x{} rows {} keys {}: {:.1f} us, {:.1f} Gop/s, cache {:.1f} GB/s\n",
-             heads, kv_heads, dim, rows, keys, time * 1e6, 4e-9 * pairs * dim / time,
-             2e-9 * static_cast<double>(k.size()) / time);
+  fmt::print(
+      "attention {}/{}x{} rows {} keys {} {}{}: {:.1f} us, {:.1f} Gop/s, cache {:.1f} GB/s\n",
+      heads, kv_heads, dim, rows, keys, dtype_name(type), layers > 1 ? " from memory" : "",
+      time * 1e6, 4e-9 * pairs * dim / time, 2e-9 * static_cast<double>(k.size()) / layers / time);
 }
 
 }  // namespace
@@ -235,7 +261,8 @@ int run(int argc, char** argv) {
   std::vector<int> rows = {1, 2, 4, 6, 8, 16, 32, 64, 128, 512};
   app.add_option("--threads", threads, "threads; with one, its own time is measured");
   app.add_option("--level", level, "instruction-set level");
-  app.add_option("--format", only, "products alone, in this format: bf16, f32, f16 or int8");
+  app.add_option("--format", only,
+                 "products alone, in this format: bf16, f32, f16 or int8; or attention");
   app.add_option("--rows", rows, "rows of a product's input")->delimiter(',');
   app.add_option("--shape", shape, "5632x2048: outputs and inner dimension of the products");
   CLI11_PARSE(app, argc, argv);
@@ -247,12 +274,16 @@ int run(int argc, char** argv) {
   }
   own_time = team.size() == 1;
   fmt::print("level {}, {} threads\n", kernels->name, team.size());
-  if (only.empty()) {
+  if (only.empty() || only == "attention") {
     bench_barrier(team);
-    bench_attention(*kernels, team, 32, 32, 128, 1, 2048);
-    bench_attention(*kernels, team, 9, 3, 64, 1, 2048);
-    bench_attention(*kernels, team, 9, 3, 64, 512, 512);
-    bench_attention(*kernels, team, 32, 32, 128, 512, 2048);
+    for (const AttentionShape& one :
+         {AttentionShape{32, 32, 128, 1, 2048, 16}, AttentionShape{32, 4, 64, 1, 8192, 32},
+          AttentionShape{9, 3, 64, 1, 2048}, AttentionShape{9, 3, 64, 512, 512},
+          AttentionShape{32, 4, 64, 512, 2048}, AttentionShape{32, 32, 128, 512, 2048}}) {
+      for (const DType type : {DType::kBF16, DType::kI8}) {
+        bench_attention(*kernels, team, one, type);
+      }
+    }
   }
   int outputs = 5632, inner = 2048;
   if (!shape.empty() && std::sscanf(shape.c_str(), "%dx%d", &outputs, &inner) != 2) {

@@ -1,37 +1,26 @@
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernels/cpu/amx/tile.h"
 #include "machine/loops.h"
 
 namespace tensormill {
 namespace {
 
-// Rows of 64 bytes in every tile: four sums, two tiles of each factor.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
+// Four sums, two tiles of each factor.
 class Tiles {
  public:
   explicit Tiles(uint32_t pattern) {
-    const TileConfig config;
-    _tile_loadconfig(&config);
+    configure_tiles(TileConfig{});
     alignas(64) uint32_t values[256];
     for (uint32_t& value : values) value = pattern;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    _tile_loadd(4, values, 64);
-    _tile_loadd(5, values, 64);
-    _tile_loadd(6, values, 64);
-    _tile_loadd(7, values, 64);
+    load_tile<4>(values, kTileLine);
+    load_tile<5>(values, kTileLine);
+    load_tile<6>(values, kTileLine);
+    load_tile<7>(values, kTileLine);
   }
-  ~Tiles() { _tile_release(); }
+  ~Tiles() { release_tiles(); }
   Tiles(const Tiles&) = delete;
   Tiles& operator=(const Tiles&) = delete;
 };
@@ -41,10 +30,10 @@ class Tiles {
 double bf16_amx(int64_t rounds) {
   const Tiles tiles(0x3c133c13);
   for (int64_t round = 0; round < rounds; ++round) {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    multiply_bf16<0, 4, 6>();
+    multiply_bf16<1, 4, 7>();
+    multiply_bf16<2, 5, 6>();
+    multiply_bf16<3, 5, 7>();
   }
   return static_cast<double>(rounds) * 4 * (2 * 16 * 16 * 32);
 }
@@ -52,10 +41,10 @@ double bf16_amx(int64_t rounds) {
 double int8_amx(int64_t rounds) {
   const Tiles tiles(0x01020703);
   for (int64_t round = 0; round < rounds; ++round) {
-    _tile_dpbusd(0, 4, 6);
-    _tile_dpbusd(1, 4, 7);
-    _tile_dpbusd(2, 5, 6);
-    _tile_dpbusd(3, 5, 7);
+    multiply_int8<0, 4, 6>();
+    multiply_int8<1, 4, 7>();
+    multiply_int8<2, 5, 6>();
+    multiply_int8<3, 5, 7>();
   }
   return static_cast<double>(rounds) * 4 * (2 * 16 * 16 * 64);
 }

@@ -8,7 +8,7 @@ add_library(machine_loops INTERFACE)  # its objects
 # Sets, not appends, as for the kernels: no sanitizers inside of the loops.
 function(machine_loops name source)
   add_library(machine_${name} OBJECT machine/${source}.cc)
-  target_include_directories(machine_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_include_directories(machine_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
   set_target_properties(machine_${name} PROPERTIES
     COMPILE_OPTIONS "-Wall;-Wextra;-Wno-uninitialized;-O2;-fno-exceptions;${ARGN}"
     COMPILE_DEFINITIONS "READS_NAME=${name}")

@@ -253,14 +253,26 @@ std::optional<HubModel> base_of_adapter(const fs::path& folder, const HubModel& 
   const std::string revision = text("revision");
   base.revision = revision.empty() ? "main" : revision;
   base.variant.clear();
-  if (!is_hub_id(base.id) || fs::exists(base.id) || base.id == adapter.id) return std::nullopt;
+  if (!is_hub_id(base.id) || fs::is_directory(base.id) || fs::is_directory(folder / base.id) ||
+      base.id == adapter.id) {
+    return std::nullopt;
+  }
   return base;
+}
+
+void fetch_base(const fs::path& folder, const HubModel& adapter, const std::string& name,
+                const HubSettings& hub, const TransferLimits& limits) {
+  const std::optional<HubModel> base = base_of_adapter(folder, adapter);
+  if (!base) return;
+  spdlog::info("{} is an adapter of {}", name, base->id);
+  HubFetch(*base, hub, limits).run();
 }
 
 }  // namespace
 
 std::string ca_file_of(const EnvironmentLookup& environment) {
-  return first_of(environment, {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"});
+  return first_of(environment,
+                  {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"});
 }
 
 HubSettings hub_settings(const EnvironmentLookup& environment) {
@@ -290,11 +302,15 @@ HubSettings hub_settings(const EnvironmentLookup& environment) {
 fs::path fetch_hub_model(const HubModel& model, const HubSettings& hub,
                          const TransferLimits& limits) {
   const fs::path folder = HubFetch(model, hub, limits).run();
-  if (const std::optional<HubModel> base = base_of_adapter(folder, model)) {
-    spdlog::info("{} is an adapter of {}", model.id, base->id);
-    HubFetch(*base, hub, limits).run();
-  }
+  fetch_base(folder, model, model.id, hub, limits);
   return folder;
+}
+
+void fetch_base_of_adapter(const fs::path& folder, ModelParts parts, const HubSettings& hub,
+                           const TransferLimits& limits) {
+  HubModel adapter;
+  adapter.parts = parts;
+  fetch_base(folder, adapter, folder.string(), hub, limits);
 }
 
 }  // namespace tensormill

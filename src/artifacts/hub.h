@@ -24,7 +24,8 @@ struct HubSettings {
 // Errors: kConfigInvalid for a token with blanks or control characters in it.
 HubSettings hub_settings(const EnvironmentLookup& environment);
 
-// Certificates to trust instead of the system's: SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.
+// Certificates to trust instead of the system's, a file or a folder, in the order of the Python
+// packages: REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR.
 std::string ca_file_of(const EnvironmentLookup& environment);
 
 struct HubModel {
@@ -39,5 +40,10 @@ struct HubModel {
 // saying what to do; those of fetch_files.
 std::filesystem::path fetch_hub_model(const HubModel& model, const HubSettings& hub,
                                       const TransferLimits& limits);
+
+// The base model of the adapter in a folder of this machine, where the folder is of one and names a
+// model of the hub that is no folder here.
+void fetch_base_of_adapter(const std::filesystem::path& folder, ModelParts parts,
+                           const HubSettings& hub, const TransferLimits& limits);
 
 }  // namespace tensormill

@@ -20,7 +20,9 @@ std::string said(const WebReply& reply) {
 
 HubRefusal hub_refusal(const HubModel& model, const HubSettings& hub, const WebReply& reply,
                        const std::string& file) {
-  const std::string name = file.empty() ? model.id : model.id + "/" + file;
+  const std::string whole = file.empty() ? model.id : model.id + "/" + file;
+  const std::string name =
+      model.revision == "main" ? whole : whole + " (revision " + model.revision + ")";
   const std::string& code = reply.header("x-error-code");
   const bool token = !hub.token.empty();
   const std::string detail = said(reply);
@@ -35,7 +37,7 @@ HubRefusal hub_refusal(const HubModel& model, const HubSettings& hub, const WebR
   }
   if (code == "RevisionNotFound") {
     return {ErrorKind::kNotFound,
-            fmt::format("{}: no revision {}: expected a branch, a tag or a commit of {}", name,
+            fmt::format("{}: no revision {}: expected a branch, a tag or a commit of {}", whole,
                         model.revision, page)};
   }
   if (reply.status == 401 && token) {

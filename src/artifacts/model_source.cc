@@ -80,9 +80,9 @@ fs::path fetch_from_hub(const ModelSource& source, const EnvironmentLookup& envi
   }
 }
 
-}  // namespace
-
-fs::path locate_model(const ModelSource& source, const EnvironmentLookup& environment) {
+// Anything but a model of the hub, for which the path is empty.
+fs::path locate(const ModelSource& source, const EnvironmentLookup& environment,
+                const TransferLimits& limits) {
   const std::string& text = source.model;
   const bool sane = text.find('\0') == std::string::npos;
   std::error_code error;
@@ -90,7 +90,6 @@ fs::path locate_model(const ModelSource& source, const EnvironmentLookup& enviro
   if (sane && fs::exists(text, error)) {
     return has_archive_suffix(text) ? unpacked(text, environment) : fs::path(text);
   }
-  const TransferLimits limits = transfer_limits(environment);
   if (text.starts_with("s3://")) {
     const S3Model model = fetch_s3_model(text, source.parts, environment, limits);
     return model.archive ? unpacked(model.path, environment) : model.path;
@@ -98,11 +97,24 @@ fs::path locate_model(const ModelSource& source, const EnvironmentLookup& enviro
   if (is_download_url(text)) {
     return unpacked(fetch_web_archive(text, environment, limits), environment);
   }
-  if (sane && is_hub_id(text)) return fetch_from_hub(source, environment, limits);
+  if (sane && is_hub_id(text)) return {};
   throw_error(ErrorKind::kNotFound,
               "{}: no such folder or file; expected a folder, an archive, org/name of the hub or "
               "s3://bucket/prefix",
               text);
+}
+
+}  // namespace
+
+fs::path locate_model(const ModelSource& source, const EnvironmentLookup& environment) {
+  const TransferLimits limits = transfer_limits(environment);
+  std::error_code error;
+  const fs::path found = locate(source, environment, limits);
+  if (found.empty()) return fetch_from_hub(source, environment, limits);
+  if (fs::exists(found / "adapter_config.json", error)) {
+    fetch_base_of_adapter(found, source.parts, hub_settings(environment), limits);
+  }
+  return found;
 }
 
 }  // namespace tensormill

@@ -27,6 +27,9 @@ std::string_view other_content(std::span<const std::byte> bytes) {
   if (text.size() > kTarMagic && text.substr(kTarMagic).starts_with("ustar")) {
     return "; it is a tar archive, as torch before 0.1.10 wrote: save it again with a later torch";
   }
+  if (text.size() > 1 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5) {
+    return "; it is a pickle that torch.save didn't write";
+  }
   return "";
 }
 

@@ -199,13 +199,17 @@ TensorView TorchArchive::view(const std::string& name, const Pickle::Tensor& ten
       fail(name, fmt::format("shape [{}] is too large", fmt::join(tensor.shape, ", ")));
     }
   }
+  // A part of a storage has a beginning and an end of its own.
+  const bool part = storage.count >= 0;
+  const uint64_t first = part ? static_cast<uint64_t>(storage.first) : 0;
+  const uint64_t allowed = part ? static_cast<uint64_t>(storage.count) : held;
   const std::optional<uint64_t> end = reach(tensor);
-  if (!end || *end > held || elements > held) {
+  if (!end || *end > allowed || elements > allowed) {
     fail(name, fmt::format("shape [{}] with strides [{}] at {} exceeds its storage of {} elements",
                            fmt::join(tensor.shape, ", "), fmt::join(tensor.strides, ", "),
-                           tensor.offset, held));
+                           tensor.offset, allowed));
   }
-  const std::byte* data = bytes.data() + static_cast<uint64_t>(tensor.offset) * width;
+  const std::byte* data = bytes.data() + (first + static_cast<uint64_t>(tensor.offset)) * width;
   TensorView result{data, tensor.type, tensor.shape};
   if (elements > 0 && !(contiguous(tensor) && !(swap_ && width > 1))) {
     result.data = copy(name, tensor, data, elements);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "artifacts/torch_archive.h"
+#include "artifacts/torch_rebuild.h"
 #include "base/error.h"
 #include "base/mmap.h"
 
@@ -32,10 +33,8 @@ class TorchReader {
     }
     for (const auto& [name, value] : named) {
       if (value->kind == Kind::kInert && value->carries_data) {
-        throw_error(ErrorKind::kArtifactInvalid,
-                    "{}: tensor \"{}\" depends on \"{}\", which is not a tensor of plain torch and "
-                    "is never called",
-                    origin_, name, value->text);
+        throw_error(ErrorKind::kArtifactInvalid, "{}: tensor \"{}\" {}", origin_, name,
+                    not_a_tensor(*value));
       }
       if (value->kind != Kind::kTensor) continue;
       const Pickle::Tensor& tensor = pickle_.tensors[static_cast<size_t>(value->number)];

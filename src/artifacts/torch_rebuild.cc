@@ -1,5 +1,7 @@
 #include "artifacts/torch_rebuild.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <string_view>
 
@@ -138,7 +140,35 @@ Value ordered_dict(const Pickle& pickle, const Value& arguments) {
   return dict;
 }
 
+// (key of its own, first element, elements); false: it isn't that.
+bool read_part(const Pickle& pickle, const Value& part, Pickle::Storage& storage) {
+  if (!storage.typed || part.kind != Kind::kTuple || part.items.size() != 3) return false;
+  const Value &first = pickle.at(part.items[1]), &count = pickle.at(part.items[2]);
+  if (first.kind != Kind::kInt || count.kind != Kind::kInt || first.number < 0 ||
+      first.number > storage.elements || count.number < 0 ||
+      count.number > storage.elements - first.number) {
+    return false;
+  }
+  storage.first = first.number;
+  storage.count = count.number;
+  return true;
+}
+
+// Of numpy 1 and 2, and tensors that XLA devices stored as such.
+bool is_array(std::string_view global) {
+  return global.ends_with("multiarray _reconstruct") || global.ends_with("numeric _frombuffer") ||
+         global == "torch._utils _rebuild_device_tensor_from_numpy";
+}
+
 }  // namespace
+
+std::string not_a_tensor(const Value& value) {
+  if (is_array(value.text)) {
+    return "is an array of numpy, expected a tensor: torch.from_numpy() makes one";
+  }
+  return fmt::format("depends on \"{}\", which is not a tensor of plain torch and is never called",
+                     value.text);
+}
 
 Value torch_call(Pickle& pickle, const Value& function, const Value& arguments) {
   if (function.kind != Kind::kGlobal || arguments.kind != Kind::kTuple) {
@@ -163,15 +193,15 @@ Value torch_call(Pickle& pickle, const Value& function, const Value& arguments) 
     const Value& sizes = pickle.at(arguments.items[0]);
     if (sizes.kind == Kind::kTuple || sizes.kind == Kind::kList) return sizes;
   }
-  return inert(name, arguments.carries_data);
+  // Its elements come as bytes, so nothing among the arguments says that it holds data.
+  return inert(name, arguments.carries_data || is_array(name));
 }
 
 Value torch_persistent(Pickle& pickle, const Value& id) {
   const auto field = [&](size_t i) -> const Value& { return pickle.at(id.items[i]); };
   if (id.kind != Kind::kTuple || id.items.size() < 5 || field(0).text != "storage" ||
       field(1).kind != Kind::kGlobal || field(2).kind != Kind::kString ||
-      field(4).kind != Kind::kInt || field(4).number < 0 ||
-      (id.items.size() > 5 && field(5).kind != Kind::kNone)) {  // a view of another storage
+      field(4).kind != Kind::kInt || field(4).number < 0) {
     return inert("a persistent id that is no torch storage", true);
   }
   const std::string& name = field(1).text;
@@ -182,7 +212,12 @@ Value torch_persistent(Pickle& pickle, const Value& id) {
   value.kind = Kind::kStorage;
   value.carries_data = true;
   value.number = static_cast<int64_t>(pickle.storages.size());
-  pickle.storages.push_back({field(2).text, !untyped, type.value_or(DType::kU8), field(4).number});
+  Pickle::Storage storage{field(2).text, !untyped, type.value_or(DType::kU8), field(4).number};
+  if (id.items.size() > 5 && field(5).kind != Kind::kNone &&
+      !read_part(pickle, field(5), storage)) {
+    return inert("a persistent id with a malformed part of a storage", true);
+  }
+  pickle.storages.push_back(std::move(storage));
   return value;
 }
 

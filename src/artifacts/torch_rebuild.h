@@ -12,4 +12,7 @@ Pickle::Value torch_call(Pickle& pickle, const Pickle::Value& function,
 // What a persistent id of torch.save means: a storage, or an inert record.
 Pickle::Value torch_persistent(Pickle& pickle, const Pickle::Value& id);
 
+// What an inert record is, where a tensor was expected: "depends on ...".
+std::string not_a_tensor(const Pickle::Value& value);
+
 }  // namespace tensormill

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "artifacts/torch_rebuild.h"
 #include "base/error.h"
 #include "base/mmap.h"
 
@@ -139,10 +140,8 @@ void TorchTree::collect(const Pickle::Value& dict, const std::string& prefix, in
       const Pickle::Tensor& tensor = pickle.tensors[static_cast<size_t>(value.number)];
       file.tensors.push_back({name, archive_->view(name, tensor), *origin_});
     } else if (value.kind == Kind::kInert && value.carries_data) {
-      throw_error(ErrorKind::kArtifactInvalid,
-                  "{}: tensor \"{}\" depends on \"{}\", which is not a tensor of plain torch and "
-                  "is never called",
-                  *origin_, name, value.text);
+      throw_error(ErrorKind::kArtifactInvalid, "{}: tensor \"{}\" {}", *origin_, name,
+                  not_a_tensor(value));
     }
   }
 }

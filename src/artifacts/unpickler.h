@@ -43,6 +43,8 @@ struct Pickle {
     bool typed;       // false: elements are bytes, the tensor knows the type
     DType type;
     int64_t elements;
+    // torch before 0.4.1 stored a storage that is part of another one as that part.
+    int64_t first = 0, count = -1;  // elements of it; -1: all
   };
   struct Tensor {
     size_t storage;

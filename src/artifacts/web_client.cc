@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <exception>
+#include <filesystem>
 #include <mutex>
 
 namespace tensormill {
@@ -71,7 +72,7 @@ bool certificate_problem(CURLcode code) {
   if (certificate_problem(code)) {
     fail(ErrorKind::kConfigInvalid, false,
          fmt::format("{}: TLS: {}; if a proxy or a server of your own signs with another "
-                     "authority, name its certificate in SSL_CERT_FILE",
+                     "authority, name its certificate in REQUESTS_CA_BUNDLE or SSL_CERT_FILE",
                      host, what));
   }
   switch (code) {
@@ -94,6 +95,25 @@ bool certificate_problem(CURLcode code) {
            fmt::format("{}: expected an http or https url: {}", url, what));
     default:
       fail(ErrorKind::kInternal, true, fmt::format("{}: {}", host, what));
+  }
+}
+
+// Certificates in a file or in a folder, hashed as OpenSSL's c_rehash does it. Empty: the system's.
+void trust(CURL* curl, const std::string& certificates) {
+  if (certificates.empty()) return;
+  std::error_code error;
+  // OpenSSL takes several folders with colons between them.
+  if (certificates.find(':') != std::string::npos ||
+      std::filesystem::is_directory(certificates, error)) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, nullptr);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, certificates.c_str());
+  } else if (std::filesystem::exists(certificates, error)) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, certificates.c_str());
+  } else {
+    fail(ErrorKind::kConfigInvalid, false,
+         fmt::format("{}: no such file or folder of certificates, which REQUESTS_CA_BUNDLE, "
+                     "CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR or AWS_CA_BUNDLE names",
+                     certificates));
   }
 }
 
@@ -265,6 +285,7 @@ WebReply WebClient::send_once(const WebRequest& request, const std::string& url,
   State& state = *state_;
   CURL* curl = state.curl;
   curl_easy_reset(curl);  // keeps connections
+  trust(curl, request.ca_file);
   state.reply = &reply;
   state.sink = &sink;
   state.failure = nullptr;
@@ -297,7 +318,6 @@ WebReply WebClient::send_once(const WebRequest& request, const std::string& url,
   curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L << 10);
   if (request.direct) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-  if (!request.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, request.ca_file.c_str());
   if (request.method == "HEAD") {
     curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   } else if (request.method != "GET") {

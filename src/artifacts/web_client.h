@@ -25,7 +25,7 @@ struct WebRequest {
   long total_seconds = 0;  // 0: no limit
   bool stay = false;       // a redirect to another host is the reply
   bool direct = false;     // past any proxy, as for addresses of this machine's own network
-  std::string ca_file;     // certificates to trust instead of the system's
+  std::string ca_file;     // or folder: certificates to trust instead of the system's
 };
 
 struct WebReply {

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -39,13 +38,26 @@ T await_change(const std::atomic<T>& value, T old) {
 }  // namespace
 
 struct ThreadTeam::State {
-  std::mutex turn;  // held by the caller of run()
+  // Who may run jobs: tickets are served in order.
+  std::atomic<uint32_t> tickets{0}, serving{0};
+  std::atomic<std::thread::id> holder{};
   Job job = nullptr;
   void* context = nullptr;
   bool stop = false;
   alignas(64) std::atomic<uint32_t> round{0};  // a change starts a run
   alignas(64) std::atomic<int> running{0};     // workers that have not finished it
   alignas(64) std::vector<std::thread> workers;
+
+  void take_turn() {
+    const uint32_t ticket = tickets.fetch_add(1, std::memory_order_relaxed);
+    uint32_t now;
+    while ((now = serving.load(std::memory_order_acquire)) != ticket) serving.wait(now);
+  }
+
+  void pass_turn() {
+    serving.fetch_add(1, std::memory_order_release);
+    serving.notify_all();
+  }
 
   void start() {
     running.store(static_cast<int>(workers.size()), std::memory_order_relaxed);
@@ -100,13 +112,28 @@ int ThreadTeam::size() const {
 
 void ThreadTeam::run(Job job, void* context) {
   State& state = *state_;
-  const std::lock_guard turn(state.turn);
-  if (state.workers.empty()) return job(context, 0);
-  state.job = job;
-  state.context = context;
-  state.start();
-  job(context, 0);
-  state.join();
+  const bool held = state.holder.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  if (!held) state.take_turn();
+  if (state.workers.empty()) {
+    job(context, 0);
+  } else {
+    state.job = job;
+    state.context = context;
+    state.start();
+    job(context, 0);
+    state.join();
+  }
+  if (!held) state.pass_turn();
+}
+
+ThreadTeam::Hold::Hold(ThreadTeam& team) : team_(team) {
+  team_.state_->take_turn();
+  team_.state_->holder.store(std::this_thread::get_id(), std::memory_order_relaxed);
+}
+
+ThreadTeam::Hold::~Hold() {
+  team_.state_->holder.store({}, std::memory_order_relaxed);
+  team_.state_->pass_turn();
 }
 
 }  // namespace tensormill

@@ -25,6 +25,20 @@ class ThreadTeam {
   // threads take turns. A job must not throw and must not call run() of the same team.
   void run(Job job, void* context);
 
+  // While it lives, only the thread that made it runs jobs: others wait, parked, and are served in
+  // the order they came. For work of many runs, such as a model's step: threads that took turns
+  // run by run would wake and stop each other all the time. Not to be nested.
+  class Hold {
+   public:
+    explicit Hold(ThreadTeam& team);
+    ~Hold();
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   private:
+    ThreadTeam& team_;
+  };
+
   // Splits [0, count) into contiguous ranges, at most one a thread, borders at multiples of
   // `grain`, and calls f(begin, end) for each that isn't empty.
   template <class F>

@@ -18,6 +18,7 @@
 #include "cli/bench_trace.h"
 #include "cli/command.h"
 #include "cli/load_model.h"
+#include "models/weight_format.h"
 #include "tasks/load_model.h"
 
 namespace tensormill {
@@ -29,7 +30,8 @@ struct BenchOptions {
   CommonOptions common;
   std::string model, trace, url, served_model;
   std::vector<int32_t> concurrency = {1, 8, 64}, prompt_tokens = {128};
-  int32_t new_tokens = 128, repeat = 3, step_tokens = 512, requests = 0, warm_up = -1;
+  int32_t new_tokens = 128, repeat = 3, step_tokens = 512;
+  int32_t requests = 0, warm_up = -1, shared_prefix = 0;
   double pause = 0;
   bool random_weights = false, grid = false, follow = false, json = false;
 };
@@ -82,9 +84,11 @@ void print_table(const OrderedJson& result) {
                fmt::format("{:.2f}", run["step_ms_p50"].get<double>()),
                fmt::format("{:.2f}", run["step_ms_p99"].get<double>()));
   }
-  fmt::print("peak anonymous memory {:.0f} MiB, {:.3f} of weights and cache\n",
-             result["peak_anonymous_bytes"].get<double>() / kMib,
-             result["peak_over_weights_and_cache"].get<double>());
+  fmt::print(
+      "peak anonymous memory {:.0f} MiB, {:.3f} of weights and cache; while loading {:.0f}\n",
+      result["peak_anonymous_bytes"].get<double>() / kMib,
+      result["peak_over_weights_and_cache"].get<double>(),
+      result["loading_peak_anonymous_bytes"].get<double>() / kMib);
 }
 
 // What the command line says of the model and the engine.
@@ -97,6 +101,7 @@ LoadTextOptions load_options(const BenchOptions& options) {
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
+  load.cache_type = choices.cache_type();
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;
@@ -165,6 +170,8 @@ int run_engine_bench(const BenchOptions& options) {
   AnonymousPeak memory;
   memory.watch();
   const std::unique_ptr<LoadedText> loaded = load_text_parts(load);
+  memory.look();
+  const int64_t loading_peak = memory.bytes();
   if (load.engine.cache_bytes == 0) {
     load.engine.cache_bytes = cache_tokens(rows) * loaded->model->info().cache_bytes_per_token;
   }
@@ -176,6 +183,7 @@ int run_engine_bench(const BenchOptions& options) {
       {"weight_bytes", info.weight_bytes},
       {"parameters", info.parameters},
       {"cache_bytes", loaded->engine->options().cache_bytes},
+      {"cache_type", cache_type_name(info.cache_type)},
       {"device", loaded->place.device->name()},
       {"threads", process_team().size()},
       {"load_seconds", std::chrono::duration<double>(Clock::now() - begin).count()},
@@ -187,6 +195,7 @@ int run_engine_bench(const BenchOptions& options) {
     result["runs"].push_back(measure_row(row, {1, options.repeat, options.pause}, *loaded->engine,
                                          info.vocabulary, memory));
   }
+  result["loading_peak_anonymous_bytes"] = loading_peak;
   result["peak_anonymous_bytes"] = memory.bytes();
   result["peak_over_weights_and_cache"] =
       static_cast<double>(memory.bytes()) /
@@ -200,7 +209,7 @@ int run_engine_bench(const BenchOptions& options) {
 }
 
 int run_http_bench(const BenchOptions& options) {
-  if (options.prompt_tokens.size() != 1) {
+  if (options.prompt_tokens.size() != 1 && options.trace.empty()) {
     throw_error(ErrorKind::kBadRequest, "--url takes one --prompt-tokens, {} were given",
                 options.prompt_tokens.size());
   }
@@ -211,6 +220,8 @@ int run_http_bench(const BenchOptions& options) {
   load.concurrency = options.concurrency;
   load.prompt_tokens = options.prompt_tokens.front();
   load.new_tokens = options.new_tokens;
+  if (!options.trace.empty()) load.trace = read_trace(options.trace);
+  load.shared_prefix = options.shared_prefix;
   load.requests = options.requests;
   load.warm_up = options.warm_up;
   load.repeat = options.repeat;
@@ -266,18 +277,21 @@ CommandRunner declare_bench(CLI::App& app) {
                  "seconds before each run: a GPU at the limit of its power slows down in long work")
       ->check(CLI::Range(0.0, 60.0))
       ->capture_default_str();
-  CLI::Option* trace =
-      app.add_option("--trace", options->trace,
-                     "a file of lines PROMPT OUTPUT: all these requests at once, the largest of "
-                     "--concurrency running; prints JSON");
+  app.add_option("--trace", options->trace,
+                 "a file of lines PROMPT OUTPUT: all these requests at once, the largest of "
+                 "--concurrency running; prints JSON. With --url: the requests of a run");
   CLI::Option* url = app.add_option(
       "--url", options->url,
       "measure a server instead, over as many connections as --concurrency says: "
       "http://host:port[/invocations], or a path that ends in /completions for OpenAI's APIs. "
       "MODEL's tokenizer measures the prompts");
-  url->excludes(trace);
   app.add_option("--requests", options->requests,
-                 "with --url: requests of a run (default: 4 a connection, 16 at least)")
+                 "with --url: requests of a run (default: the trace's, else 4 a connection, 16 at "
+                 "least)")
+      ->needs(url)
+      ->check(positive);
+  app.add_option("--shared-prefix", options->shared_prefix,
+                 "with --url: tokens that all prompts begin with, of those that they have")
       ->needs(url)
       ->check(positive);
   app.add_option("--warm-up", options->warm_up,

@@ -5,17 +5,14 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <memory>
-#include <optional>
-#include <random>
+#include <numeric>
 #include <utility>
 
-#include "artifacts/model_folder.h"
 #include "base/error.h"
 #include "cli/bench_figures.h"
+#include "cli/bench_prompts.h"
 #include "cli/http_connections.h"
-#include "models/describe.h"
-#include "tokenizer/tokenizer.h"
+#include "cli/server_memory.h"
 
 namespace tensormill {
 namespace {
@@ -33,48 +30,8 @@ double own_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-std::unique_ptr<Tokenizer> tokenizer_of(const std::string& folder) {
-  try {
-    return load_tokenizer(find_model_parts(folder).tokenizer);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kNotFound) throw;
-    return byte_tokenizer(describe_model(folder).info.vocabulary);
-  }
-}
-
-// Prompts without a common beginning: random words, until there are as many tokens as asked.
-class Prompts {
- public:
-  Prompts(const std::string& folder, int32_t tokens)
-      : tokenizer_(tokenizer_of(folder)), tokens_(static_cast<size_t>(tokens)) {}
-
-  std::string next() {
-    std::string text;
-    do {
-      if (!text.empty()) text += ' ';
-      for (int i = 0; i < 5; ++i) text += static_cast<char>('a' + letter_(random_));
-    } while (count(text) < tokens_);
-    while (text.size() > 1 && count(text.substr(0, text.size() - 1)) >= tokens_) text.pop_back();
-    made_.push_back(static_cast<double>(count(text)));
-    return text;
-  }
-  double mean_tokens() const {
-    double sum = 0;
-    for (const double one : made_) sum += one;
-    return made_.empty() ? 0 : sum / static_cast<double>(made_.size());
-  }
-
- private:
-  size_t count(const std::string& text) const { return tokenizer_->encode(text).ids.size(); }
-
-  std::unique_ptr<Tokenizer> tokenizer_;
-  size_t tokens_;
-  std::mt19937 random_{std::random_device{}()};
-  std::uniform_int_distribution<int> letter_{0, 25};
-  std::vector<double> made_;
-};
-
-std::string body_of(const HttpLoad& load, const std::string& path, const std::string& prompt) {
+std::string body_of(const HttpLoad& load, const std::string& path, const std::string& prompt,
+                    int32_t new_tokens) {
   OrderedJson body;
   if (path.ends_with("/completions")) {
     if (!load.served_model.empty()) body["model"] = load.served_model;
@@ -83,12 +40,12 @@ std::string body_of(const HttpLoad& load, const std::string& path, const std::st
     } else {
       body["prompt"] = prompt;
     }
-    body["max_tokens"] = load.new_tokens;
+    body["max_tokens"] = new_tokens;
     body["temperature"] = 0;
     body["ignore_eos"] = true;
   } else {
     body["inputs"] = prompt;
-    body["parameters"] = {{"max_new_tokens", load.new_tokens}, {"ignore_eos", true}};
+    body["parameters"] = {{"max_new_tokens", new_tokens}, {"ignore_eos", true}};
   }
   body["stream"] = true;
   return body.dump();
@@ -100,8 +57,25 @@ struct Figures {
   int64_t pieces = 0;                  // lines with text that came
 };
 
-Figures run_once(HttpConnections& connections, const HttpLoad& load,
-                 const std::vector<std::string>& requests) {
+struct Requests {
+  std::vector<std::string> bodies;
+  int64_t new_tokens = 0;  // of all
+};
+
+Requests make_requests(const HttpLoad& load, const std::string& path, size_t count,
+                       BenchPrompts& prompts) {
+  Requests requests;
+  for (size_t i = 0; i < count; ++i) {
+    const TraceItem item = load.trace.empty() ? TraceItem{load.prompt_tokens, load.new_tokens}
+                                              : load.trace[i % load.trace.size()];
+    requests.bodies.push_back(body_of(load, path, prompts.next(item.prompt), item.output));
+    requests.new_tokens += item.output;
+  }
+  return requests;
+}
+
+Figures run_once(HttpConnections& connections, const Requests& load) {
+  const std::vector<std::string>& requests = load.bodies;
   Figures figures;
   size_t sent = 0, ended = 0;
   struct Times {
@@ -147,25 +121,27 @@ Figures run_once(HttpConnections& connections, const HttpLoad& load,
   const double spent = seconds(Clock::now() - start);
   figures.own_share = (own_seconds() - own) / spent;
   figures.request_rate = static_cast<double>(requests.size()) / spent;
-  figures.token_rate = figures.request_rate * load.new_tokens;
+  figures.token_rate = static_cast<double>(load.new_tokens) / spent;
   return figures;
 }
 
 OrderedJson measure(const HttpLoad& load, const HttpPlace& place, int32_t concurrency,
-                    Prompts& prompts) {
-  const int32_t count = load.requests > 0 ? load.requests : std::max(16, 4 * concurrency);
-  const auto make = [&](int32_t requests) {
-    std::vector<std::string> all;
-    for (int32_t i = 0; i < requests; ++i) all.push_back(body_of(load, place.path, prompts.next()));
-    return all;
-  };
-  HttpConnections connections(place, static_cast<size_t>(concurrency));
-  const int32_t warm_up = load.warm_up < 0 ? std::min(count, concurrency) : load.warm_up;
-  if (warm_up > 0) run_once(connections, load, make(warm_up));
+                    BenchPrompts& prompts, int server) {
+  const auto connected = static_cast<size_t>(concurrency);
+  size_t count = load.trace.empty() ? std::max<size_t>(16, 4 * connected) : load.trace.size();
+  if (load.requests > 0) count = static_cast<size_t>(load.requests);
+  HttpConnections connections(place, connected);
+  const size_t warm_up =
+      load.warm_up < 0 ? std::min(count, connected) : static_cast<size_t>(load.warm_up);
+  if (warm_up > 0) run_once(connections, make_requests(load, place.path, warm_up, prompts));
+  ProcessMemory memory;
   std::vector<double> request_rates, token_rates, own, first, between;
   int64_t pieces = 0;
   for (int32_t i = 0; i < load.repeat; ++i) {
-    const Figures figures = run_once(connections, load, make(count));
+    const Figures figures = run_once(connections, make_requests(load, place.path, count, prompts));
+    const ProcessMemory now = memory_of(server);
+    memory.anonymous = std::max(memory.anonymous, now.anonymous);
+    memory.peak = std::max(memory.peak, now.peak);
     request_rates.push_back(figures.request_rate);
     token_rates.push_back(figures.token_rate);
     own.push_back(figures.own_share);
@@ -175,7 +151,8 @@ OrderedJson measure(const HttpLoad& load, const HttpPlace& place, int32_t concur
   }
   OrderedJson row = {{"concurrency", concurrency},
                      {"requests", count},
-                     {"pieces_per_request", static_cast<double>(pieces) / count / load.repeat}};
+                     {"pieces_per_request",
+                      static_cast<double>(pieces) / static_cast<double>(count) / load.repeat}};
   add_spread(row, "requests_per_second", request_rates);
   add_spread(row, "tokens_per_second", token_rates);
   for (const auto& [name, values] :
@@ -184,7 +161,15 @@ OrderedJson measure(const HttpLoad& load, const HttpPlace& place, int32_t concur
     row[fmt::format("{}_p99", name)] = quantile(*values, 0.99) * 1e3;
   }
   row["client_cores"] = quantile(own, 0.5);
+  if (memory.peak > 0) {
+    row["server_anonymous_bytes"] = memory.anonymous;
+    row["server_peak_resident_bytes"] = memory.peak;
+  }
   return row;
+}
+
+bool is_local(const std::string& host) {
+  return host == "localhost" || host.starts_with("127.") || host == "[::1]";
 }
 
 bool has_text(const Json& object, const char* key) {
@@ -230,34 +215,46 @@ bool carries_token(std::string_view line) {
 
 OrderedJson load_server(const HttpLoad& load) {
   const HttpPlace place = parse_url(load.url);
-  Prompts prompts(load.model, load.prompt_tokens);
+  BenchPrompts prompts(load.model, load.shared_prefix, 0);
+  const int server = is_local(place.host) ? listener_of(place.port) : 0;
   OrderedJson rows = OrderedJson::array();
   for (const int32_t concurrency : load.concurrency) {
-    rows.push_back(measure(load, place, concurrency, prompts));
+    rows.push_back(measure(load, place, concurrency, prompts, server));
+  }
+  double new_tokens = load.new_tokens;
+  if (!load.trace.empty()) {
+    const auto add = [](int64_t sum, const TraceItem& item) { return sum + item.output; };
+    new_tokens = static_cast<double>(
+                     std::accumulate(load.trace.begin(), load.trace.end(), int64_t{0}, add)) /
+                 static_cast<double>(load.trace.size());
   }
   return {{"url", load.url},
           {"prompt_tokens", prompts.mean_tokens()},
-          {"new_tokens", load.new_tokens},
+          {"shared_prefix_tokens", load.shared_prefix},
+          {"new_tokens", new_tokens},
           {"repeat", load.repeat},
           {"runs", rows}};
 }
 
 void print_load(const OrderedJson& result) {
-  fmt::print("{}: prompts of {:.1f} tokens, {} new; medians of {} runs (least - most)\n",
+  fmt::print("{}: prompts of {:.1f} tokens, {:.1f} new; medians of {} runs (least - most)\n",
              result["url"].get<std::string>(), result["prompt_tokens"].get<double>(),
-             result["new_tokens"].get<int>(), result["repeat"].get<int>());
-  constexpr const char* kLine = "{:>5} {:>5} {:>24} {:>28} {:>17} {:>17} {:>12}\n";
+             result["new_tokens"].get<double>(), result["repeat"].get<int>());
+  constexpr const char* kLine = "{:>5} {:>5} {:>24} {:>28} {:>17} {:>17} {:>12} {:>10}\n";
   fmt::print(kLine, "conc.", "req.", "requests/s", "tokens/s", "first p50/p99 ms",
-             "next p50/p99 ms", "client cores");
+             "next p50/p99 ms", "client cores", "server MiB");
   for (const OrderedJson& row : result["runs"]) {
     const auto pair = [&](const char* name) {
       return fmt::format("{:.1f} / {:.1f}", row[fmt::format("{}_p50", name)].get<double>(),
                          row[fmt::format("{}_p99", name)].get<double>());
     };
+    const auto memory = row.find("server_anonymous_bytes");
+    constexpr double kMiB = 1 << 20;
     fmt::print(kLine, row["concurrency"].get<int>(), row["requests"].get<int>(),
                spread_text(row, "requests_per_second", 2), spread_text(row, "tokens_per_second", 1),
                pair("first_token_ms"), pair("between_ms"),
-               fmt::format("{:.3f}", row["client_cores"].get<double>()));
+               fmt::format("{:.3f}", row["client_cores"].get<double>()),
+               memory == row.end() ? "-" : fmt::format("{:.0f}", memory->get<double>() / kMiB));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "cli/bench_trace.h"
 
 namespace tensormill {
 
@@ -15,8 +16,10 @@ struct HttpLoad {
   std::string url, model, served_model;
   std::vector<int32_t> concurrency;
   int32_t prompt_tokens = 0, new_tokens = 0;
-  int32_t requests = 0;  // of a run; 0: four a connection, 16 at least
-  int32_t warm_up = -1;  // requests before the first run; -1: one a connection
+  std::vector<TraceItem> trace;  // lengths of the requests, in place of the two
+  int32_t shared_prefix = 0;     // tokens that all prompts begin with
+  int32_t requests = 0;          // of a run; 0: the trace's, else four a connection, 16 at least
+  int32_t warm_up = -1;          // requests before the first run; -1: one a connection
   int32_t repeat = 0;
 };
 
@@ -33,7 +36,7 @@ bool carries_token(std::string_view line);
 // when the last has ended: `warm_up` of them, then `repeat` runs that count. One thread that sleeps
 // in poll() does it, so that the client takes little of the cores that it shares with the server.
 // Errors: kBadRequest for an address that doesn't answer as HTTP; kInternal for a request that
-// fails.
+// fails. Where the server runs on this machine, its memory is looked at after each run.
 OrderedJson load_server(const HttpLoad& load);
 void print_load(const OrderedJson& result);
 

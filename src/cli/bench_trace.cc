@@ -72,6 +72,7 @@ OrderedJson run_trace(Engine& engine, int32_t vocabulary, const std::vector<Trac
     for (int32_t& token : requests[i].prompt) token = any(random);
     requests[i].max_new_tokens = trace[i].output;
     requests[i].ignore_eos = true;
+    requests[i].log_probs = false;
     requests[i].sink = &sink;
     prompt_tokens += trace[i].prompt;
   }

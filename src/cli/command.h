@@ -20,6 +20,7 @@ struct Command {
 // Options that every subcommand takes.
 struct CommonOptions {
   std::string device = "auto", dtype, variant, quantize, cpu_level = "auto", log_level = "info";
+  std::string kv_cache_dtype;                                // empty: as -o says
   std::string revision;                                      // of a model of the hub
   int threads = 0;                                           // 0: usable_cores()
   std::vector<std::pair<std::string, std::string>> options;  // -o key=value

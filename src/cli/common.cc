@@ -12,6 +12,8 @@ void CommonOptions::declare(CLI::App& app) {
                  "weights of this variant: fp16 takes model.fp16.safetensors (default: the plain "
                  "ones)");
   app.add_option("--quantize", quantize, "dynamic_int8: products in 8 bits, on CPUs");
+  app.add_option("--kv-cache-dtype", kv_cache_dtype,
+                 "keys and values: auto, bf16, f16, f32 or int8 (default: the weights' type)");
   app.add_option("--threads", threads, "CPU threads; 0: the physical cores this process may use")
       ->check(CLI::Range(0, ThreadTeam::kMaxThreads))
       ->capture_default_str();

@@ -13,6 +13,7 @@
 #include "base/mmap.h"
 #include "cli/command.h"
 #include "cli/load_model.h"
+#include "models/weight_format.h"
 #include "models/weights.h"
 #include "tasks/perplexity.h"
 
@@ -85,6 +86,7 @@ int run(const Options& options) {
         {"model", options.model},
         {"text", options.text},
         {"dtype", dtype_name(plain_type(info.format))},
+        {"kv_cache_dtype", cache_type_name(info.cache_type)},
         {"device", loaded.place.device->name()},
         {"kernels", loaded.place.kernels->name},
         {"threads", loaded.team->size()},

@@ -138,9 +138,11 @@ TextRequest text_request(const GenerateOptions& options, const LoadedText& loade
   }
   if (generation.sampling.temperature == 0) generation.sampling.sample = false;
   if (options.seed->count() == 0) generation.sampling.seed = std::random_device()();
+  generation.rules = loaded.generation.rules;
   generation.min_new_tokens = options.min_new_tokens;
   generation.stop_strings = options.stops;
   generation.ignore_eos = options.ignore_eos;
+  generation.log_probs = options.json;
   return request;
 }
 
@@ -156,6 +158,7 @@ int run_generate(const GenerateOptions& options) {
   load.format = choose_format(choices.common);
   load.variant = choices.common.variant;
   load.quantize = choose_quantization(choices.common);
+  load.cache_type = choices.cache_type();
   load.random_weights = choices.random_weights;
   load.threads = choices.common.threads;
   load.device = choices.common.device;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,9 +17,11 @@
 #include "cli/command.h"
 #include "cli/load_model.h"
 #include "models/describe.h"
+#include "models/model_impl.h"
 #include "models/open_weights.h"
 #include "models/properties.h"
 #include "models/stored_names.h"
+#include "models/weight_format.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 #include "tasks/place.h"
@@ -93,8 +96,24 @@ std::string stored_text(const Description& description, const TensorIndex* check
                      size_text(weight_bytes(shapes, description.model.spec, *format, kernels)));
 }
 
+// What a token's keys and values take; empty where nothing is cached.
+std::string cache_text(const TransformerSpec& spec, WeightFormat format,
+                       std::optional<DType> chosen, const KernelTable& kernels) {
+  const std::vector<CacheLayer> layers = cache_layers(spec);
+  if (layers.empty()) return "";
+  const DType type = chosen.value_or(plain_type(format));
+  std::string others;
+  for (const DType other : {DType::kF32, DType::kF16, DType::kBF16, DType::kI8}) {
+    if (other == type || !keeps_cache(spec, format, other, kernels)) continue;
+    others += fmt::format("{}{} {}", others.empty() ? "" : ", ", cache_type_name(other),
+                          size_text(cache_bytes_per_token(layers, other)));
+  }
+  return fmt::format("{}, {} a token ({})", cache_type_name(type),
+                     size_text(cache_bytes_per_token(layers, type)), others);
+}
+
 void print_memory(const Description& description, const ModelWeights& shapes, WeightFormat stored,
-                  const KernelTable& kernels) {
+                  std::optional<DType> cache_type, const KernelTable& kernels) {
   constexpr StepLimits kStep{512, 64, 64, 4096};
   const TransformerSpec& spec = description.model.spec;
   fmt::print("\n{:<16} {:>12} {:>14} {:>22}\n", "memory as", "weights", "KV a token",
@@ -103,7 +122,8 @@ void print_memory(const Description& description, const ModelWeights& shapes, We
                        Quantization quantize) {
     fmt::print("{:<16} {:>12} {:>14} {:>22}\n", name,
                size_text(weight_bytes(weights, spec, format, kernels)),
-               size_text(cache_bytes_per_token(cache_layers(spec), plain_type(format))),
+               size_text(cache_bytes_per_token(cache_layers(spec),
+                                               cache_type.value_or(plain_type(format)))),
                size_text(static_cast<int64_t>(
                    workspace_bytes(workspace_sizes(spec, format, kernels, kStep, quantize)))));
   };
@@ -165,6 +185,9 @@ void print_limits(const TransformerSpec& spec, const ModelInfo& info, const Kern
   if (!kernels.stores(WeightFormat::kInt8)) {
     limits.emplace_back("dynamic_int8", "this device stores f32, f16 and bf16");
   }
+  if (!keeps_cache(spec, info.format, DType::kI8, kernels)) {
+    limits.emplace_back("kv_cache_dtype=int8", "this device keeps bf16, f16 or f32");
+  }
   fmt::print("\nnot supported\n");
   for (const auto& [what, why] : limits) fmt::print("  {}: {}\n", what, why);
 }
@@ -218,7 +241,8 @@ void print_sources(const Description& description, const TensorIndex* checkpoint
 
 int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   Description description = describe_model(folder);
-  const CommonOptions common = choose_model(options, false).common;
+  const ModelChoices choices = choose_model(options, false);
+  const CommonOptions& common = choices.common;
   const std::unique_ptr<TensorIndex> checkpoint = weights_of(description, common.variant);
   ThreadTeam team(1);
   const Place place = open_place(common.device, common.cpu_level, team);
@@ -253,10 +277,15 @@ int inspect(const std::filesystem::path& folder, const CommonOptions& options) {
   print_sources(description, checkpoint.get(), common.variant);
   line("checkpoint", stored);
   if (quantize != Quantization::kNone) line("quantize", quantized_text(chosen));
+  if (const std::string cache =
+          cache_text(description.model.spec, format, choices.cache_type(), kernels);
+      !cache.empty()) {
+    line("keys and values", cache);
+  }
   line("rules", fmt::format("prompts in chunks: {}; prefixes shared: {}; steps taken back: {}",
                             yes_no(info.rules.chunks), yes_no(info.rules.shares_prefix),
                             yes_no(info.rules.rewinds)));
-  print_memory(description, shapes, format, kernels);
+  print_memory(description, shapes, format, choices.cache_type(), kernels);
   print_limits(description.model.spec, info, kernels);
   return 0;
 }

@@ -17,8 +17,9 @@ namespace tensormill {
 ModelChoices choose_model(const CommonOptions& options, bool random_weights,
                           std::initializer_list<std::string_view> also) {
   std::vector<std::string_view> known = {
-      "option.cpu_level",      "option.device",   "option.dtype",   "option.quantize",
-      "option.random_weights", "option.revision", "option.threads", "option.variant"};
+      "option.cpu_level",      "option.device",   "option.dtype",
+      "option.kv_cache_dtype", "option.quantize", "option.random_weights",
+      "option.revision",       "option.threads",  "option.variant"};
   known.insert(known.end(), also);
   ModelChoices choices;
   choices.common = options;
@@ -33,6 +34,9 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
     const bool other_dtype = key == "option.dtype" && parse_weight_format(value).has_value();
     if (!other_dtype) choices.settings.set(key, value, "-o");
     if (key == "option.dtype" && options.dtype.empty()) choices.common.dtype = value;
+  }
+  if (!options.kv_cache_dtype.empty()) {
+    choices.settings.set("option.kv_cache_dtype", options.kv_cache_dtype, "--kv-cache-dtype");
   }
   const CommonOptions defaults;
   const Settings& settings = choices.settings;
@@ -49,6 +53,10 @@ ModelChoices choose_model(const CommonOptions& options, bool random_weights,
   if (options.variant.empty()) choices.common.variant = settings.text("option.variant");
   choices.random_weights = random_weights || settings.flag("option.random_weights");
   return choices;
+}
+
+std::optional<DType> ModelChoices::cache_type() const {
+  return parse_cache_type(settings.text("option.kv_cache_dtype"));
 }
 
 ModelParts parts_of(const ModelChoices& choices) {
@@ -103,6 +111,7 @@ LoadedModel load_model(const std::string& name, const CommonOptions& given, bool
   load.format = choose_format(options);
   load.variant = options.variant;
   load.quantize = choose_quantization(options);
+  load.cache_type = choices.cache_type();
   load.random_weights = choices.random_weights;
   loaded.model = Model::load(folder, load);
   spdlog::info("{}: {} on {}, {} threads, {} kernels", folder.string(),

@@ -27,6 +27,8 @@ struct ModelChoices {
   CommonOptions common;  // with -o's device, dtype, quantize, threads and cpu_level
   bool random_weights = false;
   Settings settings{SettingScope::kModel};
+
+  std::optional<DType> cache_type() const;  // of keys and values; none: the weights'
 };
 
 // `also`: settings that this command reads besides those of every command. Errors: kBadRequest for

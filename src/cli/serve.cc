@@ -32,6 +32,9 @@ ServeArguments arguments_of(const ServeOptions& options) {
   if (common.dtype != defaults.dtype) settings.emplace_back("--dtype", common.dtype);
   if (common.variant != defaults.variant) settings.emplace_back("--variant", common.variant);
   if (common.quantize != defaults.quantize) settings.emplace_back("--quantize", common.quantize);
+  if (!common.kv_cache_dtype.empty()) {
+    settings.emplace_back("--kv-cache-dtype", common.kv_cache_dtype);
+  }
   if (common.cpu_level != defaults.cpu_level) {
     settings.emplace_back("--cpu-level", common.cpu_level);
   }

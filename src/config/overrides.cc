@@ -11,11 +11,15 @@ namespace {
 struct Flag {
   std::string_view flag, key;
 };
-constexpr Flag kFlags[] = {
-    {"--cpu-level", "option.cpu_level"}, {"--device", "option.device"},
-    {"--dtype", "option.dtype"},         {"--variant", "option.variant"},
-    {"--quantize", "option.quantize"},   {"--random-weights", "option.random_weights"},
-    {"--revision", "option.revision"},   {"--threads", "option.threads"}};
+constexpr Flag kFlags[] = {{"--cpu-level", "option.cpu_level"},
+                           {"--device", "option.device"},
+                           {"--dtype", "option.dtype"},
+                           {"--variant", "option.variant"},
+                           {"--kv-cache-dtype", "option.kv_cache_dtype"},
+                           {"--quantize", "option.quantize"},
+                           {"--random-weights", "option.random_weights"},
+                           {"--revision", "option.revision"},
+                           {"--threads", "option.threads"}};
 
 struct Spelling {
   std::string_view typed, kept;

@@ -53,7 +53,11 @@ struct RefusedValue {
   std::string_view key, value, reason;
 };
 constexpr std::string_view kOneTask = "this build generates text; other tasks aren't built yet";
+constexpr std::string_view kNoFloats8 = "use int8, which takes as few bytes";
 constexpr RefusedValue kRefusedValues[] = {
+    {"option.kv_cache_dtype", "fp8", kNoFloats8},
+    {"option.kv_cache_dtype", "fp8_e4m3", kNoFloats8},
+    {"option.kv_cache_dtype", "fp8_e5m2", kNoFloats8},
     {"option.dtype", "int8", "use option.quantize=dynamic_int8"},
     {"option.quantize", "smoothquant", "SmoothQuant isn't built yet"},
     {"option.task", "text-classification", kOneTask},
@@ -123,9 +127,25 @@ void check_text(const Setting& setting, std::string_view value, std::string_view
   if (key == "load_on_devices") check_devices(setting, value, label);
 }
 
+// Other engines' names of a cache's types.
+std::string_view cache_type_of(std::string_view word) {
+  constexpr std::array<std::array<std::string_view, 2>, 7> kSpellings{{{"bfloat16", "bf16"},
+                                                                       {"float16", "f16"},
+                                                                       {"fp16", "f16"},
+                                                                       {"half", "f16"},
+                                                                       {"float32", "f32"},
+                                                                       {"fp32", "f32"},
+                                                                       {"float", "f32"}}};
+  for (const auto& [typed, kept] : kSpellings) {
+    if (typed == word) return kept;
+  }
+  return word;
+}
+
 std::string checked_choice(const Setting& setting, std::string_view value, std::string_view label) {
   std::string word(value);
   if (setting.key == "option.enable_streaming") word = lower(word);
+  if (setting.key == "option.kv_cache_dtype") word = cache_type_of(value);
   const auto words = split(setting.allowed, "|");
   if (std::find(words.begin(), words.end(), word) != words.end()) return word;
   if (setting.key == "option.dtype") {

@@ -53,6 +53,24 @@ void check_stops(const GenerationRequest& request) {
   }
 }
 
+bool ends_text(const GenerationRequest& request, const std::vector<int32_t>& word) {
+  return word.size() == 1 && std::find(request.eos_ids.begin(), request.eos_ids.end(),
+                                       word.front()) != request.eos_ids.end();
+}
+
+// The end of a text is no bad word, as in transformers.
+void check_rules(GenerationRequest& request, const ModelInfo& model) {
+  if (!request.rules) return;
+  validate(*request.rules, model.vocabulary);
+  const auto ends = [&](const std::vector<int32_t>& word) { return ends_text(request, word); };
+  if (std::any_of(request.rules->bad_words.begin(), request.rules->bad_words.end(), ends)) {
+    auto rules = std::make_shared<TokenRules>(*request.rules);
+    std::erase_if(rules->bad_words, ends);
+    request.rules = std::move(rules);
+  }
+  if (request.rules->empty()) request.rules = nullptr;
+}
+
 }  // namespace
 
 EngineOptions checked(EngineOptions options, const ModelInfo& model) {
@@ -63,6 +81,8 @@ EngineOptions checked(EngineOptions options, const ModelInfo& model) {
   require(options.max_tokens >= 2, kKind, "max_tokens", options.max_tokens, "2 or more");
   require(options.step_token_budget >= 1 && options.step_token_budget <= kMost, kKind,
           "max_rolling_batch_prefill_tokens", options.step_token_budget, "1 to 1048576");
+  require(options.inter_token_target >= 0, kKind, "inter_token_target", options.inter_token_target,
+          "0 or more");
   require(options.queue_size >= 0, kKind, "job_queue_size", options.queue_size, "0 or more");
   require(options.cache_bytes >= 0, kKind, "cache_bytes", options.cache_bytes, "0 or more");
   require(options.gpu_memory_utilization > 0 && options.gpu_memory_utilization <= 1, kKind,
@@ -101,6 +121,7 @@ GenerationRequest checked(GenerationRequest request, const ModelInfo& model,
         int64_t{blocks} * kBlockTokens);
   }
   if (request.eos_ids.empty()) request.eos_ids = model.eos_ids;
+  check_rules(request, model);
   return request;
 }
 

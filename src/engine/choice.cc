@@ -1,11 +1,43 @@
 #include "engine/choice.h"
 
+#include <algorithm>
+#include <span>
+
 namespace tensormill {
+namespace {
+
+// Calls take(id) for the tokens that may not be chosen next, whatever the tokens under way are.
+template <class Take>
+void for_each_banned(const ActiveRequest& request, const Take& take) {
+  const auto all = [&](std::span<const int32_t> ids) {
+    std::for_each(ids.begin(), ids.end(), take);
+  };
+  all(request.banned(request.length() - request.prompt));
+  const TokenRules* const rules = request.request.rules.get();
+  if (rules == nullptr) return;
+  all(rules->suppressed);
+  const auto length = static_cast<size_t>(request.length());
+  if (begins(*rules, length, static_cast<size_t>(request.prompt))) all(rules->begin_suppressed);
+  for (const auto& word : rules->bad_words) {
+    if (word.size() == 1) take(word.front());
+  }
+}
+
+}  // namespace
 
 bool can_choose(const ActiveRequest& request) {
-  const int32_t generated = request.length() - request.prompt;
-  return request.request.top_log_probs <= kMaxTop &&
-         request.banned(generated).size() <= static_cast<size_t>(kMaxBanned);
+  if (request.request.top_log_probs > kMaxTop) return false;
+  if (const TokenRules* const rules = request.request.rules.get()) {
+    const auto length = static_cast<size_t>(request.length());
+    if (!forced(*rules, length, static_cast<size_t>(request.limit)).empty()) return false;
+    // What they ban depends on tokens that may be under way.
+    for (const auto& word : rules->bad_words) {
+      if (word.size() > 1) return false;
+    }
+  }
+  size_t banned = 0;
+  for_each_banned(request, [&](int32_t /*id*/) { ++banned; });
+  return banned <= static_cast<size_t>(kMaxBanned);
 }
 
 SampleRow choice_of(const ActiveRequest& request, int32_t vocabulary) {
@@ -27,9 +59,9 @@ SampleRow choice_of(const ActiveRequest& request, int32_t vocabulary) {
   row.seed[0] = static_cast<uint32_t>(params.seed);
   row.seed[1] = static_cast<uint32_t>(params.seed >> 32);
   row.top = request.request.top_log_probs;
-  for (const int32_t id : request.banned(row.length - row.prompt)) {
+  for_each_banned(request, [&](int32_t id) {
     if (id >= 0 && id < vocabulary) row.banned_ids[row.banned++] = id;
-  }
+  });
   return row;
 }
 

@@ -13,15 +13,19 @@
 namespace tensormill {
 
 struct EngineOptions {
-  int32_t max_sequences = 32;           // max_rolling_batch_size
-  int32_t max_tokens = 1024;            // prompt and output of one sequence
-  int32_t step_token_budget = 512;      // rows of a step: decode tokens first, then prompt chunks
+  int32_t max_sequences = 32;       // max_rolling_batch_size
+  int32_t max_tokens = 1024;        // prompt and output of one sequence
+  int32_t step_token_budget = 512;  // rows of a step: decode tokens first, then prompt chunks
+  // Seconds that a decoding sequence should wait for its next token at most: prompts beside it are
+  // cut so that a step takes that long (see StepPace). On CPUs; 0: as many as the budget holds.
+  double inter_token_target = 0.2;
   int32_t queue_size = 1000;            // job_queue_size: waiting requests
   int64_t cache_bytes = 0;              // 0: from the memory that is left
   double gpu_memory_utilization = 0.9;  // share of a GPU that weights, activations, cache may take
   bool prefix_sharing = true;
   bool record_steps = true;    // enable_cuda_graph: where the device records and replays work
   ThreadTeam* team = nullptr;  // spreads sampling over its threads; null: the engine's own thread
+  const LogitKernels* logits = nullptr;  // what the host samples with; null: the best of this CPU
 };
 
 class Runner;  // engine/runner.h

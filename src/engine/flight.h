@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ struct Flight {
   std::vector<ActiveRequest*> choosing;  // [logit rows]; null: ended since
   std::vector<int32_t> host_rows;        // those of them that the host chooses for
   std::string error;                     // why it could not be launched; else empty
+  std::chrono::steady_clock::time_point begin{};
   bool open = false;  // the next step can be launched before this one's results are known
 };
 

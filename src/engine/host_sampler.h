@@ -12,8 +12,9 @@ namespace tensormill {
 // Chooses tokens from logits in the host's memory, spread over a team's threads.
 class HostSampler {
  public:
-  // team: null for the calling thread alone.
-  HostSampler(int32_t vocabulary, int32_t max_sequences, ThreadTeam* team);
+  // team: null for the calling thread alone. kernels: null for the best of this CPU.
+  HostSampler(int32_t vocabulary, int32_t max_sequences, ThreadTeam* team,
+              const LogitKernels* kernels);
 
   // logits: [requests, vocabulary]. Fills `sampled` and `top` of the requests; those that are null
   // are passed over.
@@ -24,7 +25,7 @@ class HostSampler {
     ActiveRequest* request;
     const float* logits;  // [vocabulary]
   };
-  void sample_range(size_t begin, size_t end, Sampler& sampler);
+  void sample_row(const Row& row, Sampler& sampler) const;
 
   size_t vocabulary_;
   ThreadTeam* team_;

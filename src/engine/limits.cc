@@ -16,7 +16,18 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo
   result.rules = model.rules;
   result.prefix_sharing = options.prefix_sharing;
   result.dynamic_rope_from = model.dynamic_rope_from;
+  result.cost = prompt_cost(model);
   return result;
+}
+
+// A token takes two operations for each parameter, four for each key and value of each layer;
+// attention runs at about half of the products' speed.
+PromptCost prompt_cost(const ModelInfo& model) {
+  constexpr double kSlower = 2;
+  const double operations = 4.0 * model.width * model.layers;
+  return {model.parameters > 0
+              ? kSlower * operations / (2.0 * static_cast<double>(model.parameters))
+              : 0};
 }
 
 StepLimits step_limits(const SchedulerOptions& options) {

@@ -20,8 +20,11 @@ EngineLoop::EngineLoop(std::unique_ptr<Runner> runner, const Tokenizer& tokenize
       options_(options),
       pool_(blocks),
       scheduler_(pool_, scheduler_options(options, runner_->info(), blocks)),
+      pace_(runner_->chooses() ? 0 : options.inter_token_target),
+      cost_(prompt_cost(runner_->info())),
       flights_(options.max_sequences),
-      host_sampler_(runner_->info().vocabulary, options.max_sequences, options.team),
+      host_sampler_(runner_->info().vocabulary, options.max_sequences, options.team,
+                    options.logits),
       texts_(tokenizer) {
   host_choosing_.reserve(static_cast<size_t>(options.max_sequences));
   published_.publish(counted_, scheduler_, pool_);

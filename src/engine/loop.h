@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "engine/output.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
+#include "engine/step_pace.h"
 
 namespace tensormill {
 
@@ -61,6 +63,7 @@ class EngineLoop {
   void append_tokens(const Flight& flight);
   void fail(const Flight& flight, const char* what);
   void count(const Flight& flight);
+  void learn_pace(const Flight& flight);
   void drop_flights();
 
   std::unique_ptr<Runner> runner_;
@@ -68,8 +71,11 @@ class EngineLoop {
   EngineOptions options_;
   BlockPool pool_;
   Scheduler scheduler_;
+  StepPace pace_;
+  PromptCost cost_;
   Flights flights_;
   HostSampler host_sampler_;
+  std::optional<ThreadTeam::Hold> hold_;       // while a step is computed on the team's threads
   std::vector<ActiveRequest*> host_choosing_;  // scratch of choose()
   std::vector<std::unique_ptr<ActiveRequest>> live_;
   TokenTexts texts_;

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -28,7 +29,8 @@ void EngineLoop::step() {
 
 // False where there is nothing to launch, for now or at all.
 bool EngineLoop::launch() {
-  const std::span<const StepItem> items = scheduler_.plan(/*may_preempt=*/flights_.empty());
+  const std::span<const StepItem> items =
+      scheduler_.plan(/*may_preempt=*/flights_.empty(), pace_.prompt_work());
   if (items.empty()) {
     if (!flights_.empty()) return false;
     const Error error(ErrorKind::kInternal, "no sequence can be computed");
@@ -39,6 +41,8 @@ bool EngineLoop::launch() {
   }
   admit(items);
   Flight& flight = flights_.push(items);
+  if (options_.team != nullptr && !runner_->chooses()) hold_.emplace(*options_.team);
+  flight.begin = std::chrono::steady_clock::now();
   try {
     write(flight);
     runner_->launch(flight.host_rows);
@@ -95,11 +99,14 @@ void EngineLoop::collect() {
   try {
     if (!flight.error.empty()) throw Error(ErrorKind::kInternal, flight.error);
     choose(flights_.front());
+    hold_.reset();
+    if (!runner_->chooses()) learn_pace(flight);
     count(flight);
     scheduler_.complete(flight.items);
     append_tokens(flight);
     counted_.failed_steps = 0;
   } catch (const std::exception& error) {
+    hold_.reset();
     fail(flight, error.what());
   }
   flights_.pop();
@@ -169,6 +176,21 @@ void EngineLoop::count(const Flight& flight) {
   }
   counted_.decode_tokens += decoding;
   if (decoding > 0) ++counted_.decode_steps;
+}
+
+// Of a step that was computed at once: what a device does beside other steps takes longer.
+void EngineLoop::learn_pace(const Flight& flight) {
+  double work = 0;
+  bool decoding = false;
+  for (const StepItem& item : flight.items) {
+    if (decodes(item, runner_->info().rules.recomputes)) {
+      decoding = true;
+    } else {
+      work += cost_.of(item.first, item.count);
+    }
+  }
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - flight.begin;
+  pace_.measured(work, decoding, spent.count());
 }
 
 // Before the runner goes: nothing may be under way then.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sampling/params.h"
+#include "sampling/token_rules.h"
 
 namespace tensormill {
 
@@ -39,14 +40,16 @@ struct GenerationRequest {
   std::vector<int32_t> prompt;
   SamplingParams sampling;
   int32_t max_new_tokens = 30;
-  int32_t min_new_tokens = 0;             // EOS is masked before
-  std::vector<int32_t> eos_ids;           // empty: the model's
-  std::vector<std::string> stop_strings;  // the text generated so far contains one: finish kStop
+  int32_t min_new_tokens = 0;               // EOS is masked before
+  std::vector<int32_t> eos_ids;             // empty: the model's
+  std::shared_ptr<const TokenRules> rules;  // null: none
+  std::vector<std::string> stop_strings;    // the text generated so far contains one: finish kStop
   bool include_stop =
       true;  // the stop string stays in the text (false: cut, and held back while streaming)
   bool ignore_eos = false;
   bool skip_special = true;  // special tokens leave no text
   int32_t top_log_probs = 0;
+  bool log_probs = true;      // false: nobody reads the events' log_prob, which may then stay 0
   EventSink* sink = nullptr;  // must outlive the request's last event
 };
 

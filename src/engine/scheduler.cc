@@ -29,12 +29,13 @@ void Scheduler::remove(Sequence* sequence) {
   release(*sequence);
 }
 
-std::span<const StepItem> Scheduler::plan(bool may_preempt) {
+std::span<const StepItem> Scheduler::plan(bool may_preempt, double prompt_work) {
   items_.clear();
   prompt_planned_ = false;
   const int64_t preemptions = preemptions_;
   const auto decoding = std::count_if(running_.begin(), running_.end(),
                                       [](const Sequence* s) { return s->due() == 1; });
+  work_left_ = decoding > 0 ? prompt_work : std::numeric_limits<double>::infinity();
   int32_t budget = options_.token_budget - static_cast<int32_t>(decoding);  // for prompts
   if (!plan_running(may_preempt, budget)) {
     items_.clear();
@@ -94,8 +95,11 @@ void Scheduler::complete(std::span<const StepItem> items) {
 // Rows of a prompt (or of a sequence to be computed again) for this step.
 int32_t Scheduler::prompt_share(const Sequence& sequence, int32_t budget) const {
   const int32_t due = sequence.due();
-  if (options_.rules.chunks) return std::clamp(budget, 0, due);
-  return due <= budget || !prompt_planned_ ? due : 0;
+  const int32_t cheap = options_.cost.fits(sequence.computed, work_left_);
+  if (!options_.rules.chunks) return due <= std::min(budget, cheap) || !prompt_planned_ ? due : 0;
+  const bool worth_it = due <= cheap || cheap >= kLeastChunk;
+  const int32_t most = worth_it ? cheap : prompt_planned_ ? 0 : kLeastChunk;
+  return std::clamp(std::min(budget, most), 0, due);
 }
 
 // Takes blocks for up to `count` more tokens; returns for how many there is room.
@@ -181,7 +185,10 @@ void Scheduler::preempt_youngest() {
 }
 
 void Scheduler::schedule(Sequence& sequence, int32_t count) {
-  if (sequence.due() > 1) prompt_planned_ = true;
+  if (sequence.due() > 1) {
+    prompt_planned_ = true;
+    work_left_ -= options_.cost.of(sequence.computed, count);
+  }
   items_.push_back({&sequence, sequence.computed, count, count == sequence.due()});
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/block_pool.h"
+#include "engine/prompt_cost.h"
 #include "models/model.h"
 #include "nn/token_places.h"
 
@@ -51,6 +52,7 @@ struct SchedulerOptions {
   SequenceRules rules{true, true, true};
   bool prefix_sharing = true;
   int32_t dynamic_rope_from = 0;  // longer prompts' keys depend on their length; 0: none do
+  PromptCost cost{};              // of prompt tokens, where a step's work is bounded
 };
 
 // Decides what each step computes. Pure bookkeeping: no device, no clock, no thread.
@@ -59,12 +61,16 @@ struct SchedulerOptions {
 // by its place alone. Nothing is preempted then, since the tokens to compute again aren't known.
 //
 // Sequences run in the order they came. Each running one that decodes gets its token; what is left
-// of the budget goes to prompts, the oldest first. When blocks run out, the youngest running
+// of the budget goes to prompts, the oldest first. Beside sequences that decode their work may be
+// bounded, too: kLeastChunk tokens are computed whatever the bound, and no fewer but at a prompt's
+// end. When blocks run out, the youngest running
 // sequence goes back to the front of the queue, to be computed again later: the oldest always moves
 // on, so every sequence ends. Where nothing is cached, a sequence needs no blocks and each of its
 // tokens computes it whole: as many of them as the budget holds, the oldest first.
 class Scheduler {
  public:
+  static constexpr int32_t kLeastChunk = 16;
+
   Scheduler(BlockPool& pool, const SchedulerOptions& options);
 
   // Puts a sequence at the end of the queue. It must fit: see blocks_for.
@@ -73,8 +79,9 @@ class Scheduler {
   void remove(Sequence* sequence);
 
   // The next step; empty when there is nothing to do, or nothing without preempting. Valid until
-  // the next call.
-  std::span<const StepItem> plan(bool may_preempt = true);
+  // the next call. `prompt_work`: what prompts may cost at most where sequences decode in the step.
+  std::span<const StepItem> plan(bool may_preempt = true,
+                                 double prompt_work = std::numeric_limits<double>::infinity());
   // Tells that the planned step is under way.
   void launched();
   // Tells that such a step has been computed, the oldest first. Before its tokens are appended.
@@ -112,6 +119,7 @@ class Scheduler {
   std::vector<int32_t> seats_;      // free ones
   std::vector<StepItem> items_;
   bool prompt_planned_ = false;  // in this step
+  double work_left_ = 0;         // for its prompts
   int64_t preemptions_ = 0, shared_tokens_ = 0;
 };
 

@@ -51,6 +51,7 @@ struct Entries {
   static void experts(const ExpertsArgs& args, Stream stream) {
     cpu_experts(level(), args, stream);
   }
+  static const LogitKernels* logits() { return &level().logits; }
   static void pack(const PackArgs& args, Stream stream) {
     const int32_t last = args.source.first_row + args.source.rows;
     const int32_t begin = args.source.first_row / kPanel, end = (last + kPanel - 1) / kPanel;
@@ -83,6 +84,7 @@ constexpr KernelTable table_of(const char* name) {
   table.attention = E::attention;
   table.route = cpu_route;
   table.experts = E::experts;
+  table.logits = E::logits;
   table.pack = E::pack;
   table.runs = runs;
   table.stores = stores;

@@ -6,16 +6,15 @@
 //
 // Order of sums, the same for every row count, chunking and thread count on one instruction set:
 // - linear: an output is the sum, in ascending order, of segments of the inner dimension (kSegment,
-// or
-//   kShortSegment where the inner dimension is kSegment or less); each segment is one accumulator
-//   that walks its inputs in ascending order from zero, bf16 in pairs. Outputs lie in the vector
-//   lanes.
+//   or kShortSegment where it is kSegment or less); each segment is one accumulator that walks its
+//   inputs in ascending order from zero, bf16 in pairs. By tiles (level avx512_amx, bf16) it takes
+//   32 inputs at a time: the sum of their even ones and that of their odd ones, added up, are added
+//   to the accumulator. Outputs lie in the vector lanes.
 // - linear in kInt8: the inner dimension in groups of kInt8Group. A group's sum of products of
 //   integers is exact; an output is the sum of the groups in ascending order from zero, each step
 //   sum = fma(float(group's sum), weight's scale * input's scale, sum).
 // - attention: keys in chunks of kAttentionChunk at absolute positions, each with its own maximum
-// and
-//   sum, merged in ascending order.
+//   and sum, merged in ascending order.
 // - norms: a row is reduced by one thread in one fixed order.
 
 #include <cstddef>
@@ -140,6 +139,16 @@ struct LinearArgs {
   Live live;  // rows
 };
 
+// Where the scales of a block of one head stand in kI8, in bytes: behind whole fours.
+constexpr int64_t kv_scales(int32_t dim) {
+  return int64_t{kBlockTokens} * ((dim + 3) / 4 * 4);
+}
+// Elements of a block of one head.
+constexpr int64_t kv_block(DType type, int32_t dim) {
+  return type == DType::kI8 ? kv_scales(dim) + kBlockTokens * int64_t{sizeof(float)}
+                            : int64_t{kBlockTokens} * dim;
+}
+
 // A layer's keys or values in blocks of kBlockTokens tokens, in elements from one to the next.
 struct KvStrides {
   int64_t block, head;
@@ -149,10 +158,15 @@ struct KvStrides {
 // (block, head, token, d) of k is k[at + token * dim + d]; where the table has keys_by_dim it is
 // k[at + d * kBlockTokens + token], so that a query meets many keys at once, in the vector lanes.
 // With v's strides that of v is v[at + token * value_dim + d]. A head's stride is at least
-// kBlockTokens * dim, or value_dim.
+// kv_block(type, dim), or value_dim.
+// In kI8 (CPUs) an element is x = scale * (byte - 128), with one scale for each token and head of
+// keys, and one of values: scale is the largest |x| / 127, NaN where an x is NaN or infinite.
+// Fours lie together: that of k is k[at + (d / 4 * kBlockTokens + token) * 4 + d % 4], that of v is
+// v[at + (token / 4 * value_dim + d) * 4 + token % 4]. Behind them, at + kv_scales(dim), stand the
+// scales, float[kBlockTokens].
 struct KvView {
   void *k, *v;
-  DType type;
+  DType type;  // kF32, kF16, kBF16 or kI8
   KvStrides k_stride, v_stride;
   const int32_t* table;  // [sequences, table_stride]: block ids in the order of tokens
   int32_t table_stride;
@@ -327,6 +341,40 @@ struct SampleArgs {
   Live live;               // rows
 };
 
+// The largest of a row of logits.
+struct RowPeak {
+  int32_t index;  // the first one; -1: no finite logit
+  float value;
+  bool finite;  // false: a NaN or +infinity is among them (-infinity means probability 0)
+};
+
+// Values of at least some bound, and the sum of what they weigh.
+struct LogitMass {
+  double mass;
+  int64_t count;
+};
+
+// Passes over `n` logits of one row in the host's memory, on the calling thread. Sums are added in
+// an order of their own for each instruction set; what depends on one is written beside it.
+struct LogitKernels {
+  RowPeak (*peak)(const float* x, int64_t n);
+  // Sum of e^(x - peak), for a peak not below any x.
+  double (*sum_exp)(const float* x, int64_t n, float peak);
+  // values = (x - peak) / temperature; weights = e^values, 0 where that is below kLeastLogit; sums:
+  // of each kLogitBlock weights. x may be `values`.
+  void (*weigh)(const float* x, int64_t n, float peak, float temperature, float* values,
+                float* weights, double* sums);
+  // Of the weights whose values are at least `least`.
+  LogitMass (*mass)(const float* values, const float* weights, int64_t n, float least);
+  // Cuts the row into disjoint parts, each about `run` logits, and writes the largest of each;
+  // those of parts without any are -infinity. Returns how many: at most n / run + kLogitParts.
+  int64_t (*maxima)(const float* x, int64_t n, int64_t run, float* largest);
+  // places[i], ascending: of the logits of at least `least`. Returns how many.
+  int64_t (*find)(const float* x, int64_t n, float least, int32_t* places);
+};
+inline constexpr int kLogitBlock = 1024, kLogitParts = 64;
+inline constexpr float kLeastLogit = -87;  // e to it is nearly the least normal number
+
 // Source of (a part of) one packed weight. Row first_row + r of the packed weight, r < rows, is row
 // row_map[r] of the source (null: row r); a negative entry leaves the packed row alone, so that
 // interleaved rows (gate_i, up_i) come from two sources. transposed: the source is [inner,
@@ -366,7 +414,8 @@ struct KernelTable {
   void (*route)(const RouteArgs&, Stream);
   void (*experts)(const ExpertsArgs&, Stream);
   void (*sample)(const SampleArgs&, Stream);  // null: the host samples
-  void (*pack)(const PackArgs&, Stream);      // reads the host's memory, writes the device's
+  const LogitKernels* (*logits)();        // what the host samples with; null: not of this device
+  void (*pack)(const PackArgs&, Stream);  // reads the host's memory, writes the device's
   // Null, or: while on, products try their ways to run and keep the fastest; off: what was found is
   // saved for later runs of the program.
   void (*measure)(bool on, Stream);

@@ -1,5 +1,8 @@
 #include "models/describe.h"
 
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
 #include <map>
 #include <optional>
 #include <string>
@@ -28,8 +31,12 @@ ModelInfo read_info(const TransformerSpec& spec, ConfigReader& config) {
   info.blanks = spec.blanks;
   info.rules = rules(spec);
   info.parameters = count_parameters(spec);
-  info.eos_ids = config.ids("eos_token_id");
-  const std::vector<int32_t> bos = config.ids("bos_token_id"), pad = config.ids("pad_token_id");
+  const auto ids = [&](const char* key) {
+    if (config.has(key) || !config.has("text_config")) return config.ids(key);
+    return config.object("text_config").ids(key);
+  };
+  info.eos_ids = ids("eos_token_id");
+  const std::vector<int32_t> bos = ids("bos_token_id"), pad = ids("pad_token_id");
   if (!bos.empty()) info.bos_id = bos.front();
   if (!pad.empty()) info.pad_id = pad.front();
   return info;
@@ -60,11 +67,43 @@ TokenIds read_added_tokens(const std::filesystem::path& folder) {
   return ids;
 }
 
+// It says only how random weights are stored; of a checkpoint the tensors say it.
 WeightFormat read_usual_format(ConfigReader& config) {
   const char* key = config.has("dtype") ? "dtype" : "torch_dtype";
-  const std::optional<WeightFormat> format = parse_weight_format(config.text(key, "bfloat16"));
+  if (!config.has(key) && config.has("text_config")) {
+    ConfigReader text = config.object("text_config");
+    if (text.has("dtype") || text.has("torch_dtype")) return read_usual_format(text);
+  }
+  std::string name = config.text(key, "bfloat16");
+  if (name.starts_with("torch.")) name.erase(0, 6);
+  if (name == "auto") return WeightFormat::kBF16;
+  if (name == "float64" || name == "double" || name == "float") return WeightFormat::kF32;
+  const std::optional<WeightFormat> format = parse_weight_format(name);
   if (!format) config.unsupported(key, "float32, float16, bfloat16");
   return *format;
+}
+
+// The file's, or, as transformers reads files of before 2020 that don't say it, the longest one
+// that stands in the model's name.
+std::string read_model_type(ConfigReader& config, const std::filesystem::path& folder) {
+  if (config.has("model_type")) return config.text("model_type");
+  std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  if (path.parent_path().filename() == "snapshots") path = path.parent_path().parent_path();
+  const std::string name = path.filename().string();
+  std::string found;
+  for (const std::string& type : supported_model_types()) {
+    if (type.size() > found.size() && name.find(type) != std::string::npos) found = type;
+  }
+  if (found.empty()) {
+    throw_error(ErrorKind::kArtifactInvalid,
+                "{}: model_type is missing, expected the family of the model, one of {}",
+                config.file(), fmt::join(supported_model_types(), ", "));
+  }
+  spdlog::warn("{}: model_type is missing; \"{}\" is taken, which its name has", config.file(),
+               found);
+  config.usual("model_type", found);
+  return found;
 }
 
 // Folders that hold a model in another layout.
@@ -98,7 +137,7 @@ Description describe_model(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(description.file)) refuse_other_layout(base);
   const Json json = read_json_file(description.file);
   ConfigReader config(json, description.file);
-  const Family& family = find_family(config.text("model_type"), description.file);
+  const Family& family = find_family(read_model_type(config, base), description.file);
   description.model = family.describe(config);
   read_common_keys(config);
   description.info = read_info(description.model.spec, config);

@@ -24,8 +24,15 @@ int64_t stored_bytes(const PlannedTensor& tensor) {
 
 constexpr size_t kSome = size_t{16} << 20;  // values that are read at a time, or a few rows more
 
+// At an address that the type allows, of a type that kernels read.
+bool is_usable(const TensorView& view) {
+  return view.type != DType::kF64 &&
+         reinterpret_cast<uintptr_t>(view.data) % dtype_size(view.type) == 0;
+}
+
 // Values as the kernels take them: at an address that their type allows, f64 as f32.
 TensorView usable(const TensorView& view, Buffer& copy) {
+  if (is_usable(view)) return view;
   const size_t size = dtype_size(view.type);
   const auto values = static_cast<size_t>(view.elements());
   if (view.type == DType::kF64) {
@@ -33,7 +40,6 @@ TensorView usable(const TensorView& view, Buffer& copy) {
     widen(view.data, view.type, values, copy.as<float>());
     return {copy.data(), DType::kF32, view.shape};
   }
-  if (reinterpret_cast<uintptr_t>(view.data) % size == 0) return view;
   copy = Buffer(values * size, "an unaligned tensor");
   std::memcpy(copy.data(), view.data, values * size);
   return {copy.data(), view.type, view.shape};
@@ -66,7 +72,7 @@ class Filler {
 
   void fill(const PlannedTensor& tensor) {
     const int64_t rows = tensor.stored->view.shape.empty() ? 1 : tensor.shape[0];
-    const int64_t at_once = in_parts(tensor) ? part_rows(tensor) : rows;
+    const int64_t at_once = in_parts(tensor) && !lies_ready(tensor) ? part_rows(tensor) : rows;
     for (int64_t first = 0; first < rows; first += at_once) {
       const int64_t count = std::min(at_once, rows - first);
       const TensorValues values = checkpoint_.read(*tensor.stored, first, count);
@@ -82,6 +88,14 @@ class Filler {
     return tensor.target == PlannedTensor::Target::kWeight && !tensor.transposed &&
            tensor.count == 0 && tensor.halves == Halves::kNone && tensor.map == nullptr &&
            tensor.step == 1;
+  }
+
+  // Packed from where it lies: in parts it would be spread over the threads otherwise than by those
+  // that read it, whose memory on machines of several nodes should be their own.
+  bool lies_ready(const PlannedTensor& tensor) const {
+    if (tensor.target != PlannedTensor::Target::kWeight || tensor.unit_rows) return false;
+    const TensorValues first = checkpoint_.read(*tensor.stored, 0, 1);
+    return first.owner == nullptr && is_usable(first.view);
   }
 
   // Whole panels, so that none is written twice.
@@ -238,13 +252,13 @@ void fill_weights(ModelWeights& weights, const TransformerSpec& spec,
   Filler filler(weights.format, checkpoint, context);
   for (size_t i = 0; i < plan.size(); ++i) {
     const PlannedTensor& tensor = plan[i];
-    if (context.progress) context.progress(kStage, done, total);
+    context.progress(kStage, done, total);
     filler.fill(tensor);
     const bool again = i + 1 < plan.size() && plan[i + 1].stored == tensor.stored;
     if (!again) checkpoint.release(*tensor.stored);
     done += stored_bytes(tensor);
   }
-  if (context.progress) context.progress(kStage, total, total);
+  context.progress(kStage, total, total);
   join_parallel_biases(weights, spec);
 }
 

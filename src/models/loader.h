@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
+#include "models/load_progress.h"
 #include "models/weight_plan.h"
 
 namespace tensormill {
@@ -12,7 +12,7 @@ struct LoadContext {
   const KernelTable& kernels;
   Stream stream;
   Device& device;
-  const std::function<void(const char* stage, int64_t done, int64_t total)>& progress;
+  const LoadProgress& progress;
 };
 
 // Fills allocated weights from a verified plan, each tensor read once and written once in its final

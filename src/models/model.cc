@@ -6,9 +6,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "models/describe.h"
+#include "models/load_progress.h"
 #include "models/loader.h"
 #include "models/model_impl.h"
 #include "models/open_weights.h"
+#include "models/weight_format.h"
 #include "models/weight_plan.h"
 #include "models/workspace.h"
 #include "nn/rope.h"
@@ -75,13 +77,31 @@ void check_device(const Model::Impl& model, WeightFormat format, const std::stri
                 "{}: {} kernels have no int8 weights; load it without dynamic_int8, or on the CPU",
                 file, model.kernels->name);
   }
+  const DType plain = plain_type(format), cache = model.info.cache_type;
   for_each_attention(model.spec, [&](const AttentionSpec& spec) {
     if (spec.core != Core::kDense) return;
-    if (model.kernels->runs(attention_shape(spec, format, *model.kernels))) return;
+    if (model.kernels->runs(attention_shape(spec, format, plain, *model.kernels))) return;
     throw_error(ErrorKind::kUnsupported,
                 "{}: {} kernels can't run attention of {} heads on {} of {} values each", file,
                 model.kernels->name, spec.heads, spec.kv_heads, spec.dim);
   });
+  if (keeps_cache(model.spec, format, cache, *model.kernels)) return;
+  throw_error(ErrorKind::kUnsupported,
+              "{}: kv_cache_dtype={}: {} ({} kernels) keeps keys and values as bf16, f16 or f32; "
+              "int8 is for CPUs",
+              file, cache_type_name(cache), model.device->name(), model.kernels->name);
+}
+
+void tell_cache_type(const Model::Impl& model, const std::string& file) {
+  const ModelInfo& info = model.info;
+  const char* name = cache_type_name(info.cache_type);
+  if (model.cache_layers.empty()) {
+    spdlog::warn("{}: kv_cache_dtype={} has no effect: {} keeps no keys and values", file, name,
+                 info.model_type);
+    return;
+  }
+  spdlog::info("{}: kv_cache_dtype={}: {} bytes of keys and values a token", file, name,
+               info.cache_bytes_per_token);
 }
 
 }  // namespace
@@ -112,7 +132,8 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   lay_out_slopes(*impl);
   impl->cache_layers = cache_layers(impl->spec);
 
-  const LoadContext context{*impl->kernels, impl->stream, *impl->device, options.progress};
+  const LoadProgress progress = logged_progress(folder.string(), options.progress);
+  const LoadContext context{*impl->kernels, impl->stream, *impl->device, progress};
   ModelWeights weights = lay_out(impl->spec, options.quantize);
   std::vector<PlannedTensor> plan;
   WeightFormat format = options.format.value_or(description.usual_format);
@@ -121,6 +142,7 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
     verify(description.model, *checkpoint, plan);
     format = options.format.value_or(stored_format(plan));
   }
+  impl->info.cache_type = options.cache_type.value_or(plain_type(format));
   check_device(*impl, format, description.file);
   draw_hashes(*impl);
   allocate(weights, impl->spec, format, *impl->kernels, *impl->device);
@@ -135,7 +157,9 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& folder,
   impl->weights = std::move(weights);
   impl->info.format = format;
   impl->info.weight_bytes = weight_bytes(impl->weights, impl->spec, format, *impl->kernels);
-  impl->info.cache_bytes_per_token = cache_bytes_per_token(impl->cache_layers, plain_type(format));
+  impl->info.cache_bytes_per_token =
+      cache_bytes_per_token(impl->cache_layers, impl->info.cache_type);
+  if (options.cache_type) tell_cache_type(*impl, description.file);
   if (options.quantize == Quantization::kDynamicInt8) {
     constexpr double kMiB = 1024.0 * 1024;
     spdlog::info("{}: dynamic_int8: products in 8 bits, the rest as {}; weights {:.1f} MiB",
@@ -158,7 +182,7 @@ Stream Model::stream() const {
 }
 
 std::unique_ptr<KvCache> Model::make_cache(int32_t blocks) const {
-  return std::make_unique<KvCache>(impl_->cache_layers, plain_type(impl_->weights.format), blocks,
+  return std::make_unique<KvCache>(impl_->cache_layers, impl_->info.cache_type, blocks,
                                    *impl_->device);
 }
 

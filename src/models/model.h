@@ -21,6 +21,8 @@ enum class Quantization : uint8_t { kNone, kDynamicInt8 };
 struct LoadOptions {
   std::optional<WeightFormat> format;  // none: as stored (a mix: the widest)
   Quantization quantize = Quantization::kNone;
+  std::optional<DType>
+      cache_type;               // of keys and values: f32, f16, bf16 or i8; none: as the weights
   bool random_weights = false;  // needs config.json alone; normal(0, 0.02) from a fixed seed
   std::string variant;          // of the weights; see choose_weight_files()
   const KernelTable* kernels = nullptr;
@@ -52,6 +54,7 @@ struct ModelInfo {
   int32_t bos_id = -1, pad_id = -1;
   WeightFormat format = WeightFormat::kF32;  // of what isn't quantized
   Quantization quantize = Quantization::kNone;
+  DType cache_type = DType::kF32;  // of keys and values
   int64_t parameters = 0, weight_bytes = 0;
   int64_t cache_bytes_per_token = 0;
   SequenceRules rules{};

@@ -34,7 +34,11 @@ struct Model::Impl {
 
 // The arguments of one attention with everything but addresses: what a device is asked about at
 // load and what a step completes.
-AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format,
+AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format, DType cache_type,
                               const KernelTable& kernels);
+
+// Whether every attention of the spec that caches runs on such a cache.
+bool keeps_cache(const TransformerSpec& spec, WeightFormat format, DType cache_type,
+                 const KernelTable& kernels);
 
 }  // namespace tensormill

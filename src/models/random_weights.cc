@@ -116,7 +116,7 @@ void fill_random(ModelWeights& weights, const TransformerSpec& spec, const LoadC
   uint64_t seed = 0;
   const auto tell = [&](int64_t bytes) {
     done += bytes;
-    if (context.progress) context.progress("making random weights", done, total);
+    context.progress("making random weights", done, total);
   };
   const auto fill_table = [&](Buffer& table) {
     const auto count = static_cast<int64_t>(table.size() / dtype_size(weights.table_type));

@@ -2,11 +2,14 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "models/families/families.h"
+#include "models/families/wrapped.h"
 
 namespace tensormill {
 namespace {
@@ -69,8 +72,14 @@ const Family& find_family(std::string_view model_type, std::string_view file) {
   for (const Family& family : kFamilies) {
     if (family.model_type == model_type) return family;
   }
-  throw_error(ErrorKind::kUnsupported, "{}: model_type \"{}\" is not supported; supported are {}",
-              file, model_type, fmt::join(supported_model_types(), ", "));
+  static constexpr Family kWrapped{"", describe_wrapped};
+  const std::vector<std::string> wrappers = wrapped_model_types();
+  if (std::find(wrappers.begin(), wrappers.end(), model_type) != wrappers.end()) return kWrapped;
+  throw_error(
+      ErrorKind::kUnsupported,
+      "{}: model_type \"{}\" is not supported; supported are {}, and the language models of "
+      "{}",
+      file, model_type, fmt::join(supported_model_types(), ", "), fmt::join(wrappers, ", "));
 }
 
 std::vector<std::string> supported_model_types() {

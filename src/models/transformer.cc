@@ -225,7 +225,7 @@ class Step {
     store.kv = view;
     store.live = batch_.rows;
 
-    AttentionArgs args = attention_shape(spec, model_.weights.format, kernels_);
+    AttentionArgs args = attention_shape(spec, model_.weights.format, cache_.type(), kernels_);
     args.q.x = ws_.queries;
     args.score.slopes = slopes_;
     args.row_begin = batch_.row_begin;
@@ -426,7 +426,7 @@ class Step {
 
 }  // namespace
 
-AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format,
+AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format, DType cache_type,
                               const KernelTable& kernels) {
   AttentionArgs args{};
   const ActivationTypes types = kernels.types(format);
@@ -435,9 +435,9 @@ AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format,
   args.kv_heads = spec.kv_heads;
   args.dim = spec.dim;
   args.value_dim = spec.values();
-  args.kv.type = plain_type(format);
-  args.kv.k_stride = kv_strides(spec.kv_heads, spec.dim);
-  args.kv.v_stride = kv_strides(spec.kv_heads, spec.values());
+  args.kv.type = cache_type;
+  args.kv.k_stride = kv_strides(cache_type, spec.kv_heads, spec.dim);
+  args.kv.v_stride = kv_strides(cache_type, spec.kv_heads, spec.values());
   args.score.scale = spec.scale;
   args.score.softcap = spec.softcap;
   if (!spec.bias.slopes.empty()) args.score.slopes = spec.bias.slopes.data();
@@ -447,6 +447,16 @@ AttentionArgs attention_shape(const AttentionSpec& spec, WeightFormat format,
   args.score.window = spec.mask.window;
   args.out = {nullptr, types.input, spec.attended()};
   return args;
+}
+
+bool keeps_cache(const TransformerSpec& spec, WeightFormat format, DType cache_type,
+                 const KernelTable& kernels) {
+  bool all = true;
+  for_each_attention(spec, [&](const AttentionSpec& attention) {
+    if (attention.core != Core::kDense) return;
+    all &= kernels.runs(attention_shape(attention, format, cache_type, kernels));
+  });
+  return all;
 }
 
 StepOutput forward(const Model& model, const RaggedBatch& batch, KvCache& cache,

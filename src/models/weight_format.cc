@@ -23,6 +23,17 @@ std::optional<WeightFormat> parse_weight_format(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<DType> parse_cache_type(std::string_view name) {
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kF32, DType::kI8}) {
+    if (name == cache_type_name(type)) return type;
+  }
+  return std::nullopt;
+}
+
+const char* cache_type_name(DType type) {
+  return type == DType::kI8 ? "int8" : dtype_name(type);
+}
+
 std::optional<Quantization> parse_quantization(std::string_view name) {
   if (name.empty()) return Quantization::kNone;
   if (name == "dynamic_int8") return Quantization::kDynamicInt8;

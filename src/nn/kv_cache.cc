@@ -8,8 +8,8 @@ KvCache::KvCache(const std::vector<CacheLayer>& layers, DType type, int32_t bloc
     : type_(type), blocks_(blocks) {
   size_t bytes = 0;
   for (const CacheLayer& layer : layers) {
-    const KvStrides keys = kv_strides(layer.kv_heads, layer.dim);
-    const KvStrides values = kv_strides(layer.kv_heads, layer.value_dim);
+    const KvStrides keys = kv_strides(type, layer.kv_heads, layer.dim);
+    const KvStrides values = kv_strides(type, layer.kv_heads, layer.value_dim);
     const auto size = [&](const KvStrides& stride) {
       return static_cast<size_t>(stride.block) * static_cast<size_t>(blocks) * dtype_size(type);
     };
@@ -29,9 +29,9 @@ KvView KvCache::view(int32_t layer, const int32_t* table, int32_t table_stride) 
 int64_t cache_bytes_per_token(const std::vector<CacheLayer>& layers, DType type) {
   int64_t elements = 0;
   for (const CacheLayer& layer : layers) {
-    elements += int64_t{layer.kv_heads} * (int64_t{layer.dim} + layer.value_dim);
+    elements += layer.kv_heads * (kv_block(type, layer.dim) + kv_block(type, layer.value_dim));
   }
-  return elements * static_cast<int64_t>(dtype_size(type));
+  return elements * static_cast<int64_t>(dtype_size(type)) / kBlockTokens;
 }
 
 }  // namespace tensormill

@@ -39,8 +39,8 @@ class KvCache {
 };
 
 // Elements between the blocks and between the heads of a plane.
-constexpr KvStrides kv_strides(int32_t kv_heads, int32_t dim) {
-  const int64_t head = int64_t{kBlockTokens} * dim;
+constexpr KvStrides kv_strides(DType type, int32_t kv_heads, int32_t dim) {
+  const int64_t head = kv_block(type, dim);
   return {head * kv_heads, head};
 }
 

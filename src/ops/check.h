@@ -55,10 +55,11 @@ inline void require_heads(int32_t heads, int32_t kv_heads, int32_t dim, int32_t 
 }
 
 inline void require_kv(const KvView& kv, int32_t dim, int32_t value_dim, const char* op) {
-  require(kv.k != nullptr && kv.v != nullptr && kv.table != nullptr && is_float(kv.type), op,
-          "keys and values of f32, bf16 or f16 with a block table");
-  require(kv.k_stride.head >= int64_t{kBlockTokens} * dim, op, "k_stride.head of a block's keys");
-  require(kv.v_stride.head >= int64_t{kBlockTokens} * value_dim, op,
+  require(kv.k != nullptr && kv.v != nullptr && kv.table != nullptr &&
+              (is_float(kv.type) || kv.type == DType::kI8),
+          op, "keys and values of f32, bf16 or f16, or in 8 bits, with a block table");
+  require(kv.k_stride.head >= kv_block(kv.type, dim), op, "k_stride.head of a block's keys");
+  require(kv.v_stride.head >= kv_block(kv.type, value_dim), op,
           "v_stride.head of a block's values");
   require(kv.k_stride.block >= 0 && kv.v_stride.block >= 0, op, "block strides of 0 or more");
 }

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace tensormill {
 
@@ -24,30 +23,5 @@ void ban_repeated_ngrams(std::span<float> logits, std::span<const int32_t> token
 
 // Ids outside of the vocabulary are passed over.
 void ban(std::span<float> logits, std::span<const int32_t> tokens);
-
-// A token that may still be drawn.
-struct Candidate {
-  float logit;
-  int32_t id;
-};
-
-// Filters on candidates in ascending order of ids; they stay in that order, and at least one stays.
-// Softmax is taken over the candidates that are left.
-struct FilterScratch {
-  struct Weighted {
-    float key;
-    int32_t id;
-    double weight;
-  };
-  std::vector<Weighted> items;
-};
-void keep_top_k(std::vector<Candidate>& candidates, int32_t k, FilterScratch& scratch);
-// The fewest best tokens whose probabilities add up to p.
-void keep_top_p(std::vector<Candidate>& candidates, float p, FilterScratch& scratch);
-// The fewest tokens with surprise nearest to the entropy whose probabilities add up to p (Meister
-// et al., "Locally Typical Sampling"); ties with the last one stay.
-void keep_typical(std::vector<Candidate>& candidates, float p, FilterScratch& scratch);
-// Tokens of at least min_p times the best one's probability.
-void keep_min_p(std::vector<Candidate>& candidates, float min_p);
 
 }  // namespace tensormill

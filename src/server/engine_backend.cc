@@ -28,6 +28,7 @@ class EngineBackend : public InferenceBackend {
             &loaded_->generation};
   }
   SubmittedText submit(TextRequest request) override {
+    if (!request.generation.rules) request.generation.rules = loaded_->generation.rules;
     return submit_text(*loaded_->engine, *loaded_->tokenizer, std::move(request));
   }
   void cancel(uint64_t request) override { loaded_->engine->cancel(request); }
@@ -108,6 +109,7 @@ LoadTextOptions load_options(const ModelConfig& config) {
   }
   options.variant = settings.text("option.variant");
   options.quantize = parse_quantization(settings.text("option.quantize")).value();
+  options.cache_type = parse_cache_type(settings.text("option.kv_cache_dtype"));
   options.random_weights = settings.flag("option.random_weights");
   options.threads = integer("option.threads");
   options.device = device_of(settings);
@@ -115,6 +117,8 @@ LoadTextOptions load_options(const ModelConfig& config) {
   options.engine.max_sequences = integer("option.max_rolling_batch_size");
   options.engine.max_tokens = integer("option.max_tokens");
   options.engine.step_token_budget = integer("option.max_rolling_batch_prefill_tokens");
+  constexpr double kMilli = 1e-3;
+  options.engine.inter_token_target = kMilli * integer("option.inter_token_target_ms");
   options.engine.queue_size = integer("job_queue_size");
   options.engine.cache_bytes = settings.integer("option.kv_cache_mb") << 20;
   options.engine.gpu_memory_utilization = settings.number("option.gpu_memory_utilization");

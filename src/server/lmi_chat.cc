@@ -141,6 +141,7 @@ ParsedCall parse_lmi_chat(const OrderedJson& body, const DialectContext& context
   style.stream = parameters.truthy("stream");
   const auto top = parameters.integer("top_logprobs", 0, 20);
   style.logprobs = parameters.flag("logprobs").value_or(false) && top;
+  generation.log_probs = style.logprobs;
   if (style.logprobs) generation.top_log_probs = static_cast<int32_t>(*top);
   request.prompt = render_chat(messages, parameters, context);
 

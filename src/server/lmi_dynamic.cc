@@ -14,6 +14,7 @@ namespace {
 constexpr int32_t kDefaultLength = 20;          // prompt and output, as Hugging Face has it
 constexpr int32_t kDefaultStreamedLength = 50;  // output alone, with enable_streaming true
 constexpr int32_t kDefaultTopK = 50;
+constexpr size_t kMaxListedIds = 1024;
 
 // [{"generated_text":...}] in the order of the inputs, with the prompts.
 class ArrayFormatter final : public Formatter {
@@ -112,7 +113,12 @@ constexpr std::string_view kActing[] = {"max_new_tokens",
                                         "eos_token_id",
                                         "no_repeat_ngram_size",
                                         "num_beams",
-                                        "ignore_eos"};
+                                        "ignore_eos",
+                                        "bad_words_ids",
+                                        "suppress_tokens",
+                                        "begin_suppress_tokens",
+                                        "forced_bos_token_id",
+                                        "forced_eos_token_id"};
 // Arguments of generate without an influence on what one greedy or sampled sequence looks like.
 constexpr std::string_view kWithoutEffect[] = {"pad_token_id",
                                                "bos_token_id",
@@ -130,17 +136,12 @@ constexpr std::string_view kWithoutEffect[] = {"pad_token_id",
                                                "renormalize_logits",
                                                "max_time",
                                                "synced_gpus"};
-constexpr std::string_view kUnsupported[] = {"bad_words_ids",
-                                             "force_words_ids",
+constexpr std::string_view kUnsupported[] = {"force_words_ids",
                                              "constraints",
                                              "penalty_alpha",
                                              "epsilon_cutoff",
                                              "eta_cutoff",
-                                             "suppress_tokens",
-                                             "begin_suppress_tokens",
                                              "sequence_bias",
-                                             "forced_bos_token_id",
-                                             "forced_eos_token_id",
                                              "forced_decoder_ids",
                                              "encoder_repetition_penalty",
                                              "encoder_no_repeat_ngram_size",
@@ -175,7 +176,7 @@ std::vector<int32_t> token_ids(const Parameters& parameters, std::string_view na
   std::vector<int32_t> ids;
   const auto add = [&](const OrderedJson& item) {
     const bool fits = item.is_number_integer() && item >= 0 && item < vocabulary;
-    if (!fits || ids.size() >= 64) {
+    if (!fits || ids.size() >= kMaxListedIds) {
       parameters.fail(name, fmt::format("a token id below {} or a list of them", vocabulary));
     }
     ids.push_back(item.get<int32_t>());
@@ -186,6 +187,47 @@ std::vector<int32_t> token_ids(const Parameters& parameters, std::string_view na
     add(*value);
   }
   return ids;
+}
+
+std::vector<std::vector<int32_t>> words(const Parameters& parameters, std::string_view name,
+                                        int32_t vocabulary) {
+  const OrderedJson& value = *parameters.find(name);
+  std::vector<std::vector<int32_t>> words;
+  const auto require = [&](bool good) {
+    if (good) return;
+    parameters.fail(name, fmt::format("a list of at most {} lists of token ids below {}",
+                                      kMaxListedIds, vocabulary));
+  };
+  require(value.is_array() && value.size() <= kMaxListedIds);
+  for (const OrderedJson& item : value) {
+    require(item.is_array() && !item.empty() && item.size() <= kMaxListedIds);
+    std::vector<int32_t>& word = words.emplace_back();
+    for (const OrderedJson& id : item) {
+      require(id.is_number_integer() && id >= 0 && id < vocabulary);
+      word.push_back(id.get<int32_t>());
+    }
+  }
+  return words;
+}
+
+// The model's rules with what the request says instead; null: the model's.
+std::shared_ptr<const TokenRules> read_rules(const Parameters& parameters,
+                                             const DialectContext& context) {
+  const int32_t vocabulary = context.tokenizer->vocabulary_size();
+  TokenRules rules;
+  if (context.generation->rules) rules = *context.generation->rules;
+  bool any = false;
+  const auto set = [&](const char* name, auto& to, const auto& read) {
+    if (!parameters.find(name)) return;
+    to = read(parameters, name, vocabulary);
+    any = true;
+  };
+  set("bad_words_ids", rules.bad_words, words);
+  set("suppress_tokens", rules.suppressed, token_ids);
+  set("begin_suppress_tokens", rules.begin_suppressed, token_ids);
+  set("forced_bos_token_id", rules.second, token_ids);
+  set("forced_eos_token_id", rules.last, token_ids);
+  return any ? std::make_shared<const TokenRules>(std::move(rules)) : nullptr;
 }
 
 // Hugging Face's generate, which takes what a request leaves out from the model's generation
@@ -200,7 +242,7 @@ TextRequest read_generate(const Parameters& parameters, const DialectContext& co
   generation.sampling.repetition_penalty = given.repetition_penalty;
   generation.sampling.no_repeat_ngram_size =
       static_cast<int32_t>(parameters.integer("no_repeat_ngram_size", 0, kMaxTokenCount)
-                               .value_or(defaults.no_repeat_ngram_size.value_or(0)));
+                               .value_or(given.no_repeat_ngram_size));
   // Without do_sample warpers have no effect.
   const bool sample = parameters.flag("do_sample").value_or(defaults.do_sample.value_or(false));
   if (sample && given.temperature > 0) {
@@ -212,6 +254,7 @@ TextRequest read_generate(const Parameters& parameters, const DialectContext& co
   generation.eos_ids = token_ids(parameters, "eos_token_id", context.tokenizer->vocabulary_size());
   if (generation.eos_ids.empty() && context.model->eos_ids.empty())
     generation.eos_ids = ends_of_text(context);
+  generation.rules = read_rules(parameters, context);
   generation.stop_strings = defaults.stop_strings;
   generation.ignore_eos = parameters.flag("ignore_eos").value_or(false);
   if (parameters.integer("num_beams", 1, 1024).value_or(1) > 1) {
@@ -313,6 +356,7 @@ ParsedCall parse_lmi_dynamic(const Body& body, std::string_view data,
     }
     call.requests.push_back(common);
     call.requests.back().prompt = prompt;
+    call.requests.back().generation.log_probs = false;  // no answer shows them
     if (!own_loop) set_lengths(call.requests.back(), parameters, *context.generation, size);
   }
   if (streaming == "false") {

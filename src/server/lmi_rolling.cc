@@ -265,12 +265,14 @@ ParsedCall parse_lmi_rolling(const Body& body, std::string_view data,
   }
   warn_of_unknown(given);
   const Parameters parameters(given);
-  const TextRequest request = read_request(parameters, context);
+  TextRequest request = read_request(parameters, context);
   Style style;
   style.output = choose_output(parameters, *context.settings, Parameters(json).truthy("stream"));
   style.list = inputs.list;
   style.details = parameters.truthy("details");
   style.return_full_text = parameters.truthy("return_full_text");
+  const bool lines = style.output == Output::kJsonLines || style.output == Output::kSse;
+  request.generation.log_probs = lines || (style.output == Output::kJson && style.details);
 
   ParsedCall call;
   for (const std::string& prompt : inputs.prompts) {

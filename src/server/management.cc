@@ -316,6 +316,8 @@ void Management::adapters(const HttpRequest& request, HttpExchange& exchange, co
       throw ApiError(500, "IllegalArgumentException",
                      fmt::format("The adapter {} is already registered", name));
     }
+    spdlog::warn("adapter {}: its name is kept; all requests get {} as it was loaded", name,
+                 model->config.name);
     return reply_status(exchange, 200, fmt::format("Adapter {} registered", name));
   }
   if (route.endpoint == Endpoint::kAdapters) {

@@ -1,6 +1,9 @@
 #include "server/model_registry.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <utility>
 
@@ -9,6 +12,21 @@ namespace {
 
 int worker_count(const Settings& settings, std::string_view key, int fallback) {
   return settings.is_set(key) ? static_cast<int>(settings.integer(key)) : fallback;
+}
+
+// The folders in adapters/ of the model's folder are known by their names, as in the original.
+std::map<std::string, std::string> adapters_beside(const ModelConfig& config) {
+  std::map<std::string, std::string> found;
+  std::error_code none;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(config.model_folder / "adapters", none)) {
+    if (entry.is_directory(none)) found[entry.path().filename().string()] = entry.path().string();
+  }
+  if (!found.empty()) {
+    spdlog::warn("{}: adapters are known by name only; all requests get the model as it was loaded",
+                 (config.model_folder / "adapters").string());
+  }
+  return found;
 }
 
 }  // namespace
@@ -22,6 +40,7 @@ ModelHandle ModelRegistry::add(ModelConfig config) {
   auto model = std::make_shared<ServedModel>();
   model->config = std::move(config);
   model->id = next_id_++;
+  model->adapters = adapters_beside(model->config);
   // One copy of the weights serves any number of workers; the counts are kept for their readers.
   const Settings& settings = model->config.settings;
   model->min_workers = worker_count(settings, "minWorkers", 1);

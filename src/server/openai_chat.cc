@@ -180,7 +180,11 @@ TextRequest read_request(const Parameters& parameters, const DialectContext& con
   if (!most) most = parameters.integer("max_tokens", 1, kMaxTokenCount);
   if (most) request.max_new_tokens = static_cast<int32_t>(*most);
   if (!most) request.max_new_tokens = defaults.max_new_tokens;
+  request.max_length = defaults.max_length;
   GenerationRequest& generation = request.generation;
+  // As in generate, where both are set the new tokens win.
+  generation.min_new_tokens = defaults.min_new_tokens.value_or(0);
+  if (!defaults.min_new_tokens) request.min_length = defaults.min_length.value_or(0);
   SamplingParams& sampling = generation.sampling;
   sampling = default_sampling(defaults);
   const double temperature =
@@ -212,6 +216,7 @@ void read_logprobs(const Parameters& parameters, Style& style, TextRequest& requ
   style.logprobs = parameters.flag("logprobs").value_or(false);
   const auto top = parameters.integer("top_logprobs", 0, 20);
   if (top && !style.logprobs) parameters.fail("top_logprobs", "logprobs to be true with it");
+  request.generation.log_probs = style.logprobs;
   if (style.logprobs) request.generation.top_log_probs = static_cast<int32_t>(top.value_or(0));
 }
 

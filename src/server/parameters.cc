@@ -185,6 +185,7 @@ SamplingParams default_sampling(const GenerationDefaults& defaults) {
   out.min_p = defaults.min_p.value_or(out.min_p);
   const float penalty = defaults.repetition_penalty.value_or(1.0f);
   out.repetition_penalty = penalty > 0 ? penalty : 1.0f;
+  out.no_repeat_ngram_size = defaults.no_repeat_ngram_size.value_or(0);
   return out;
 }
 

@@ -83,17 +83,22 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
   load.format = options.format;
   load.variant = options.variant;
   load.quantize = options.quantize;
+  load.cache_type = options.cache_type;
   load.random_weights = options.random_weights;
   const Description description = describe_model(options.folder);
   const std::filesystem::path& folder = description.parts.tokenizer;
-  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
-  text->generation = read_generation_defaults(own ? options.folder : description.parts.base);
   const auto check = [&](const Tokenizer* tokenizer, const ModelInfo& info) {
     if (tokenizer != nullptr) check_vocabulary(folder, info, description.file, *tokenizer);
   };
   // An adapter may bring rows for tokens that its base hasn't.
   const bool known = !description.parts.adapter || options.random_weights;
-  std::future<TextParts> reading = std::async([&] {
+  const bool own = std::filesystem::exists(options.folder / "generation_config.json");
+  const auto read_defaults = [&](const ModelInfo& info) {
+    text->generation =
+        read_generation_defaults(own ? options.folder : description.parts.base, info.vocabulary);
+  };
+  if (known) read_defaults(description.info);
+  std::future<TextParts> reading = std::async(std::launch::async, [&] {
     TextParts parts{tokenizer_of(options, folder), template_of(folder)};
     if (known) check(parts.tokenizer.get(), description.info);
     return parts;
@@ -117,6 +122,7 @@ std::unique_ptr<LoadedText> load_text_parts(const LoadTextOptions& options) {
                 1e-9 * static_cast<double>(text->model->info().weight_bytes), loading);
   if (reading.valid()) parts = reading.get();
   if (!known) check(parts.tokenizer.get(), text->model->info());
+  if (!known) read_defaults(text->model->info());
   text->tokenizer = std::move(parts.tokenizer);
   text->chat_template = std::move(parts.chat_template);
   if (!text->tokenizer) text->tokenizer = byte_tokenizer(text->model->info().vocabulary);
@@ -139,6 +145,8 @@ void start_engine(LoadedText& text, EngineOptions options) {
         static_cast<int32_t>(std::clamp<int64_t>(room, 2, std::max<int32_t>(2, most)));
   }
   options.team = &process_team();
+  const auto logits = text.model->kernels().logits;
+  options.logits = logits != nullptr ? logits() : nullptr;
   const spdlog::stopwatch starting;
   text.engine = std::make_unique<Engine>(*text.model, *text.tokenizer, options);
   spdlog::debug("engine started in {:.2f} s", starting);

@@ -22,11 +22,12 @@ struct LoadTextOptions {
   std::string variant;                 // of the weights; see choose_weight_files()
   std::optional<WeightFormat> format;  // none: as stored
   Quantization quantize = Quantization::kNone;
-  bool random_weights = false;     // needs config.json alone
-  int threads = 0;                 // of process_team(), where this load is the first to ask
-  std::string device = "auto";     // see open_place()
-  std::string cpu_level = "auto";  // see cpu_kernels()
-  EngineOptions engine;            // max_tokens 0: the model's positions, where memory allows
+  std::optional<DType> cache_type;  // of keys and values; none: the weights'
+  bool random_weights = false;      // needs config.json alone
+  int threads = 0;                  // of process_team(), where this load is the first to ask
+  std::string device = "auto";      // see open_place()
+  std::string cpu_level = "auto";   // see cpu_kernels()
+  EngineOptions engine;             // max_tokens 0: the model's positions, where memory allows
   // stage, done and total bytes; called often, from the loading thread
   std::function<void(const char* stage, int64_t done, int64_t total)> progress;
 };

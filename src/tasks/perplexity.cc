@@ -6,19 +6,20 @@
 #include <span>
 
 #include "base/error.h"
+#include "kernels/table.h"
 #include "models/host_batch.h"
-#include "sampling/softmax.h"
 #include "tensor/host_values.h"
 
 namespace tensormill {
 namespace {
 
 // -ln of the token's share; NaN where the logits are not finite.
-double token_loss(std::span<const float> logits, int32_t token) {
-  const RowPeak peak = find_peak(logits);
+double token_loss(const LogitKernels& kernels, std::span<const float> logits, int32_t token) {
+  const auto count = static_cast<int64_t>(logits.size());
+  const RowPeak peak = kernels.peak(logits.data(), count);
   if (!peak.finite) return std::numeric_limits<double>::quiet_NaN();
   const double logit = logits[static_cast<size_t>(token)];
-  return std::log(sum_exp(logits, peak.value)) + double{peak.value} - logit;
+  return std::log(kernels.sum_exp(logits.data(), count, peak.value)) + double{peak.value} - logit;
 }
 
 }  // namespace
@@ -55,6 +56,9 @@ Loss text_loss(const Model& model, const TextWindows& text, int32_t chunk, Threa
                const std::function<void(size_t windows, const Loss&)>& progress) {
   const auto vocabulary = static_cast<size_t>(model.info().vocabulary);
   const int32_t first = std::max(1, text.added);
+  const KernelTable& host =
+      model.kernels().logits != nullptr ? model.kernels() : *cpu_kernels("auto");
+  const LogitKernels& kernels = *host.logits();
   Loss loss;
   std::vector<double> losses;
   visit_sequences(model, text.windows, chunk, [&](const VisitedChunk& visited) {
@@ -69,8 +73,9 @@ Loss text_loss(const Model& model, const TextWindows& text, int32_t chunk, Threa
     team.parallel(end - begin, 1, [&](int64_t from, int64_t to) {
       for (int64_t i = from; i < to; ++i) {
         const auto row = static_cast<size_t>(begin + i - 1 - visited.begin);
-        losses[static_cast<size_t>(i)] = token_loss({logits.data() + row * vocabulary, vocabulary},
-                                                    window[static_cast<size_t>(begin + i)]);
+        losses[static_cast<size_t>(i)] =
+            token_loss(kernels, {logits.data() + row * vocabulary, vocabulary},
+                       window[static_cast<size_t>(begin + i)]);
       }
     });
     for (const double one : losses) loss.sum += one;

@@ -19,10 +19,15 @@ SubmittedText submit_text(Engine& engine, const Tokenizer& tokenizer, TextReques
     prompt.erase(prompt.begin(), prompt.end() - static_cast<ptrdiff_t>(keep));
   }
   GenerationRequest& generation = request.generation;
-  // The engine cuts it to what max_tokens leaves.
-  generation.max_new_tokens = request.max_new_tokens.value_or(std::numeric_limits<int32_t>::max());
   SubmittedText submitted;
   submitted.prompt_tokens = static_cast<int32_t>(prompt.size());
+  if (!request.max_new_tokens && request.max_length) {
+    request.max_new_tokens = std::max(1, *request.max_length - submitted.prompt_tokens);
+  }
+  // The engine cuts it to what max_tokens leaves.
+  generation.max_new_tokens = request.max_new_tokens.value_or(std::numeric_limits<int32_t>::max());
+  generation.min_new_tokens =
+      std::max(generation.min_new_tokens, request.min_length - submitted.prompt_tokens);
   const int64_t left = int64_t{engine.options().max_tokens} - submitted.prompt_tokens;
   submitted.max_new_tokens =
       static_cast<int32_t>(std::min<int64_t>(generation.max_new_tokens, left));

@@ -19,6 +19,8 @@ struct TextRequest {
   bool add_special = true;                // false for rendered chat templates, which hold their own
   int32_t truncate = 0;                   // keep only the last N prompt tokens; 0: all
   std::optional<int32_t> max_new_tokens;  // none: what max_tokens leaves
+  std::optional<int32_t> max_length;      // of prompt and output, where max_new_tokens is none
+  int32_t min_length = 0;                 // of prompt and output; raises min_new_tokens
   GenerationRequest generation;           // prompt and max_new_tokens are filled in by submit_text
 };
 

@@ -22,7 +22,7 @@ void* map_pages(size_t bytes) {
   return at == MAP_FAILED ? nullptr : at;
 }
 
-// Maps `bytes` at a multiple of kHugePage, so that the system can back all of it with huge pages.
+// Maps `bytes` at a multiple of kHugePage, so that the system can back all whole ones of it so.
 void* map_huge(size_t bytes) {
   auto* wide = static_cast<char*>(map_pages(bytes + kHugePage));
   if (wide == nullptr) return nullptr;
@@ -34,10 +34,12 @@ void* map_huge(size_t bytes) {
   return wide + head;
 }
 
-// What take() maps for so many bytes.
+// What take() maps for so many bytes: a last huge page that would be less than half full stays
+// small pages. A model has hundreds of weights; rounded up, each would cost a megabyte.
 size_t mapped_size(size_t bytes) {
-  return round_up(bytes,
-                  bytes >= kHugePage ? kHugePage : static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  const size_t pages = round_up(bytes, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  const bool fills = bytes >= kHugePage && pages % kHugePage > kHugePage / 2;
+  return fills ? round_up(bytes, kHugePage) : pages;
 }
 
 class HostDevice : public Device {

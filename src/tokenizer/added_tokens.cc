@@ -93,6 +93,7 @@ void AddedTokens::finish(const Normalizer* normalizer) {
       Normalized text(token.content, 0, false);
       if (normalizer != nullptr) normalizer->apply(text);
       normalized_.add(text.text(), id);
+      if (text.text().empty()) normalized_.add_empty(id);
     }
   }
 }
@@ -117,8 +118,23 @@ void AddedTokens::split(PreTokenized& text, const Normalizer* normalizer) const 
 void AddedTokens::split_piece(const Piece& piece, const TextTrie& trie,
                               std::vector<Piece>& out) const {
   const std::string_view text = piece.text;
-  size_t done = 0;
-  for (auto found = trie.find(text, 0); found.id >= 0; found = trie.find(text, found.end)) {
+  size_t done = 0, at = 0;
+  constexpr size_t kNowhere = static_cast<size_t>(-1);
+  for (size_t last = kNowhere; at <= text.size() && !text.empty();) {
+    const auto found = trie.find(text, at);
+    if (found.id < 0) break;
+    if (found.begin == found.end && found.end == last) {
+      // A token of which the normalizer leaves nothing stands once at a place, and not right behind
+      // another token.
+      last = kNowhere;
+      if (at < text.size()) {
+        next_code_point(text, at);
+      } else {
+        ++at;
+      }
+      continue;
+    }
+    at = last = found.end;
     const AddedToken& token = tokens_.at(found.id);
     if (splits_special_ && is_special(token.content)) continue;
     // A token may start in the white space that the one before it took; as in the reference it
@@ -129,9 +145,10 @@ void AddedTokens::split_piece(const Piece& piece, const TextTrie& trie,
     if (token.rstrip) end = skip_space(text, end);
     begin = std::min(begin, end);
     if (done < begin) out.push_back(slice(piece, done, begin));
+    done = end;
+    if (begin == end) continue;
     out.push_back(slice(piece, begin, end));
     out.back().token = found.id;
-    done = end;
   }
   if (done < text.size()) out.push_back(slice(piece, done, text.size()));
 }

@@ -97,7 +97,7 @@ std::unique_ptr<Tokenizer> finish(PipelineParts parts, const TokenizerConfig& co
 
 bool has_only_slow_class(const TokenizerConfig& config) {
   const TokenizerClass* row = find_slow_class(config.tokenizer_class);
-  return row != nullptr && row->make != nullptr;
+  return row != nullptr && find_fast_class(row->name) == nullptr;
 }
 
 // A padding section names the padding token that nothing else names.

@@ -1,5 +1,7 @@
 #include "tokenizer/regex.h"
 
+#include <ctime>
+
 #include "base/error.h"
 #include "base/utf8.h"
 
@@ -9,9 +11,13 @@
 namespace tensormill {
 namespace {
 
-constexpr uint32_t kMatchLimit = 50'000'000, kDepthLimit = 10'000, kHeapLimitKiB = 32 * 1024;
+constexpr uint32_t kMatchLimit = 10'000'000, kDepthLimit = 10'000, kHeapLimitKiB = 32 * 1024;
 constexpr size_t kStackBytes = 32 * 1024, kMaxStackBytes = 8 * 1024 * 1024;
 constexpr uint32_t kMaxPatternBytes = 1 << 16;
+// The limits above are for each place where a match may start. So that many slow places don't add
+// up, the clock is looked at behind every kWindow of them.
+constexpr size_t kWindow = 64;
+constexpr double kMaxSeconds = 10, kMaxSecondsPerByte = 1e-6;
 
 struct Deleter {
   void operator()(pcre2_code* p) const { pcre2_code_free(p); }
@@ -45,6 +51,31 @@ MatchState& match_state() {
   return state;
 }
 
+// Counts the places where a match was looked for; spend() is false when they took too long.
+class Budget {
+ public:
+  explicit Budget(size_t bytes)
+      : end_(seconds() + kMaxSeconds + kMaxSecondsPerByte * static_cast<double>(bytes)) {}
+
+  bool spend(size_t places) {
+    places_ += places;
+    if (places_ < kWindow) return true;
+    places_ = 0;
+    return seconds() < end_;
+  }
+
+ private:
+  // Of this thread's work, whatever else the machine does.
+  static double seconds() {
+    std::timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+
+  double end_;
+  size_t places_ = 0;
+};
+
 std::string message_of(int error) {
   PCRE2_UCHAR buffer[200];
   if (pcre2_get_error_message(error, buffer, sizeof buffer) < 0) return "unknown error";
@@ -58,27 +89,39 @@ struct Regex::Code {
   bool jit = false;
   std::string pattern, origin;
 
-  // False when there is no match from `start` on; `text` must be valid UTF-8.
-  bool match(std::string_view text, size_t start, uint32_t options, size_t& begin,
-             size_t& end) const {
+  // False when no match starts at one of `places` bytes from `start` on; `text` must be valid
+  // UTF-8.
+  bool match(std::string_view text, size_t start, size_t places, size_t& begin, size_t& end) const {
     MatchState& state = match_state();
+    pcre2_set_offset_limit(state.context.get(), start + places - 1);
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-    const int result =
-        jit && options == 0
-            ? pcre2_jit_match(code.get(), subject, text.size(), start, 0, state.data.get(),
-                              state.context.get())
-            : pcre2_match(code.get(), subject, text.size(), start, options | PCRE2_NO_UTF_CHECK,
-                          state.data.get(), state.context.get());
+    const int result = jit ? pcre2_jit_match(code.get(), subject, text.size(), start, 0,
+                                             state.data.get(), state.context.get())
+                           : pcre2_match(code.get(), subject, text.size(), start,
+                                         PCRE2_NO_UTF_CHECK, state.data.get(), state.context.get());
     if (result == PCRE2_ERROR_NOMATCH) return false;
-    if (result < 0) {
-      throw_error(ErrorKind::kBadRequest,
-                  "the text can't be split by the tokenizer's regular expression {} ({}): {}",
-                  pattern, origin, message_of(result));
-    }
+    if (result < 0) fail(message_of(result));
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(state.data.get());
     begin = range[0];
     end = range[1];
     return true;
+  }
+
+  bool find(std::string_view text, size_t start, Budget& budget, size_t& begin, size_t& end) const {
+    while (true) {
+      const bool found = match(text, start, kWindow, begin, end);
+      if (!budget.spend(found ? begin - start + 1 : kWindow)) fail("it takes too long");
+      if (found) return true;
+      start += kWindow;
+      while (start < text.size() && is_utf8_continuation(text[start])) ++start;
+      if (start > text.size()) return false;
+    }
+  }
+
+  [[noreturn]] void fail(std::string_view why) const {
+    throw_error(ErrorKind::kBadRequest,
+                "the text can't be split by the tokenizer's regular expression {} ({}): {}",
+                pattern, origin, why);
   }
 };
 
@@ -95,10 +138,11 @@ Regex::Regex(std::string_view pattern, std::string_view origin) : code_(std::mak
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE column = 0;
-  code_->code.reset(pcre2_compile(
-      reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_CAPTURE,
-      &error, &column, context.get()));
+  code_->code.reset(
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C |
+                        PCRE2_NO_AUTO_CAPTURE | PCRE2_USE_OFFSET_LIMIT,
+                    &error, &column, context.get()));
   if (!code_->code) {
     throw_error(ErrorKind::kArtifactInvalid, "{}: regular expression \"{}\": {} (column {} of {})",
                 origin, pattern, message_of(error), column, translated);
@@ -113,7 +157,8 @@ Regex& Regex::operator=(Regex&&) noexcept = default;
 void Regex::find_all(std::string_view text, ByteRanges& out) const {
   out.clear();
   size_t at = 0, begin = 0, end = 0;
-  while (at <= text.size() && code_->match(text, at, 0, begin, end)) {
+  Budget budget(text.size());
+  while (at <= text.size() && code_->find(text, at, budget, begin, end)) {
     const bool empty = begin == end;
     if (!empty || out.empty() || out.back().second != begin) out.emplace_back(begin, end);
     at = end;

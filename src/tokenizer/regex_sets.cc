@@ -33,6 +33,7 @@ std::string with_new(std::string members, Test&& test) {
 }
 
 std::string category(std::string_view name) {
+  if (name == "Mn") return kNonspacingMarks;
   return with_new(fmt::format("\\p{{{}}}", name),
                   [&](const NewCodePoints& row) { return row.category.starts_with(name); });
 }

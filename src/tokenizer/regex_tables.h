@@ -5,7 +5,7 @@
 
 namespace tensormill {
 
-// Code points of Unicode 15 and 16, which PCRE2 10.42 takes for unassigned.
+// Code points of Unicode 15 and 16, which PCRE2 10.42 takes for unassigned or for another category.
 struct NewCodePoints {
   char32_t first, last;
   std::string_view category;  // "Lo"
@@ -13,5 +13,8 @@ struct NewCodePoints {
   std::string_view flags;     // of "AUL": Alphabetic, Uppercase, Lowercase
 };
 extern const std::span<const NewCodePoints> kNewCodePoints;  // ascending
+
+// The members of \p{Mn} as ranges of a class. PCRE2's own have one that is none any more.
+extern const char* const kNonspacingMarks;
 
 }  // namespace tensormill

@@ -31,7 +31,12 @@ class TextTrie {
     if (place < 0) place = id;
   }
 
-  bool empty() const { return nodes_.size() == 1; }
+  // Found wherever no other text is: at every place and at the end.
+  void add_empty(int32_t id) {
+    if (nodes_[0].id < 0) nodes_[0].id = id;
+  }
+
+  bool empty() const { return nodes_.size() == 1 && nodes_[0].id < 0; }
 
   // The next place from `at` on where one of the texts starts, the longest there; id < 0: none.
   struct Found {
@@ -39,9 +44,11 @@ class TextTrie {
     int32_t id = -1;
   };
   Found find(std::string_view text, size_t at) const {
+    const int32_t everywhere = nodes_[0].id;
+    if (everywhere >= 0 && at == text.size()) return {at, at, everywhere};
     for (; at < text.size(); ++at) {
-      if (!starts_[static_cast<uint8_t>(text[at])]) continue;
-      Found found;
+      if (everywhere < 0 && !starts_[static_cast<uint8_t>(text[at])]) continue;
+      Found found{at, at, everywhere};
       int32_t node = 0;
       for (size_t i = at; i < text.size(); ++i) {
         node = child(node, text[i]);

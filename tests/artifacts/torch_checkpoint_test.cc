@@ -25,6 +25,16 @@ INSTANTIATE_TEST_SUITE_P(Forms, TorchCheckpoint,
                          testing::Values("plain.bin", "protocol5.bin", "wrapped.bin",
                                          "deflated.bin", "big_endian.bin", "legacy.bin"));
 
+// Storages that are parts of others, names that are bytes.
+TEST(OldTorchCheckpoint, OfPython2) {
+  const TensorFile expected = read_safetensors(golden("python2_parts.safetensors"));
+  const TensorFile read = read_torch_checkpoint(golden("python2_parts.bin"));
+  ASSERT_EQ(read.tensors.size(), expected.tensors.size());
+  for (size_t i = 0; i < read.tensors.size(); ++i) {
+    expect_same(read.tensors[i], expected.tensors[i]);
+  }
+}
+
 void expect_bad(const char* file, std::initializer_list<const char*> parts) {
   expect_error(ErrorKind::kArtifactInvalid, parts, [&] { read_torch_checkpoint(golden(file)); });
 }
@@ -34,6 +44,29 @@ TEST(TorchCheckpointErrors, NeverCallsAndMindsOnlyWhatATensorNeeds) {
   ASSERT_EQ(read.tensors.size(), 1U);
   EXPECT_EQ(read.tensors[0].name, "w");
   expect_bad("calls_tensor.bin", {"calls_tensor.bin", "\"w\"", "surprise", "never called"});
+}
+
+// An array where a tensor should be is named; beside the tensors it is never looked at.
+TEST(TorchCheckpointErrors, ArraysOfNumpy) {
+  expect_bad("numpy_tensor.bin", {"numpy_tensor.bin", "\"v\" is an array of numpy"});
+  expect_bad("numpy_only.bin", {"\"v\" is an array of numpy", "torch.from_numpy()"});
+  const TensorFile read = read_torch_checkpoint(golden("numpy_beside.bin"));
+  ASSERT_EQ(read.tensors.size(), 1U);
+  EXPECT_EQ(read.tensors[0].name, "w");
+}
+
+TEST(TorchCheckpointErrors, NotOfTorch) {
+  const auto expect = [](const std::string& bytes, const char* what) {
+    expect_error(ErrorKind::kArtifactInvalid, {"f: expected a file of torch.save", what},
+                 [&] { parse_torch_checkpoint(as_bytes(bytes), "f"); });
+  };
+  expect("\x80\x04\x95", "a pickle that torch.save didn't write");
+  expect("<!DOCTYPE html>", "a web page");
+  expect("version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS");
+  expect("", "it is empty");
+  std::string tar(512, '\0');
+  tar.replace(0, 7, "storage").replace(257, 5, "ustar");
+  expect(tar, "a tar archive, as torch before 0.1.10 wrote");
 }
 
 TEST(TorchCheckpointErrors, NameFileAndTensor) {
@@ -77,6 +110,7 @@ void expect_survival(const char* name) {
 TEST(TorchCheckpointErrors, SurvivesTruncationAndChangedBytes) {
   expect_survival("small.bin");
   expect_survival("legacy.bin");
+  expect_survival("python2_parts.bin");
 }
 
 void expect_bad_pickle(const std::string& bytes, std::initializer_list<const char*> parts) {

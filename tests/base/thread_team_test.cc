@@ -88,6 +88,28 @@ TEST(ThreadTeam, CallersTakeTurns) {
   EXPECT_EQ(total, 400);
 }
 
+// What one thread runs while it holds the team isn't interrupted by another's runs.
+TEST(ThreadTeam, HoldKeepsOthersOut) {
+  ThreadTeam team(2);
+  int owner = 0, broken = 0;  // guarded by the hold
+  std::vector<std::thread> callers;
+  for (int i = 1; i <= 3; ++i) {
+    callers.emplace_back([&, i] {
+      for (int round = 0; round < 50; ++round) {
+        team.parallel(2, 1, [](int64_t, int64_t) {});  // between others' holds
+        const ThreadTeam::Hold hold(team);
+        owner = i;
+        for (int step = 0; step < 5; ++step) {
+          team.run([](void*, int) {}, nullptr);
+          if (owner != i) ++broken;
+        }
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(broken, 0);
+}
+
 TEST(UsableCores, AtLeastOneAndNoMoreThanThere) {
   EXPECT_GE(usable_cores(), 1);
   EXPECT_LE(usable_cores(), static_cast<int>(std::thread::hardware_concurrency()));

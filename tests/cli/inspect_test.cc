@@ -73,6 +73,17 @@ TEST_F(Inspect, AHeaderIsCheckedAndItsDataMissed) {
               HasSubstr("21 tensors, all accounted for; loads as f16"));
 }
 
+TEST_F(Inspect, TypesOfTheCache) {
+  write_weights(weights_);
+  const std::string inspect = "inspect --device cpu " + folder_.string();
+  EXPECT_THAT(output(inspect), HasSubstr("keys and values  f16, 0.1 KiB a token (f32 0.2 KiB, "
+                                         "bf16 0.1 KiB, int8 0.1 KiB)"));
+  EXPECT_THAT(output(inspect + " --kv-cache-dtype int8"),
+              HasSubstr("keys and values  int8, 0.1 KiB a token (f32"));
+  EXPECT_THAT(output(inspect + " --kv-cache-dtype fp8"),
+              AllOf(HasSubstr("option.kv_cache_dtype=fp8"), HasSubstr("use int8")));
+}
+
 TEST_F(Inspect, AHeaderOfAnotherModelIsAnError) {
   std::string other = header();
   const size_t at = other.find("model.layers.1.mlp.up_proj");

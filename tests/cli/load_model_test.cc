@@ -37,6 +37,7 @@ TEST(ChooseModel, OptionsAct) {
                                        {"option.random_weights", "true"},
                                        {"option.device", "cpu"},
                                        {"option.quantize", "dynamic_int8"},
+                                       {"option.kv_cache_dtype", "float16"},
                                        {"option.max_tokens", "77"}});
   EXPECT_EQ(choices.common.threads, 3);
   EXPECT_EQ(choices.common.cpu_level, "portable");
@@ -44,18 +45,35 @@ TEST(ChooseModel, OptionsAct) {
   EXPECT_TRUE(choices.random_weights);
   EXPECT_EQ(choices.common.device, "cpu");
   EXPECT_EQ(choose_quantization(choices.common), Quantization::kDynamicInt8);
+  EXPECT_EQ(choices.cache_type(), DType::kF16);
   EXPECT_EQ(choices.settings.integer("option.max_tokens"), 77);
 }
 
 TEST(ChooseModel, FlagsWin) {
   CommonOptions common;
-  common.options = {{"option.threads", "3"}, {"option.dtype", "bf16"}};
+  common.options = {
+      {"option.threads", "3"}, {"option.dtype", "bf16"}, {"option.kv_cache_dtype", "f32"}};
+  common.kv_cache_dtype = "int8";
   common.threads = 2;
   common.dtype = "f32";
   const ModelChoices choices = choose_model(common, true);
   EXPECT_EQ(choices.common.threads, 2);
   EXPECT_EQ(choose_format(choices.common), WeightFormat::kF32);
+  EXPECT_EQ(choices.cache_type(), DType::kI8);
   EXPECT_TRUE(choices.random_weights);
+}
+
+TEST(ChooseModel, CacheOfTheWeightsType) {
+  EXPECT_FALSE(choose({}).cache_type().has_value());
+  EXPECT_FALSE(choose({{"option.kv_cache_dtype", "auto"}}).cache_type().has_value());
+  CommonOptions common;
+  common.kv_cache_dtype = "fp9";
+  try {
+    choose_model(common, false);
+    FAIL() << "taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("option.kv_cache_dtype=fp9 (--kv-cache-dtype): expected"));
+  }
 }
 
 TEST(ChooseModel, LaterOptionsWin) {

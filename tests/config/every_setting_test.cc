@@ -95,9 +95,11 @@ const std::map<std::string, Case, std::less<>> kModelCases = {
     {"option.threads", {"3", "3", "-1"}},
     {"option.cpu_level", {"avx2", "avx2", "mmx"}},
     {"option.random_weights", {"yes", "true", "perhaps"}},
+    {"option.inter_token_target_ms", {"250", "250", "-1"}},
     {"option.kv_cache_mb", {"64", "64", "1G"}},
     {"option.enable_cuda_graph", {"false", "false", "maybe"}},
     {"option.quantize", {"dynamic_int8", "dynamic_int8", "int4"}},
+    {"option.kv_cache_dtype", {"bfloat16", "bf16", "int4"}},
     {"option.prefix_sharing", {"off", "false", "perhaps"}},
     {"option.error_status", {"1", "true", "perhaps"}},
 };

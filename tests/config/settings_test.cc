@@ -67,6 +67,7 @@ TEST(Settings, ABadValueNamesKeyValueSourceAndWhatIsAllowed) {
        "option.dtype=float16 (m.properties:3): Invalid data type: float16; expected one of "
        "fp32|fp16|bf16|int8"},
       {"option.quantize", "int4", "expected one of smoothquant|dynamic_int8"},
+      {"option.kv_cache_dtype", "int4", "expected one of auto|bf16|f16|f32|int8"},
       {"option.rolling_batch", "AUTO",
        "deepspeed engine only supports rolling batch type ['auto', 'deepspeed']."},
       {"option.task", "chess", "task: chess is not currently supported by DeepSpeed"},
@@ -90,10 +91,23 @@ TEST(Settings, ABadValueNamesKeyValueSourceAndWhatIsAllowed) {
   }
 }
 
+TEST(Settings, CacheTypesOfOtherEngines) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"auto", "auto"}, {"bfloat16", "bf16"}, {"float16", "f16"},
+      {"fp16", "f16"},  {"half", "f16"},      {"float32", "f32"},
+      {"fp32", "f32"},  {"float", "f32"},     {"int8", "int8"}};
+  for (const auto& [typed, kept] : cases) {
+    Settings settings(SettingScope::kModel);
+    settings.set("option.kv_cache_dtype", typed, "m.properties:3");
+    EXPECT_EQ(settings.text("option.kv_cache_dtype"), kept);
+  }
+}
+
 TEST(Settings, WhatThisBuildLacksIsRefusedByName) {
   const BadValue cases[] = {
       {"option.dtype", "int8", "option.quantize=dynamic_int8"},
       {"option.quantize", "smoothquant", "SmoothQuant"},
+      {"option.kv_cache_dtype", "fp8_e5m2", "use int8"},
       {"option.smoothquant_alpha", "0.5", "SmoothQuant"},
       {"option.checkpoint", "ds_inference_config.json", "Hugging Face folder"},
       {"option.save_mp_checkpoint_path", "/out", "Hugging Face folder"},

@@ -17,8 +17,8 @@ def git_name(content):
 class Cdn(FileServer):
     """Where large files lie. It refuses whoever shows it a token that isn't its own."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, tls=None):
+        super().__init__(tls)
         self.files = {}
 
     def handle(self, handler):
@@ -48,9 +48,9 @@ class Repository:
 class Hub(FileServer):
     token = "hf_test"
 
-    def __init__(self, lists_blobs=True):
-        super().__init__()
-        self.cdn = Cdn()
+    def __init__(self, lists_blobs=True, tls=None):
+        super().__init__(tls)
+        self.cdn = Cdn(tls)
         self.repositories = {}
         self.lists_blobs = lists_blobs
 

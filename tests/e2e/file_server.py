@@ -20,7 +20,9 @@ class Fault:
 class FileServer:
     """Runs `handle(handler)` for each request on a port of its own, and keeps what was asked."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        """tls: an ssl.SSLContext of a server, whose certificate is of localhost."""
+        self.tls = tls
         self.requests = []  # (method, path with query, headers)
         self.faults = {}  # path -> [Fault], each for one request
         self.lock = threading.Lock()
@@ -95,12 +97,14 @@ class FileServer:
                 pass  # clients that leave are part of the tests
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
 
     def fail(self, path, *faults):
         with self.lock:

@@ -3,13 +3,17 @@
 import hashlib
 import os
 import json
+import shutil
 import signal
+import ssl
+import subprocess
 import time
+import unittest
 
 from fake_hub import Hub, git_name
 from file_server import Fault, FileServer
 from harness import Server, eventually
-from sources import MODEL, WEIGHTS, SourceCase
+from sources import MODEL, WEIGHTS, SourceCase, filled
 
 DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
 OTHER_FILES = {"README.md": b"# x", "LICENSE.txt": b"x", "pytorch_model.bin": b"y" * 20000,
@@ -120,6 +124,34 @@ class FetchTest(HubCase):
         self.assertIn("org/adapter is an adapter of org/model", done.stderr)
         self.assertEqual(sorted(os.listdir(self.cache)),
                          [".locks", "models--org--adapter", "models--org--model"])
+
+    def test_an_adapter_from_end_to_end(self):
+        """Its base comes from the hub, at the revision that it names; from the cache later."""
+        adapter = {"peft_type": "LORA", "base_model_name_or_path": "org/model", "revision": "v1", "r": 2,
+                   "lora_alpha": 8, "target_modules": ["down_proj"]}
+        self.repository.commit("v1", {**MODEL, "generation_config.json": b"{}"})
+        width, inner = 64, 1024
+        weights = {f"base_model.model.model.layers.0.mlp.down_proj.lora_{half}.weight": shape
+                   for half, shape in (("A", (2, inner)), ("B", (width, 2)))}
+        self.hub.add("org/adapter", {"adapter_config.json": json.dumps(adapter).encode(),
+                                     "adapter_model.safetensors": filled(weights)})
+        self.generates("org/adapter")
+        self.assertIn("LoRA of rank 2", self.run_command("inspect", "org/adapter").stdout)
+        root = os.path.join(self.cache, "models--org--model")
+        self.assertEqual(os.listdir(os.path.join(root, "refs")), ["v1"])
+        # A folder of this machine whose base is in the cache, and one whose base is not.
+        folder = self.path("adapter")
+        shutil.copytree(os.path.join(self.cache, "models--org--adapter/snapshots",
+                                     self.hub.repositories["org/adapter"].refs["main"]), folder)
+        self.generates(folder, HF_HUB_OFFLINE="1")
+        self.generates(folder, HF_HOME=self.path("fresh"))
+        # Another base: a shape that doesn't fit is named.
+        other = {name: (2, 96) if "lora_A" in name else shape for name, shape in weights.items()}
+        with open(os.path.join(folder, "adapter_model.safetensors"), "wb") as file:
+            file.write(filled(other))
+        error = self.fails("generate", folder, "--prompt", "a")
+        self.assertIn("layers.0.mlp.down_proj", error)
+        self.assertIn("96", error)
 
     def test_the_variables_of_the_cache(self):
         for name, folder in (("HF_HUB_CACHE", "a"), ("HUGGINGFACE_HUB_CACHE", "b")):
@@ -332,6 +364,61 @@ class FaultTest(HubCase):
         self.run_command("tokenize", "org/model", "--text", "a", http_proxy=proxy.url)
         self.assertTrue(proxy.asked("^http://.*/api/models"))
         self.assertEqual(self.hub.requests, [])
+
+    def certificate(self, name):
+        """A file with a certificate of localhost that signs itself, and its key."""
+        file = self.path(name)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", file + ".key",
+                        "-out", file, "-days", "2", "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+        return file
+
+    @unittest.skipUnless(shutil.which("openssl"), "no openssl to make certificates with")
+    def test_certificates(self):
+        own, other = self.certificate("own.pem"), self.certificate("other.pem")
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(own, own + ".key")
+        hub = Hub(tls=tls)
+        self.addCleanup(hub.stop)
+        hub.add("org/model", MODEL)
+        clean = {name: "" for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                                       "AWS_CA_BUNDLE")}
+        clean["HF_ENDPOINT"] = hub.url
+        asked = ("tokenize", "org/model", "--text", "a")
+        error = self.fails(*asked, **clean)
+        self.assertIn("localhost: TLS: ", error)
+        self.assertIn("name its certificate in REQUESTS_CA_BUNDLE or SSL_CERT_FILE", error)
+        # The order in which Python's packages look.
+        names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+        for i, name in enumerate(names):
+            later = {after: other for after in names[i + 1:]}
+            self.run_command(*asked, **{**clean, **later, name: own}, HF_HOME=self.path(name))
+        self.assertIn("localhost: TLS: ", self.fails(*asked, **{**clean, "SSL_CERT_FILE": own,
+                                                                "CURL_CA_BUNDLE": other},
+                                                     HF_HOME=self.path("x")))
+        # A folder, where certificates have the names that OpenSSL looks for.
+        named = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", own], check=True,
+                               capture_output=True, text=True).stdout.strip()
+        os.makedirs(self.path("certificates"))
+        shutil.copy(own, self.path("certificates", named + ".0"))
+        self.generates("org/model", **{**clean, "SSL_CERT_DIR": self.path("certificates")})
+        self.assertIn("no such file or folder of certificates", self.fails(
+            *asked, **{**clean, "REQUESTS_CA_BUNDLE": "/no/such", "SSL_CERT_FILE": own}, HF_HOME=self.path("y")))
+
+    def test_the_loading_timeout_is_of_loading(self):
+        """A first download may take longer."""
+        self.hub.cdn.fail(self.blob, *[Fault(slow=0.4)] * 50)
+        os.makedirs(self.path("folder"))
+        with open(self.path("folder/serving.properties"), "w") as file:
+            file.write("option.model_id=org/model\noption.rolling_batch=auto\n"
+                       "option.model_loading_timeout=2\n")
+        began = time.monotonic()
+        server = Server(self.folder, "-m", "m=folder", env=self.environment())
+        try:
+            self.assertGreater(time.monotonic() - began, 2)
+            self.assertEqual(server.post("/invocations", {"inputs": "abc"}).status, 200)
+        finally:
+            server.stop()
 
     def test_two_at_once(self):
         self.hub.cdn.fail(self.blob, *[Fault(slow=0.1)] * 6)

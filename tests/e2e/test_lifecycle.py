@@ -69,6 +69,25 @@ class LifecycleTest(unittest.TestCase):
         self.assertEqual(server.wait(), 1)
         self.assertIn("option.quantize=smoothquant (OPTION_QUANTIZE)", server.log())
 
+    def test_cache_in_8_bits(self):
+        self.write("m", {**ROLLING, "option.dtype": "bf16"},
+                   {"hidden_size": 96, "num_attention_heads": 2})
+        long = {"inputs": "hello world " * 60, "parameters": {"max_new_tokens": 40}}
+        server = self.start("m=m", "--kv-cache-dtype", "int8")
+        self.assertIn("kv_cache_dtype=int8: ", server.log())
+        first = server.post("/invocations", long)
+        self.assertEqual(first.status, 200)
+        self.assertTrue(first.json["generated_text"])
+        self.assertEqual(server.post("/invocations", long).body, first.body)
+        for name, kept in (("bfloat16", "bf16"), ("float32", "f32"), ("fp16", "f16")):
+            server = self.start("m=m", env={"OPTION_KV_CACHE_DTYPE": name})
+            self.assertIn(f"kv_cache_dtype={kept}: ", server.log())
+            self.assertEqual(server.post("/invocations", long).status, 200)
+        server = self.start("m=m", env={"OPTION_KV_CACHE_DTYPE": "fp8"}, wait=False)
+        self.assertEqual(server.wait(), 1)
+        self.assertIn("option.kv_cache_dtype=fp8 (OPTION_KV_CACHE_DTYPE) is not supported",
+                      server.log())
+
     def test_a_startup_model_that_fails(self):
         self.write("good", ROLLING)
         self.write("bad", ROLLING, {"model_type": "odd"})

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "engine/fakes.h"
+#include "engine/scheduler.h"
 
 namespace tensormill {
 namespace {
@@ -125,6 +126,52 @@ TEST(Engine, ThousandRequestsFromManyThreads) {
   EXPECT_EQ(stats.finished + stats.cancelled, 1000);
   EXPECT_GT(stats.cancelled, 0);
   EXPECT_EQ(stats.blocks_free, stats.blocks_total);
+}
+
+// Each row of a step takes a fifth of a millisecond.
+class SlowRunner : public HashRunner {
+ public:
+  const float* step(const RaggedBatch& batch) override {
+    std::this_thread::sleep_for(std::chrono::microseconds(200 * *batch.rows.count));
+    rows.push_back(*batch.rows.count);
+    return HashRunner::step(batch);
+  }
+  std::vector<int32_t> rows;  // of each step
+};
+
+// One request decodes while a long prompt comes.
+std::vector<Answer> with_long_prompt(double target, std::vector<int32_t>& rows) {
+  auto runner = std::make_unique<SlowRunner>();
+  SlowRunner& slow = *runner;
+  EngineOptions options;
+  options.max_tokens = 4000;
+  options.step_token_budget = 1000;
+  options.inter_token_target = target;
+  CollectingSink sink;
+  Engine engine(std::move(runner), kTokenizer, options);
+  GenerationRequest decoding = request({1, 2, 3}, 1500, sink);
+  GenerationRequest prompt = request(std::vector<int32_t>(1500, 7), 3, sink);
+  decoding.ignore_eos = prompt.ignore_eos = true;
+  const uint64_t first = engine.submit(decoding);
+  sink.wait_tokens(first, 5);
+  const uint64_t second = engine.submit(prompt);
+  sink.wait_ended(2);
+  rows = slow.rows;
+  return {sink.answer(first), sink.answer(second)};
+}
+
+TEST(Engine, PromptsAreCutToWhatTheTargetOfDecodingLeavesTime) {
+  std::vector<int32_t> whole, cut;
+  const std::vector<Answer> plain = with_long_prompt(0, whole);
+  const std::vector<Answer> paced = with_long_prompt(0.02, cut);
+  EXPECT_EQ(*std::max_element(whole.begin(), whole.end()), 1000);
+  const int32_t most = *std::max_element(cut.begin(), cut.end());
+  EXPECT_GT(most, Scheduler::kLeastChunk);
+  EXPECT_LE(most, 150);  // 20 ms are 100 rows at most: sleeping never takes less
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_EQ(plain[i].finish, FinishReason::kLength) << plain[i].error;
+    expect_same(plain[i], paced[i]);
+  }
 }
 
 TEST(Engine, SharedPrefixIsNotComputedAgain) {

@@ -51,6 +51,22 @@ GenerationRequest varied_beyond(int32_t i, EventSink& sink) {
   return result;
 }
 
+// As varied(), with tokens that may not come or must; the device can obey some of these rules.
+GenerationRequest varied_rules(int32_t i, EventSink& sink) {
+  GenerationRequest result = varied(i, sink);
+  TokenRules rules;
+  if (i % 3 == 1) rules.suppressed = {7, 9, 11};
+  if (i % 9 == 4) {
+    for (int32_t id = 0; id <= kMaxBanned; ++id) rules.suppressed.push_back(id * 2 + 1);
+  }
+  if (i % 4 == 1) rules.begin_suppressed = {1, 2, 3, 4, 5, 6, 30, 31, 32};
+  if (i % 5 == 2) rules.bad_words = {{12}, {40}};
+  if (i % 10 == 2) rules.bad_words = {{12, 13}, {14}, {15, 16, 17}};
+  if (i % 6 == 4) rules.last = {20};
+  result.rules = std::make_shared<const TokenRules>(rules);
+  return result;
+}
+
 using MakeRequest = GenerationRequest (*)(int32_t, EventSink&);
 
 std::vector<Answer> run(Engine& engine, CollectingSink& sink, int32_t count, MakeRequest make) {
@@ -146,6 +162,18 @@ TEST_P(RunAhead, TheHostChoosesWhatTheDeviceCannot) {
   }
   EXPECT_GT(seen_.with_logits, 0);
   EXPECT_GT(seen_.overlapped, 0);
+}
+
+TEST_P(RunAhead, RulesOnTokensHoldOnBothSides) {
+  constexpr int32_t kCount = 64;
+  const std::vector<Answer> expected = waiting_answers(kCount, varied_rules, fake_info());
+  EXPECT_EQ(expected[4].tokens.back(), 20);  // forced at its limit
+  EngineOptions options;
+  options.max_sequences = 16;
+  const auto engine = start(options);
+  CollectingSink sink;
+  expect_same(run(*engine, sink, kCount, varied_rules), expected);
+  EXPECT_GT(seen_.with_logits, 0);
 }
 
 TEST_P(RunAhead, TopTokensCome) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -29,9 +30,9 @@ struct Bench {
     return *all.back();
   }
   // One step; every sequence that samples gets a token.
-  std::map<const Sequence*, int32_t> step() {
+  std::map<const Sequence*, int32_t> step(double work = std::numeric_limits<double>::infinity()) {
     std::map<const Sequence*, int32_t> counts;
-    const std::span<const StepItem> items = scheduler.plan();
+    const std::span<const StepItem> items = scheduler.plan(true, work);
     for (const StepItem& item : items) counts[item.sequence] = item.count;
     scheduler.launched();
     scheduler.complete(items);
@@ -66,6 +67,42 @@ TEST(Scheduler, MixesDecodeTokensAndPromptChunks) {
   EXPECT_EQ(counts[&b], 1);
   EXPECT_EQ(a.tokens.size(), 7u + 5);
   EXPECT_EQ(b.tokens.size(), 25u + 2);
+}
+
+TEST(Scheduler, PromptsCostNoMoreThanAskedBesideSequencesThatDecode) {
+  Bench s(200, {.max_sequences = 4, .token_budget = 100, .cost = {0.01}});
+  Sequence& a = s.add(120, 0);
+  EXPECT_EQ(s.step(30)[&a], 100);  // nobody decodes
+  EXPECT_EQ(s.step(30)[&a], 20);
+  Sequence& b = s.add(90, 1000);
+  Sequence& c = s.add(20, 2000);
+  auto counts = s.step(30);
+  EXPECT_EQ(counts[&a], 1);
+  EXPECT_EQ(counts[&b], 26);  // 26 * (1 + 0.01 * 13) = 29.4
+  EXPECT_FALSE(c.started);
+  EXPECT_EQ(s.step(30)[&b], 21);  // the keys before them cost, too
+  // A prompt moves on however little is asked for; it ends with what is left.
+  EXPECT_EQ(s.step(0.5)[&b], Scheduler::kLeastChunk);
+  EXPECT_EQ(s.step(20)[&b], Scheduler::kLeastChunk);
+  counts = s.step(45);
+  EXPECT_EQ(counts[&b], 11);
+  EXPECT_EQ(counts[&c], 20);  // with what b left
+  EXPECT_EQ(s.step().size(), 3u);
+}
+
+TEST(Scheduler, AWholePromptRunsAloneWhateverItCosts) {
+  Bench s(
+      64,
+      {.max_sequences = 4, .token_budget = 50, .max_tokens = 60, .rules = {false, false, false}});
+  Sequence& a = s.add(8, 0);
+  s.step(10);
+  Sequence& b = s.add(40, 100);
+  Sequence& c = s.add(4, 200);
+  auto counts = s.step(10);
+  EXPECT_EQ(counts[&a], 1);
+  EXPECT_EQ(counts[&b], 40);
+  EXPECT_FALSE(c.started);
+  EXPECT_EQ(s.step(10)[&c], 4);
 }
 
 TEST(Scheduler, AdmitsInOrderUpToMaxSequences) {

@@ -41,7 +41,7 @@ struct Case {
         cache_type(type),
         query_type(query),
         keys_by_dim(kernels.keys_by_dim),
-        gap(between),
+        gap(type == DType::kI8 ? 4 : between),
         keys(std::move(all_keys)) {
     Random random(seed);
     row_begin = {0};
@@ -60,10 +60,17 @@ struct Case {
     }
     q = Values(rounds, random.normals(static_cast<size_t>(rows) * shape.heads * shape.dim)).exact;
     const size_t kv_heads = static_cast<size_t>(first_key.back()) * shape.kv_heads;
-    Values key_values(type, random.normals(kv_heads * shape.dim));
-    Values values(type, random.normals(kv_heads * shape.value_dim));
+    const DType drawn = type == DType::kI8 ? DType::kF32 : type;
+    Values key_values(drawn, random.normals(kv_heads * shape.dim));
+    Values values(drawn, random.normals(kv_heads * shape.value_dim));
     k = key_values.exact;
     v = values.exact;
+    if (type == DType::kI8) {
+      for (size_t i = 0; i < kv_heads; ++i) {
+        to_eighths(&k[i * shape.dim], shape.dim);
+        to_eighths(&v[i * shape.value_dim], shape.value_dim);
+      }
+    }
     slopes.resize(static_cast<size_t>(shape.heads));
     for (int h = 0; h < shape.heads; ++h) slopes[h] = std::exp2(-0.5f * static_cast<float>(h + 1));
     score.scale = 1.0f / std::sqrt(static_cast<float>(shape.dim));
@@ -72,11 +79,11 @@ struct Case {
   }
 
   KvStrides k_stride() const {
-    const int64_t head = int64_t{kBlockTokens} * shape.dim;
+    const int64_t head = kv_block(cache_type, shape.dim);
     return {head * shape.kv_heads, head};
   }
   KvStrides v_stride() const {
-    const int64_t head = int64_t{kBlockTokens} * shape.value_dim + gap;
+    const int64_t head = kv_block(cache_type, shape.value_dim) + gap;
     return {head * shape.kv_heads + gap, head};
   }
 
@@ -97,6 +104,17 @@ struct Case {
         if (key % kBlockTokens == 0) block = order[next++];
         for (int h = 0; h < shape.kv_heads; ++h) {
           const int64_t token = key % kBlockTokens, from = row_of(s, key, h);
+          if (cache_type == DType::kI8) {
+            const auto head = [&](const Values& all, int dim) {
+              const auto at = all.exact.begin() + from * dim;
+              return std::vector<float>(at, at + dim);
+            };
+            write_eighths(head(key_values, shape.dim), key_byte, token,
+                          &k_bytes[size_t(block * k_stride().block + h * k_stride().head)]);
+            write_eighths(head(values, shape.value_dim), value_byte, token,
+                          &v_bytes[size_t(block * v_stride().block + h * v_stride().head)]);
+            continue;
+          }
           const int64_t k_at = block * k_stride().block + h * k_stride().head +
                                token * (keys_by_dim ? 1 : shape.dim);
           const int64_t k_step = keys_by_dim ? kBlockTokens : 1;
@@ -205,6 +223,7 @@ struct Case {
   // rounds the probabilities to it, and so does a CPU that multiplies pairs of bf16.
   double slack(const KernelTable& kernels, double size) const {
     const double exact = looseness(kernels) * 2e-6;
+    if (cache_type == DType::kI8) return exact + 0x1p-10 * size;  // queries and weights of 15 bits
     if (rounds == DType::kF32 || (!on_gpu(kernels) && rounds == DType::kF16)) return exact;
     return exact + (rounds == DType::kBF16 ? 0x1p-8 : 0x1p-11) * size;
   }
@@ -257,6 +276,11 @@ TEST(Attention, MatchesDoublePrecision) {
         Case(*kernels, shape, type, {1, 33, 300, 40, 600}, {1, 33, 3, 1, 1}, 17)
             .check(*kernels, &team, type);
       }
+      if (on_gpu(*kernels)) continue;
+      SCOPED_TRACE(fmt::format("{} {}/{} x {}, {} int8", kernels->name, shape.heads, shape.kv_heads,
+                               shape.dim, shape.value_dim));
+      Case(*kernels, shape, DType::kI8, {1, 33, 300, 40, 600}, {1, 33, 3, 1, 1}, 17)
+          .check(*kernels, &team, DType::kF32);
     }
   }
 }
@@ -298,6 +322,9 @@ TEST(Attention, ScoreTerms) {
     check_score_terms(base, *kernels, &team, DType::kF32);
     Case half(*kernels, {6, 2, 24, 20}, DType::kBF16, {290, 17, 530}, {40, 17, 2}, 23);
     check_score_terms(half, *kernels, &team, DType::kF32);
+    if (on_gpu(*kernels)) continue;
+    Case eighth(*kernels, {6, 2, 24, 20}, DType::kI8, {290, 17, 530}, {40, 17, 2}, 23);
+    check_score_terms(eighth, *kernels, &team, DType::kF32);
   }
 }
 
@@ -326,6 +353,10 @@ TEST(Attention, Prefix) {
     check_prefixes(many, few, *kernels, &team, DType::kF32);
     Case half(*kernels, {3, 1, 8, 12}, DType::kBF16, {290, 17, 40, 900}, {40, 17, 40, 150}, 29);
     check_prefixes(half, few, *kernels, &team, DType::kF32);
+    if (on_gpu(*kernels)) continue;
+    Case eighth(*kernels, {3, 1, 8, 12}, DType::kI8, {290, 17, 40, 900}, {40, 17, 40, 150}, 29);
+    Case fewer(*kernels, {4, 2, 16}, DType::kI8, {900, 40}, {2, 3}, 37);
+    check_prefixes(eighth, fewer, *kernels, &team, DType::kF32);
   }
 }
 
@@ -382,7 +413,9 @@ INSTANTIATE_TEST_SUITE_P(Types, HalfAttention, ::testing::Values(DType::kBF16, D
 
 // The result of a row has the same bits whether its prompt comes whole, in chunks or token by
 // token, on any number of threads. A prefix comes in one step.
-TEST(Attention, RowsKeepTheirBits) {
+class CacheType : public ::testing::TestWithParam<DType> {};
+
+TEST_P(CacheType, RowsKeepTheirBits) {
   constexpr int kTokens = 700;
   const struct {
     Shape shape;
@@ -394,7 +427,7 @@ TEST(Attention, RowsKeepTheirBits) {
                 {{4, 4, 40, 12}, 50, 30, false}};
   for (const KernelTable* kernels : levels()) {
     for (const auto& c : kCases) {
-      Case whole(*kernels, c.shape, DType::kBF16, {kTokens}, {kTokens}, 31);
+      Case whole(*kernels, c.shape, GetParam(), {kTokens}, {kTokens}, 31);
       whole.score.window = c.window;
       whole.score.slopes = whole.slopes.data();
       whole.score.bias_scale = 0.5f;
@@ -420,10 +453,10 @@ TEST(Attention, RowsKeepTheirBits) {
 }
 
 // Nor does it matter which other sequences, with prefixes of their own, are in the step.
-TEST(Attention, CompanyKeepsBits) {
+TEST_P(CacheType, CompanyKeepsBits) {
   for (const KernelTable* kernels : levels()) {
     for (const Shape& shape : {Shape{6, 2, 24, 40}, Shape{6, 2, 40, 17}}) {
-      Case many(*kernels, shape, DType::kBF16, {290, 17, 600, 33, 520}, {290, 17, 1, 2, 3}, 43);
+      Case many(*kernels, shape, GetParam(), {290, 17, 600, 33, 520}, {290, 17, 1, 2, 3}, 43);
       many.prefix = {280, 17, 300, 0, 12};
       for (const int threads : {1, 3}) {
         ThreadTeam team(threads);
@@ -437,6 +470,28 @@ TEST(Attention, CompanyKeepsBits) {
               << kernels->name << " sequence " << s << " threads " << threads;
         }
       }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, CacheType, ::testing::Values(DType::kBF16, DType::kI8),
+                         [](const auto& type) { return std::string(dtype_name(type.param)); });
+
+// What a key or value that is no number is part of is none; other sequences are as they were.
+TEST(Attention, BytesOfNoNumber) {
+  for (const KernelTable* kernels : levels()) {
+    for (const bool key : {true, false}) {
+      Case two(*kernels, {2, 1, 24}, DType::kI8, {40, 40}, {1, 1}, 47);
+      const auto before = two.run(*kernels, nullptr, DType::kF32);
+      std::vector<uint8_t>& bytes = key ? two.k_bytes : two.v_bytes;
+      const int64_t block = two.table[0] * (key ? two.k_stride() : two.v_stride()).block;
+      const float nan = NAN;
+      std::memcpy(&bytes[size_t(block + kv_scales(24) + 7 * 4)], &nan, sizeof nan);
+      const auto after = two.run(*kernels, nullptr, DType::kF32);
+      const auto got = read_values(DType::kF32, after.data(), 2 * 2 * 24);
+      for (int d = 0; d < 2 * 24; ++d) EXPECT_TRUE(std::isnan(got[size_t(d)])) << kernels->name;
+      EXPECT_TRUE(
+          std::equal(before.begin() + 2 * 24 * 4, before.end(), after.begin() + 2 * 24 * 4));
     }
   }
 }

@@ -116,6 +116,39 @@ inline std::vector<float> read_values(DType type, const void* data, size_t count
   return out;
 }
 
+// A head of a cache in 8 bits (KvView, kI8): rounds the values; their scale.
+inline float to_eighths(float* x, int dim) {
+  float most = 0;
+  for (int d = 0; d < dim; ++d) most = std::max(most, std::fabs(x[d]));
+  const float scale = most / 127;
+  for (int d = 0; d < dim; ++d) x[d] = scale * std::nearbyint(x[d] * (127 / most));
+  return scale;
+}
+
+// Where element d of a token stands in its block, as keys and as values.
+inline size_t key_byte(int /*dim*/, int64_t token, int d) {
+  return static_cast<size_t>((int64_t{d} / 4 * kBlockTokens + token) * 4 + d % 4);
+}
+inline size_t value_byte(int dim, int64_t token, int d) {
+  return static_cast<size_t>((token / 4 * dim + d) * 4 + token % 4);
+}
+using BytePlace = size_t (*)(int dim, int64_t token, int d);
+
+inline void write_eighths(std::vector<float> x, BytePlace place, int64_t token, uint8_t* block) {
+  const auto dim = static_cast<int>(x.size());
+  const float scale = to_eighths(x.data(), dim);
+  for (int d = 0; d < dim; ++d) {
+    block[place(dim, token, d)] = static_cast<uint8_t>(std::lround(x[size_t(d)] / scale) + 128);
+  }
+  std::memcpy(block + kv_scales(dim) + token * 4, &scale, sizeof scale);
+}
+
+inline float scale_of_eighths(const uint8_t* block, int dim, int64_t token) {
+  float scale;
+  std::memcpy(&scale, block + kv_scales(dim) + token * 4, sizeof scale);
+  return scale;
+}
+
 class Random {
  public:
   explicit Random(uint32_t seed) : engine_(seed) {}

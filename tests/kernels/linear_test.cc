@@ -310,6 +310,41 @@ TEST(Linear, RowsKeepTheirBits) {
   }
 }
 
+// Where products and sums are near the least normal number, or below it.
+TEST(Linear, TinyValuesKeepTheirBits) {
+  constexpr int kRows = 20, kOutputs = 70, kInner = 1100;
+  constexpr float kTiny = 1e-19f;
+  for (const KernelTable* kernels : levels()) {
+    for (const WeightFormat format : {WeightFormat::kF32, WeightFormat::kBF16}) {
+      Random random(23);
+      std::vector<float> exact = random.normals(size_t{kOutputs} * kInner, kTiny);
+      for (size_t i = 0; i < exact.size(); i += 3) exact[i] *= kTiny;  // denormals of their own
+      Values values(weight_type(format), exact);
+      const Buffer bytes(kernels->packed_bytes(format, kOutputs, kInner), "weight");
+      kernels->pack({{values.data(), values.type, false, kOutputs, kInner, nullptr, 0, kOutputs},
+                     bytes.data(),
+                     format,
+                     kOutputs,
+                     kInner},
+                    nullptr);
+      const Packed packed{bytes.data(), format, kOutputs, kInner};
+      Values in(kernels->types(format).input, random.normals(size_t{kRows} * kInner, kTiny));
+      LinearArgs args{};
+      args.weight = &packed;
+      args.in = {in.data(), in.type, kInner};
+      const auto together = run(*kernels, args, kRows, DType::kF32, nullptr);
+      const size_t row_bytes = kInner * dtype_size(in.type), out_bytes = kOutputs * sizeof(float);
+      for (int r = 0; r + 1 < kRows; ++r) {
+        args.in.x = in.bytes.data() + r * row_bytes;
+        const int count = 1 + r % 2;
+        const auto few = run(*kernels, args, count, DType::kF32, nullptr);
+        ASSERT_EQ(std::memcmp(few.data(), together.data() + r * out_bytes, few.size()), 0)
+            << kernels->name << " format " << int(format) << " row " << r;
+      }
+    }
+  }
+}
+
 // One output is the sum of segments, each a chain in ascending order: the order table.h promises.
 TEST(Linear, KeepsTheOrderOfSums) {
   for (const int inner : {300, 1000, 2500}) {
@@ -337,6 +372,46 @@ TEST(Linear, KeepsTheOrderOfSums) {
         }
         ASSERT_EQ(out[o], total) << kernels->name << " inner " << inner << " output " << o;
       }
+    }
+  }
+}
+
+// What one tile instruction adds, as Intel documents it: even and odd inputs apart, then the two.
+float tile_sum(const float* x, const float* w, int count) {
+  float even = 0, odd = 0;
+  for (int k = 0; k < count; k += 2) {
+    even = std::fma(x[k], w[k], even);
+    if (k + 1 < count) odd = std::fma(x[k + 1], w[k + 1], odd);
+  }
+  return even + odd;
+}
+
+TEST(Linear, TilesKeepTheOrderOfSums) {
+  const KernelTable* kernels = cpu_kernels("avx512_amx");
+  if (kernels == nullptr) GTEST_SKIP() << "this machine has no AMX";
+  constexpr int kOutputs = 65, kDepth = 32;
+  for (const int inner : {300, 1000, 2500}) {
+    Random random(5);
+    const Weight weight(*kernels, WeightFormat::kBF16, kOutputs, inner, random);
+    Values in(DType::kBF16, random.normals(static_cast<size_t>(inner)));
+    LinearArgs args{};
+    args.weight = &weight.packed;
+    args.in = {in.data(), in.type, inner};
+    const auto out =
+        read_values(DType::kF32, run(*kernels, args, 1, DType::kF32, nullptr).data(), kOutputs);
+    const int segment = inner <= kSegment ? kShortSegment : kSegment;
+    for (int o = 0; o < kOutputs; ++o) {
+      const float* w = &weight.values.exact[size_t(o) * inner];
+      float total = 0;
+      for (int begin = 0; begin < inner; begin += segment) {
+        const int end = std::min(inner, begin + segment);
+        float sum = 0;
+        for (int k = begin; k < end; k += kDepth) {
+          sum += tile_sum(&in.exact[k], w + k, std::min(kDepth, end - k));
+        }
+        total += sum;
+      }
+      ASSERT_EQ(out[o], total) << "inner " << inner << " output " << o;
     }
   }
 }

@@ -103,12 +103,12 @@ struct Case {
   }
 
   KvStrides k_stride() const {
-    const int64_t head = int64_t{kBlockTokens} * dim;
+    const int64_t head = kv_block(type, dim);
     return {head * kKvHeads, head};
   }
   // All blocks of a head side by side.
   KvStrides v_stride() const {
-    const int64_t block = int64_t{kBlockTokens} * value_dim;
+    const int64_t block = kv_block(type, value_dim);
     return {block * kKvHeads, block};
   }
   Norm norm_of(int part) const {
@@ -180,6 +180,36 @@ struct Case {
     }
   }
 
+  // A head of one token in 8 bits.
+  void check_bytes(const uint8_t* block, BytePlace place, int64_t token, const double* want,
+                   int count) const {
+    double most = 0;
+    for (int d = 0; d < count; ++d) most = std::max(most, std::fabs(want[d]));
+    const float scale = scale_of_eighths(block, count, token);
+    EXPECT_NEAR(scale, most / 127, 1e-7 + 1e-5 * most);
+    for (int d = 0; d < count; ++d) {
+      const int byte = block[place(count, token, d)];
+      EXPECT_GT(byte, 0);
+      EXPECT_NEAR(scale * static_cast<float>(byte - 128), want[d], 0.501 * scale + 1e-5) << d;
+    }
+  }
+
+  void check_bytes(const KernelTable& kernels, ThreadTeam* team) {
+    SCOPED_TRACE(fmt::format("{} {} dim {}, {}", kernels.name, variant.name, dim, value_dim));
+    kernels.to_cache(args, cpu_stream(team));
+    for (int row = 0; row < kRows && !::testing::Test::HasFailure(); ++row) {
+      const Part keys = expected(row, 1), values = expected(row, 2);
+      const int slot = slots[size_t(row)], token = slot % kBlockTokens;
+      const int64_t block = table[size_t(sequence[row] * 2 + slot / kBlockTokens)];
+      for (int h = 0; h < kKvHeads; ++h) {
+        check_bytes(&k[size_t(block * k_stride().block + h * k_stride().head)], key_byte, token,
+                    &keys[size_t(h * dim)], dim);
+        check_bytes(&v[size_t(block * v_stride().block + h * v_stride().head)], value_byte, token,
+                    &values[size_t(h * value_dim)], value_dim);
+      }
+    }
+  }
+
   void check(const KernelTable& kernels, ThreadTeam* team) {
     SCOPED_TRACE(fmt::format("{} {} dim {} {} queries {}", kernels.name, variant.name, dim,
                              dtype_name(type), dtype_name(query)));
@@ -224,6 +254,35 @@ TEST(ToCache, MatchesDoublePrecision) {
           Case(*kernels, variant, dim, dim == 20 ? 37 : 5, type).check(*kernels, &team);
         }
       }
+    }
+  }
+}
+
+TEST(ToCache, Bytes) {
+  ThreadTeam team(2);
+  for (const KernelTable* kernels : levels()) {
+    for (const int dim : {8, 20, 33, 64}) {
+      for (const Variant& variant : variants(dim)) {
+        Case(*kernels, variant, dim, dim == 20 ? 37 : 5, DType::kI8).check_bytes(*kernels, &team);
+      }
+    }
+  }
+}
+
+// NaN and infinity make the scale NaN, zeros make it 0.
+TEST(ToCache, BytesOfNoNumber) {
+  for (const KernelTable* kernels : levels()) {
+    const Variant plain{.name = "plain"};
+    for (const float odd : {NAN, INFINITY, 0.0f}) {
+      Case one(*kernels, plain, 20, 12, DType::kI8);
+      auto* row = reinterpret_cast<float*>(one.qkv.bytes.data());
+      float* key = row + kHeads * 20;  // of row 0: token 0 of block 4
+      std::fill_n(key, 20, 0.0f);
+      key[19] = odd;
+      kernels->to_cache(one.args, nullptr);
+      const float scale = scale_of_eighths(&one.k[size_t(4 * one.k_stride().block)], 20, 0);
+      EXPECT_EQ(std::isnan(scale), odd != 0) << kernels->name;
+      EXPECT_TRUE(odd != 0 || scale == 0);
     }
   }
 }

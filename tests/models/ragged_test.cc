@@ -111,12 +111,20 @@ class Ragged : public testing::TestWithParam<Variant> {};
 
 TEST_P(Ragged, SameBitsInAnyCompany) {
   constexpr auto kNone = Quantization::kNone, kInt8 = Quantization::kDynamicInt8;
-  for (const auto& [format, quantize] :
-       {std::pair{WeightFormat::kF32, kNone}, std::pair{WeightFormat::kF16, kNone},
-        std::pair{WeightFormat::kBF16, kNone}, std::pair{WeightFormat::kBF16, kInt8}}) {
-    if (quantize == kInt8 && on_gpu()) continue;
+  const struct {
+    WeightFormat format;
+    Quantization quantize;
+    std::optional<DType> cache;
+  } kTypes[] = {{WeightFormat::kF32, kNone, {}},
+                {WeightFormat::kF16, kNone, {}},
+                {WeightFormat::kBF16, kNone, {}},
+                {WeightFormat::kBF16, kInt8, {}},
+                {WeightFormat::kBF16, kNone, DType::kI8}};
+  for (const auto& [format, quantize, cache] : kTypes) {
+    if ((quantize == kInt8 || cache == DType::kI8) && on_gpu()) continue;
     LoadOptions single = load_options(format);
     single.quantize = quantize;
+    single.cache_type = cache;
     const auto model = GetParam().load(single);
     const ModelInfo& info = model->info();
     std::vector<Running> alone = make_sequences(GetParam(), info);

@@ -80,6 +80,14 @@ TEST(Rope, LongFactorsDivideBeyondTheOriginalLength) {
   EXPECT_TRUE(long_frequencies(spec).empty());
 }
 
+// Fours and a scale of f32 for keys and for values.
+TEST(KvCache, BytesOfEightBits) {
+  const std::vector<CacheLayer> layers = {{2, 64, 128}, {1, 6, 5}};
+  const int64_t token = 2 * (64 + 4 + 128 + 4) + (8 + 4 + 8 + 4);
+  EXPECT_EQ(cache_bytes_per_token(layers, DType::kI8), token);
+  EXPECT_EQ(KvCache(layers, DType::kI8, 3).bytes(), static_cast<size_t>(token * 3 * kBlockTokens));
+}
+
 TEST(KvCache, PlanesOfLayersDoNotOverlap) {
   const std::vector<CacheLayer> layers{{2, 6, 6}, {1, 10, 4}};
   const KvCache cache(layers, DType::kBF16, 3);

@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <random>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
 #include "sampling/philox.h"
-#include "sampling/softmax.h"
 
 namespace tensormill {
 namespace {
@@ -212,22 +214,90 @@ TEST(Sampler, TinyTemperatureIsGreedy) {
   EXPECT_EQ(sampler.sample(row, top).token, best);
 }
 
+// What sorting the whole vocabulary leaves of it, in descending order.
+std::vector<int32_t> plainly_left(const std::vector<float>& logits, const SamplingParams& p) {
+  const float peak = *std::max_element(logits.begin(), logits.end());
+  std::vector<std::pair<float, int32_t>> all;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const float value = (logits[i] - peak) / p.temperature;
+    if (value >= -87) all.emplace_back(-value, static_cast<int32_t>(i));
+  }
+  std::sort(all.begin(), all.end());
+  size_t left = all.size();
+  if (p.top_k > 0 && static_cast<size_t>(p.top_k) < left) {
+    left = static_cast<size_t>(p.top_k);
+    while (left < all.size() && all[left].first == all[left - 1].first) ++left;
+  }
+  double total = 0, reached = 0;
+  for (size_t i = 0; i < left; ++i) total += std::exp(-static_cast<double>(all[i].first));
+  size_t kept = 0;
+  while (p.top_p < 1 && kept < left && reached < p.top_p * total) {
+    reached += std::exp(-static_cast<double>(all[kept++].first));
+  }
+  if (p.top_p < 1) left = kept;
+  if (p.min_p > 0) {
+    while (left > 1 && -all[left - 1].first < std::log(p.min_p)) --left;
+  }
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < left; ++i) ids.push_back(all[i].second);
+  return ids;
+}
+
+TEST(Sampler, FiltersLeaveWhatSortingLeaves) {
+  constexpr int32_t kVocabulary = 20000;
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal(0, 2);
+  Sampler sampler(kVocabulary);
+  std::vector<float> logits(kVocabulary);
+  std::vector<TopToken> top;
+  for (int round = 0; round < 60; ++round) {
+    for (float& logit : logits) logit = normal(random);
+    // Every other row is full of ties.
+    for (float& logit : logits) logit = round % 2 == 0 ? std::round(logit * 8) / 8 : logit;
+    for (size_t i = 5; i < logits.size(); i += 41) logits[i] = -kInfinity;
+    for (int i = 0; i < round % 7; ++i) logits[random() % logits.size()] = 9 + normal(random);
+    SamplingParams params;
+    params.sample = true;
+    params.temperature = std::array{1.0f, 0.7f, 1.9f}[size_t(round) % 3];
+    params.top_k = std::array{0, 50, 1, 3000}[size_t(round) % 4];
+    params.top_p = std::array{0.9137f, 1.0f, 0.2911f, 0.99911f, 0.5003f}[size_t(round) % 5];
+    params.min_p = round % 6 == 5 ? 0.0123f : 0;
+    SCOPED_TRACE(round);
+    SamplerRow row;
+    row.params = &params;
+    row.logits = logits;
+    row.top_log_probs = kVocabulary;
+    EXPECT_EQ(sampler.sample(row, top).status, SampleStatus::kOk);
+    std::vector<int32_t> left;
+    for (const TopToken& one : top) left.push_back(one.id);
+    EXPECT_EQ(left, plainly_left(logits, params));
+  }
+}
+
+TEST(Sampler, GreedyLooksForThePeakAloneWhereNothingElseIsWanted) {
+  const std::vector<float> logits = wave(300);
+  SamplingParams params;
+  Sampler sampler(300);
+  std::vector<TopToken> top;
+  SamplerRow row;
+  row.params = &params;
+  row.logits = logits;
+  const SampledToken whole = sampler.sample(row, top);
+  row.wants_log_prob = false;
+  const SampledToken alone = sampler.sample(row, top);
+  EXPECT_EQ(alone.token, whole.token);
+  EXPECT_EQ(alone.log_prob, 0);
+  row.top_log_probs = 2;
+  EXPECT_EQ(sampler.sample(row, top).log_prob, whole.log_prob);
+  EXPECT_EQ(top.size(), 2u);
+}
+
 TEST(Philox, KnownAnswers) {
   // The first two vectors of Random123's kat_vectors for philox4x32-10.
   EXPECT_EQ(philox(0, {0, 0, 0, 0}),
             (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(philox(~uint64_t{0}, {~0u, ~0u, ~0u, ~0u}),
             (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
-}
-
-TEST(Softmax, ExpIsCloseEverywhere) {
-  for (float x = 0; x > -87; x -= 0.0137f) {
-    const double exact = std::exp(static_cast<double>(x));
-    EXPECT_NEAR(exp_negative(x) / exact, 1, 3e-7) << x;
-  }
-  EXPECT_EQ(exp_negative(0), 1);
-  EXPECT_EQ(exp_negative(-88), 0);
-  EXPECT_EQ(exp_negative(-kInfinity), 0);
 }
 
 }  // namespace

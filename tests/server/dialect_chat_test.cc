@@ -211,11 +211,17 @@ TEST(OpenAi, GenerationConfig) {
   defaults.top_p = 0.75f;
   defaults.max_new_tokens = 9;
   defaults.stop_strings = {"a"};
+  defaults.max_length = 70;
+  defaults.min_length = 12;
+  defaults.no_repeat_ngram_size = 3;
   const auto request = [&](std::string_view more) {
     return fixture.parse(kOpenAi, chat(more)).requests.at(0);
   };
   const TextRequest plain = request("");
   EXPECT_EQ(plain.max_new_tokens, 9);
+  EXPECT_EQ(plain.max_length, 70);
+  EXPECT_EQ(plain.min_length, 12);
+  EXPECT_EQ(plain.generation.sampling.no_repeat_ngram_size, 3);
   EXPECT_EQ(plain.generation.sampling.top_k, 20);
   EXPECT_FLOAT_EQ(plain.generation.sampling.temperature, 0.5f);
   EXPECT_FLOAT_EQ(plain.generation.sampling.top_p, 0.75f);

@@ -57,6 +57,30 @@ TEST(Dynamic, Sampling) {
   EXPECT_TRUE(generation(R"({"ignore_eos": true})").ignore_eos);
 }
 
+// A request's rules on tokens stand for the model's, each for itself.
+TEST(Dynamic, TokenRules) {
+  Fixture fixture;
+  TokenRules own;
+  own.suppressed = {4};
+  own.last = {5};
+  fixture.generation.rules = std::make_shared<const TokenRules>(own);
+  const auto rules = [&](std::string_view parameters) {
+    return fixture.parse(kDynamic, with(parameters)).requests.front().generation.rules;
+  };
+  EXPECT_EQ(rules("{}"), nullptr);  // the model's
+  const auto given = rules(R"({"suppress_tokens": [1, 2], "bad_words_ids": [[3], [4, 5]],
+                               "begin_suppress_tokens": [6], "forced_bos_token_id": 7})");
+  ASSERT_NE(given, nullptr);
+  EXPECT_EQ(given->suppressed, (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(given->bad_words, (std::vector<std::vector<int32_t>>{{3}, {4, 5}}));
+  EXPECT_EQ(given->begin_suppressed, (std::vector<int32_t>{6}));
+  EXPECT_EQ(given->second, (std::vector<int32_t>{7}));
+  EXPECT_EQ(given->last, (std::vector<int32_t>{5}));
+  const auto off = rules(R"({"suppress_tokens": [], "forced_eos_token_id": []})");
+  ASSERT_NE(off, nullptr);
+  EXPECT_TRUE(off->empty());
+}
+
 // What a request leaves out comes from the model's generation config.
 TEST(Dynamic, GenerationConfig) {
   Fixture fixture;
@@ -118,8 +142,14 @@ TEST(Dynamic, UnknownKeys) {  // 19
   EXPECT_EQ(fixture.error(kDynamic, with(R"({"details": null, "pad_token_id": 2})")), "no error");
   EXPECT_THAT(fixture.error(kDynamic, with(R"({"num_beams": 2})")),
               HasSubstr("DeepSpeed does not support `num_beams` > 1"));
-  EXPECT_THAT(fixture.error(kDynamic, with(R"({"bad_words_ids": [[1]]})")),
-              HasSubstr("bad_words_ids: not supported"));
+  EXPECT_THAT(fixture.error(kDynamic, with(R"({"force_words_ids": [[1]]})")),
+              HasSubstr("force_words_ids: not supported"));
+  EXPECT_THAT(fixture.error(kDynamic, with(R"({"bad_words_ids": [1]})")),
+              HasSubstr("bad_words_ids: [1], expected a list of at most 1024 lists of token ids"));
+  EXPECT_THAT(fixture.error(kDynamic, with(R"({"bad_words_ids": [[1, 258]]})")),
+              HasSubstr("bad_words_ids: [[1,258]], expected a list"));
+  EXPECT_THAT(fixture.error(kDynamic, with(R"({"forced_eos_token_id": -1})")),
+              HasSubstr("forced_eos_token_id: -1, expected a token id below 258"));
   EXPECT_THAT(fixture.error(kDynamic, with(R"({"eos_token_id": 258})")),
               HasSubstr("eos_token_id: 258, expected a token id below 258"));
   EXPECT_THAT(fixture.error(kDynamic, with(R"({"max_length": "a"})")), HasSubstr("max_length: "));

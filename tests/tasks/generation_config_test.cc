@@ -20,7 +20,7 @@ class GenerationConfig : public testing::Test {
   void write(const char* name, std::string_view text) const {
     std::ofstream(folder_ / name) << text;
   }
-  GenerationDefaults read() const { return read_generation_defaults(folder_); }
+  GenerationDefaults read() const { return read_generation_defaults(folder_, 100); }
 
  private:
   std::filesystem::path folder_;
@@ -29,6 +29,7 @@ class GenerationConfig : public testing::Test {
 TEST_F(GenerationConfig, NoFileNoDefaults) {
   EXPECT_FALSE(read().do_sample.has_value());
   EXPECT_FALSE(read().max_length.has_value());
+  EXPECT_EQ(read().rules, nullptr);
 }
 
 TEST_F(GenerationConfig, TheFileReplacesWhatConfigSays) {
@@ -40,7 +41,8 @@ TEST_F(GenerationConfig, TheFileReplacesWhatConfigSays) {
   write("generation_config.json",
         R"({"temperature": 0.6, "top_p": 0.9, "top_k": null, "stop_strings": "x", "min_length": 2,
             "max_new_tokens": 9, "repetition_penalty": 1.05, "transformers_version": "4",
-            "suppress_tokens": [1]})");
+            "suppress_tokens": [1, 100], "bad_words_ids": [[5, 6], [7]], "forced_eos_token_id": 2,
+            "forced_bos_token_id": [3], "begin_suppress_tokens": [4, 8], "num_beams": 4})");
   defaults = read();
   EXPECT_FALSE(defaults.do_sample.has_value());
   EXPECT_FALSE(defaults.max_length.has_value());
@@ -51,11 +53,21 @@ TEST_F(GenerationConfig, TheFileReplacesWhatConfigSays) {
   EXPECT_EQ(defaults.min_length, 2);
   EXPECT_EQ(defaults.repetition_penalty, 1.05f);
   EXPECT_THAT(defaults.stop_strings, testing::ElementsAre("x"));
+  ASSERT_NE(defaults.rules, nullptr);
+  using Words = std::vector<std::vector<int32_t>>;
+  EXPECT_EQ(defaults.rules->bad_words, (Words{{5, 6}, {7}}));
+  EXPECT_THAT(defaults.rules->suppressed, testing::ElementsAre(1, 100));
+  EXPECT_THAT(defaults.rules->begin_suppressed, testing::ElementsAre(4, 8));
+  EXPECT_THAT(defaults.rules->second, testing::ElementsAre(3));
+  EXPECT_THAT(defaults.rules->last, testing::ElementsAre(2));
 }
 
 TEST_F(GenerationConfig, BadValuesNameFileAndKey) {
-  for (const char* text : {R"({"top_p": "high"})", R"({"top_p": 2})", R"({"do_sample": 1})",
-                           R"({"max_new_tokens": -1})", R"({"stop_strings": [1]})"}) {
+  for (const char* text :
+       {R"({"top_p": "high"})", R"({"top_p": 2})", R"({"do_sample": 1})",
+        R"({"max_new_tokens": -1})", R"({"stop_strings": [1]})", R"({"bad_words_ids": [1]})",
+        R"({"bad_words_ids": [[]]})", R"({"bad_words_ids": [[1, 100]]})",
+        R"({"forced_eos_token_id": 100})", R"({"forced_bos_token_id": "x"})"}) {
     write("generation_config.json", text);
     try {
       read();

@@ -41,6 +41,13 @@ TEST(SubmitText, CountsTokensAndFillsLengthsIn) {
   EXPECT_EQ(submitted.max_new_tokens, 15);
   sink.wait_ended(2);
   EXPECT_EQ(sink.answer(submitted.id).tokens.size(), 15u);
+  request.max_length = 9;
+  EXPECT_EQ(submit_text(engine, kTokenizer, request).max_new_tokens, 4);
+  request.max_length = 3;  // less than the prompt
+  EXPECT_EQ(submit_text(engine, kTokenizer, request).max_new_tokens, 1);
+  request.max_new_tokens = 6;
+  EXPECT_EQ(submit_text(engine, kTokenizer, request).max_new_tokens, 6);
+  sink.wait_ended(5);
 }
 
 TEST(SubmitText, TruncateKeepsTheLastTokens) {

@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "tensor/tensor.h"
@@ -22,6 +25,27 @@ TEST(Buffer, IsZeroedAlignedAndWritable) {
 TEST(Buffer, LargeOnesBeginAtAHugePage) {
   const Buffer buffer(size_t{5} << 20, "test");
   EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % (size_t{2} << 20), 0u);
+}
+
+int64_t resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  int64_t kib = 0;
+  for (std::string word; status >> word;) {
+    if (word == "RssAnon:" && status >> kib) return kib << 10;
+  }
+  return 0;
+}
+
+TEST(Buffer, ALittleMoreThanHugePagesTakesALittleMore) {
+  constexpr size_t kMiB = size_t{1} << 20, kBytes = 2 * kMiB + (kMiB >> 4);
+  constexpr int64_t kBuffers = 32;
+  const int64_t before = resident_bytes();
+  std::vector<Buffer> buffers;
+  for (int64_t i = 0; i < kBuffers; ++i) {
+    buffers.emplace_back(kBytes, "test");
+    std::memset(buffers.back().data(), 1, kBytes);
+  }
+  EXPECT_LT(resident_bytes() - before, kBuffers * int64_t{3 * kMiB});
 }
 
 TEST(Buffer, EmptyHasNoMemory) {

@@ -23,6 +23,25 @@ def row(code_point):
     return unicodedata2.category(c), script, flags
 
 
+def nonspacing_marks():
+    """All of them: a code point that has left the category can't be taken out of PCRE2's \\p{Mn}."""
+    ranges = []
+    for code_point in range(0x110000):
+        if unicodedata2.category(chr(code_point)) != "Mn":
+            continue
+        if ranges and ranges[-1][1] == code_point - 1:
+            ranges[-1][1] = code_point
+        else:
+            ranges.append([code_point, code_point])
+    lines = [""]
+    for begin, end in ranges:
+        text = f"\\\\x{{{begin:x}}}" + (f"-\\\\x{{{end:x}}}" if end > begin else "")
+        if len(lines[-1]) + len(text) > 90:
+            lines.append("")
+        lines[-1] += text
+    return "\n".join(f'    "{line}"' for line in lines)
+
+
 def main():
     assert unicodedata.unidata_version == "14.0.0" and unicodedata2.unidata_version == "16.0.0"
     rows = []
@@ -41,6 +60,7 @@ def main():
         for begin, end, (category, script, flags) in rows:
             out.write(f'    {{0x{begin:x}, 0x{end:x}, "{category}", "{script}", "{flags}"}},\n')
         out.write("};\n\n}  // namespace\n\nconst std::span<const NewCodePoints> kNewCodePoints(kData);\n\n"
+                  f"const char* const kNonspacingMarks =\n{nonspacing_marks()};\n\n"
                   "}  // namespace tensormill\n")
 
 

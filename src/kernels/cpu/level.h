@@ -33,6 +33,7 @@ struct CpuLevel {
   // Merges the partial results of an item's pairs, all chunks, into the outputs.
   void (*attention_merge)(const AttentionArgs&, const AttentionItem&);
   void (*pack)(const PackArgs&, int32_t panel_begin, int32_t panel_end);
+  LogitKernels logits;
 };
 
 const CpuLevel& cpu_level_portable();
@@ -61,8 +62,15 @@ void LEVEL(linear_int8_tiles)(const LinearArgs&, int32_t, int32_t, int32_t, int3
 void LEVEL(quantize)(const Rows&, int32_t, int32_t, int32_t);
 void LEVEL(to_cache)(const ToCacheArgs&, int32_t, int32_t);
 void LEVEL(attention)(const AttentionArgs&, const AttentionItem&);
+void LEVEL(attention_int8)(const AttentionArgs&, const AttentionItem&);
 void LEVEL(attention_merge)(const AttentionArgs&, const AttentionItem&);
 void LEVEL(pack)(const PackArgs&, int32_t, int32_t);
+RowPeak LEVEL(peak)(const float*, int64_t);
+double LEVEL(sum_exp)(const float*, int64_t, float);
+void LEVEL(weigh)(const float*, int64_t, float, float, float*, float*, double*);
+LogitMass LEVEL(mass)(const float*, const float*, int64_t, float);
+int64_t LEVEL(maxima)(const float*, int64_t, int64_t, float*);
+int64_t LEVEL(find)(const float*, int64_t, float, int32_t*);
 #endif
 
 }  // namespace tensormill

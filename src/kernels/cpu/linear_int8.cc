@@ -21,7 +21,7 @@ constexpr int kBlockRows = 2;
 constexpr int kWideRows = 1;
 #endif
 #ifdef __AMX_TILE__
-constexpr int kTileRowsFrom = 6;  // fewer are faster here
+constexpr int kTileRowsFrom = 13;  // fewer are faster here
 #endif
 constexpr int kWide = kPanel / kLanes;
 constexpr int kVectors = 2;

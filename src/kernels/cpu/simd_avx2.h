@@ -37,6 +37,12 @@ constexpr int kRoundNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 [[gnu::always_inline]] inline F select(Mask mask, F yes, F no) {
   return _mm256_blendv_ps(no, yes, mask);
 }
+[[gnu::always_inline]] inline Mask either(Mask a, Mask b) {
+  return _mm256_or_ps(a, b);
+}
+[[gnu::always_inline]] inline uint32_t lane_bits(Mask mask) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(mask));
+}
 // Lanes [begin, end), any integers.
 [[gnu::always_inline]] inline Mask lanes_between(int begin, int end) {
   const I lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

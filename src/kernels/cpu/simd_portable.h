@@ -38,6 +38,12 @@ constexpr int kLanes = 4;
 [[gnu::always_inline]] inline F min(F a, F b) {
   return select(a < b, a, b);
 }
+[[gnu::always_inline]] inline Mask either(Mask a, Mask b) {
+  return a | b;
+}
+[[gnu::always_inline]] inline uint32_t lane_bits(Mask mask) {
+  return static_cast<uint32_t>((mask[0] & 1) | (mask[1] & 2) | (mask[2] & 4) | (mask[3] & 8));
+}
 // Lanes [begin, end), any integers.
 [[gnu::always_inline]] inline Mask lanes_between(int begin, int end) {
   const I lane = {0, 1, 2, 3};

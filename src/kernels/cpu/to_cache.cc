@@ -1,5 +1,6 @@
 // Takes a packed query, key and value product apart, one head at a time in a buffer on the stack.
 
+#include "kernels/cpu/int8.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/simd.h"
@@ -87,14 +88,57 @@ float query_scale(const ToCacheArgs& args, int32_t slot) {
   return static_cast<float>(__builtin_log(length) / __builtin_log(base));
 }
 
+// A head's keys or values of one token, to their block.
 template <class Cache>
-void store_key(const float* head, int dim, Cache* to) {
+void put_key(const float* head, int dim, int token, Cache* block) {
+  Cache* to = block + token;
   for (int i = 0; i < dim; i += kLanes) {
     Cache some[kLanes];
     store(some, load(head + i));
     const int n = dim - i < kLanes ? dim - i : kLanes;
     for (int j = 0; j < n; ++j) to[(i + j) * kBlockTokens] = some[j];
   }
+}
+
+template <class Cache>
+void put_value(const float* head, int dim, int token, Cache* block) {
+  Cache* to = block + token * dim;
+  for_vectors(dim, [&](int i, int n) { store_some(to + i, load_some(head + i, n), n); });
+}
+
+// The head in 8 bits, zeros behind it up to whole vectors; its scale goes where the block has it.
+void to_bytes(const float* head, int dim, int token, uint8_t* block, int8_t* bytes) {
+  F top = zero(), invalid = zero();
+  for_vectors(dim, [&](int i, int n) {
+    const F x = load_some(head + i, n);
+    top = max(absolute(x), top);
+    invalid = fma(x, zero(), invalid);
+  });
+  const float largest = reduce_max(top), nan = reduce_add(invalid);
+  const bool any = largest >= kLeastMagnitude && nan == 0;
+  const F inverse = set1(any ? 127.0f / largest : 0.0f);
+  for_vectors(dim, [&](int i, int n) {
+    store_int8(bytes + i, round_to_integer(load_some(head + i, n) * inverse));
+  });
+  reinterpret_cast<float*>(block + kv_scales(dim))[token] = (any ? largest / 127.0f : 0.0f) + nan;
+}
+
+void put_key(const float* head, int dim, int token, uint8_t* block) {
+  int8_t bytes[kMaxHeadDim + kLanes];
+  to_bytes(head, dim, token, block, bytes);
+  for (int i = 0; i < dim; i += 4) {
+    uint32_t four;
+    __builtin_memcpy(&four, bytes + i, sizeof four);
+    four ^= 0x80808080;
+    __builtin_memcpy(block + i * kBlockTokens + token * 4, &four, sizeof four);
+  }
+}
+
+void put_value(const float* head, int dim, int token, uint8_t* block) {
+  int8_t bytes[kMaxHeadDim + kLanes];
+  to_bytes(head, dim, token, block, bytes);
+  uint8_t* to = block + token / 4 * (dim * 4) + token % 4;
+  for (int i = 0; i < dim; ++i) to[i * 4] = static_cast<uint8_t>(bytes[i] + 128);
 }
 
 template <class Cache>
@@ -120,26 +164,27 @@ void take_apart(const ToCacheArgs& args, int64_t row) {
   const int64_t table = static_cast<int64_t>(args.row_sequence[row]) * kv.table_stride;
   const int64_t block = kv.table[table + slot / kBlockTokens];
   const int token = slot % kBlockTokens;
-  Cache* k = static_cast<Cache*>(kv.k) + block * kv.k_stride.block + token;
-  Cache* v = static_cast<Cache*>(kv.v) + block * kv.v_stride.block + token * args.value_dim;
+  Cache* k = static_cast<Cache*>(kv.k) + block * kv.k_stride.block;
+  Cache* v = static_cast<Cache*>(kv.v) + block * kv.v_stride.block;
   for (int h = 0; h < args.kv_heads; ++h, k += kv.k_stride.head, v += kv.v_stride.head) {
     read_head(args, keys, h, head);
     turn(args, row, head);
-    store_key(head, args.dim, k);
+    put_key(head, args.dim, token, k);
     read_head(args, values, h, head);
-    for_vectors(args.value_dim,
-                [&](int i, int n) { store_some(v + i, load_some(head + i, n), n); });
+    put_value(head, args.value_dim, token, v);
   }
 }
 
 }  // namespace
 
 void LEVEL(to_cache)(const ToCacheArgs& args, int32_t row_begin, int32_t row_end) {
-  with_type(args.kv.type, [&](auto* type) {
+  const auto run = [&](auto* type) {
     for (int64_t row = row_begin; row < row_end; ++row) {
       take_apart<Pointee<decltype(type)>>(args, row);
     }
-  });
+  };
+  if (args.kv.type == DType::kI8) return run(static_cast<uint8_t*>(nullptr));
+  with_type(args.kv.type, run);
 }
 
 }  // namespace tensormill

@@ -58,7 +58,7 @@ struct Plan {
 // in numbers that give all multiprocessors about as much.
 template <class S>
 Plan make_plan(const AttentionArgs& args, const CudaContext& context, int items) {
-  constexpr int kLeastTogether = 2, kSomeTogether = 3, kMostTogether = 4;
+  constexpr int kLeastTogether = 2, kSomeTogether = 3, kMostTogether = 6;
   const int processors = context.multiprocessors;
   const int most =
       std::clamp(args.kv.table_stride * kBlockTokens / (kLeastTiles * kTile), 1, kMaxShares);

@@ -28,7 +28,8 @@ void measure(bool on, Stream stream) {
 
 bool runs(const AttentionArgs& args) {
   return args.dim > 0 && args.dim <= kMaxHeadDim && args.value_dim > 0 &&
-         args.value_dim <= kMaxHeadDim && args.kv_heads > 0 && args.heads % args.kv_heads == 0;
+         args.value_dim <= kMaxHeadDim && args.kv_heads > 0 && args.heads % args.kv_heads == 0 &&
+         args.kv.type != DType::kI8;
 }
 
 bool stores(WeightFormat format) {

@@ -100,6 +100,7 @@ struct Expr {
   std::vector<Operator> operators;                     // of kBinary and kCompare
   const FilterRow* filter = nullptr;                   // null: unknown, fails when it runs
   const TestRow* test = nullptr;
+  bool computed_early = false;  // of kSlice: see constants.h
 };
 
 // What `set` and `for` assign to: a name, an attribute of a namespace, or several targets.

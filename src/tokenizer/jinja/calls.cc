@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kMaxRange = 100000;
 
-Dict make_dict(const Arguments& arguments) {
+Dict make_dict(const Arguments& arguments, Runtime& runtime) {
   Dict dict;
   if (arguments.positional.size() > 1)
     throw Failure(
@@ -26,11 +26,15 @@ Dict make_dict(const Arguments& arguments) {
         const std::vector<Value> parts = iterate(pair);
         if (parts.size() != 2) throw Failure("dict(): expected pairs of key and value");
         check_hashable(parts[0]);
+        runtime.charge(2 + dict.items.size() / 16);
         dict.set(parts[0], parts[1]);
       }
     }
   }
-  for (const auto& [name, value] : arguments.named) dict.set(name, value);
+  for (const auto& [name, value] : arguments.named) {
+    runtime.charge(1 + dict.items.size() / 16);
+    dict.set(name, value);
+  }
   return dict;
 }
 
@@ -116,7 +120,10 @@ void Evaluator::bind_arguments(const MacroDefinition& definition, Arguments& arg
   }
   if (definition.uses_kwargs) {
     Dict rest;
-    for (auto& [name, value] : arguments.named) rest.set(name, std::move(value));
+    for (auto& [name, value] : arguments.named) {
+      charge(1 + rest.items.size() / 16);
+      rest.set(name, std::move(value));
+    }
     scope->set(kNameKwargs, Value::dict(std::move(rest)));
   } else if (!arguments.named.empty()) {
     throw Failure(fmt::format("macro '{}' takes no keyword argument '{}'", definition.name,
@@ -169,10 +176,10 @@ Value Evaluator::call_builtin(Builtin builtin, const Arguments& arguments) {
     case Builtin::kRange:
       return range(arguments);
     case Builtin::kDict:
-      return Value::dict(make_dict(arguments));
+      return Value::dict(make_dict(arguments, *this));
     case Builtin::kNamespace: {
       charge(16);
-      auto names = std::make_shared<Namespace>(Namespace{make_dict(arguments)});
+      auto names = std::make_shared<Namespace>(Namespace{make_dict(arguments, *this)});
       namespaces_.push_back(names);
       return Value(Value::Data(std::move(names)));
     }

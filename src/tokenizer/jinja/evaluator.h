@@ -103,6 +103,8 @@ class Evaluator final : public Runtime {
   Value filtered(const Expr& expr, const Value& value);
   Value eval_filters(const Expr& expr, Value text);
   void charge_search(const Value& container);
+  void charge_test(const TestRow& test, const Value& value, const Arguments& arguments);
+  void charge_filter(const Expr& expr, const Value& value);
 
   const Program& program_;
   ScopePtr scope_;

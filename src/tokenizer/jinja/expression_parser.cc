@@ -440,9 +440,8 @@ ExprPtr ExpressionParser::test(ExprPtr value) {
   expr->test = find_test(expr->text);
   expr->parts.push_back(std::move(value));
   const Token& token = stream_.peek();
-  const bool keyword =
-      token.kind == TokenKind::kName &&
-      (token.text == "else" || token.text == "or" || token.text == "and" || token.text == "if");
+  const bool keyword = token.kind == TokenKind::kName &&
+                       (token.text == "else" || token.text == "or" || token.text == "and");
   if (stream_.is_operator("(")) {
     arguments(*expr);
   } else if ((token.kind == TokenKind::kName && !keyword) || token.kind == TokenKind::kString ||

@@ -22,7 +22,10 @@ Value Evaluator::eval(const Expr& expr) {
   const Level level(*this);
   charge(1);
   Value value = dispatch(expr);
-  if (const std::string* text = value.text()) charge(text->size() / 8);
+  if (const std::string* text = value.text()) {
+    check_size(text->size());
+    charge(text->size() / 8);
+  }
   return value;
 }
 
@@ -164,7 +167,7 @@ Value Evaluator::eval_binary(const Expr& expr) {
   const Value left = eval(*expr.parts[0]), right = eval(*expr.parts[1]);
   line_ = expr.line;
   Value value = binary(expr.operators[0], left, right);
-  charge(cost(value));
+  charge(value.as_list() ? 4 * cost(value) : cost(value));
   return value;
 }
 
@@ -201,6 +204,13 @@ bool Evaluator::compare_values(Operator op, const Value& left, const Value& righ
   }
 }
 
+static bool can_be_sliced(const Value& value, std::span<const Value> bounds) {
+  const bool has_parts = value.text() || (value.as_list() && value.as_list()->has_elements());
+  return (has_parts || value.is_undefined()) &&
+         std::all_of(bounds.begin(), bounds.end(),
+                     [](const Value& b) { return b.is_none() || b.is_integral(); });
+}
+
 Value Evaluator::eval_slice(const Expr& expr) {
   const Value value = eval(*expr.parts[0]);
   Value bounds[3] = {None{}, None{}, None{}};
@@ -209,14 +219,28 @@ Value Evaluator::eval_slice(const Expr& expr) {
   }
   line_ = expr.line;
   charge(cost(value));
+  if (expr.computed_early && !can_be_sliced(value, bounds))
+    return Value::undefined(fmt::format("{} object has no such element", value.type_name()));
   return slice(value, bounds[0], bounds[1], bounds[2]);
+}
+
+// Tests that compare values or write them out.
+void Evaluator::charge_test(const TestRow& test, const Value& value, const Arguments& arguments) {
+  if (test.operands == 0) {
+    if (test.name == "lower" || test.name == "upper") charge(value.weight() / 8);
+  } else if (!arguments.positional.empty()) {
+    const Value& other = arguments.positional[0];
+    const bool searched = test.name == "in";
+    charge((searched ? other.weight() : std::min(value.weight(), other.weight())) / 8);
+  }
 }
 
 Value Evaluator::eval_test(const Expr& expr) {
   const Value value = eval(*expr.parts[0]);
   const Arguments arguments = eval_arguments(expr);
   line_ = expr.line;
-  if (!expr.test) throw Failure(fmt::format("No test named '{}'.", expr.text));
+  if (!expr.test) throw Failure(fmt::format("No test named '{}' found.", expr.text));
+  charge_test(*expr.test, value, arguments);
   return apply_test(*expr.test, value, arguments);
 }
 
@@ -244,10 +268,19 @@ Value Evaluator::eval_call(const Expr& expr, const MacroDefinition* caller) {
   return value;
 }
 
+void Evaluator::charge_filter(const Expr& expr, const Value& value) {
+  const bool counts = expr.text == "length" || expr.text == "count";
+  if (counts && !value.text()) return;
+  // The characters of a text become values of their own.
+  constexpr size_t kUnitsOfCharacter = 8;
+  charge(value.text() && takes_items(expr.filter) ? kUnitsOfCharacter * value.text()->size()
+                                                  : cost(value));
+}
+
 Value Evaluator::filtered(const Expr& expr, const Value& value) {
   const Arguments arguments = eval_arguments(expr);
-  charge(cost(value));
-  if (!expr.filter) throw Failure(fmt::format("No filter named '{}'.", expr.text));
+  charge_filter(expr, value);
+  if (!expr.filter) throw Failure(fmt::format("No filter named '{}' found.", expr.text));
   Value result = apply_filter(*expr.filter, value, arguments, *this);
   charge(cost(result));
   return result;

@@ -174,9 +174,11 @@ void check_arguments(std::string_view what, std::string_view parameters, Args ar
 }  // namespace
 
 const FilterRow* find_filter(std::string_view name) {
-  if (const FilterRow* row = row_of(kFilters, name)) return row;
-  if (const FilterRow* row = row_of(text_filters(), name)) return row;
-  return row_of(sequence_filters(), name);
+  for (const auto rows : {std::span<const FilterRow>(kFilters), text_filters(), sequence_filters(),
+                          markup_filters(), wrap_filters(), print_filters()}) {
+    if (const FilterRow* row = row_of(rows, name)) return row;
+  }
+  return nullptr;
 }
 
 Value apply_filter(const FilterRow& row, const Value& value, Args arguments, Runtime& runtime) {

@@ -51,6 +51,7 @@ struct MethodRow {
 };
 
 const FilterRow* find_filter(std::string_view name);  // null: unknown
+bool takes_items(const FilterRow* row);               // loops over its value
 const TestRow* find_test(std::string_view name);      // null: unknown
 const MethodRow* find_method(const Value& value, std::string_view name);
 const MethodRow* find_text_method(std::string_view name);
@@ -64,6 +65,9 @@ Value call_method(const MethodRow& row, const Value& self, const Arguments& argu
 // The rows of the files that filters are spread over.
 std::span<const FilterRow> sequence_filters();
 std::span<const FilterRow> text_filters();
+std::span<const FilterRow> markup_filters();
+std::span<const FilterRow> wrap_filters();
+std::span<const FilterRow> print_filters();
 
 // value.name and value[key]; undefined where there is none.
 Value attribute(const Value& value, const std::string& name);

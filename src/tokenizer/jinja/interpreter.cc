@@ -202,7 +202,7 @@ bool Evaluator::run_turn(const Stmt& stmt, const ScopePtr& outer, const Value& e
 }
 
 void Evaluator::execute_for(const Stmt& stmt, const Value& iterated, int level, std::string& out) {
-  charge(cost(iterated));
+  charge(iterated.text() ? 8 * iterated.text()->size() : cost(iterated));
   const auto* of_loop = iterated.get<std::shared_ptr<LoopState>>();
   if (of_loop) throw Failure("a loop over 'loop' is not supported");
   std::vector<Value> items = iterate(iterated);

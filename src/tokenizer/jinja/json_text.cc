@@ -45,6 +45,11 @@ class JsonWriter {
     return list && (list->is(ListKind::kList) || list->is(ListKind::kTuple)) ? list : nullptr;
   }
 
+  void check_length() const {
+    if (out_.size() > kMaxWeight)
+      throw Failure(fmt::format("tojson: text of more than {} bytes", kMaxWeight));
+  }
+
   void new_line(int level) {
     if (!style_.multi_line) return;
     out_ += '\n';
@@ -59,6 +64,7 @@ class JsonWriter {
       first = false;
       new_line(level + 1);
       write(item, level + 1);
+      check_length();
     }
     if (!first) new_line(level);
     out_ += ']';
@@ -80,6 +86,7 @@ class JsonWriter {
       write_key(key);
       out_ += style_.key_separator;
       write(value, level + 1);
+      check_length();
     }
     if (!first) new_line(level);
     out_ += '}';

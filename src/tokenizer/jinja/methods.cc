@@ -312,6 +312,20 @@ Value marked(Value value) {
   return Value::list(std::move(items), list->kind);
 }
 
+// Methods whose time grows with more than the length of the value.
+void charge_comparisons(const MethodRow& row, const Value& self, const Arguments& arguments,
+                        Runtime& runtime) {
+  constexpr size_t kBytesOfUnit = 512;
+  if (self.as_list() && (row.name == "count" || row.name == "index")) {
+    runtime.charge(self.weight() / 8);
+  } else if (self.text() && (row.name == "rfind" || row.name == "rindex" || row.name == "rsplit" ||
+                             row.name == "rpartition")) {
+    const Value* wanted = arguments.find(0, "sep");
+    if (wanted && wanted->text())
+      runtime.charge(self.text()->size() / kBytesOfUnit * wanted->text()->size());
+  }
+}
+
 Arguments escaped_arguments(const Arguments& arguments) {
   Arguments out;
   for (const Value& each : arguments.positional)
@@ -336,6 +350,7 @@ Value call_method(const MethodRow& row, const Value& self, const Arguments& argu
       throw Failure(fmt::format("{}() takes no keyword argument '{}'", row.name, name));
   }
   runtime.charge(cost(self));
+  charge_comparisons(row, self, arguments, runtime);
   if (!self.is_markup()) return row.call(self, arguments, runtime);
   const bool inserts =
       row.name == "replace" || row.name == "join" || row.name.starts_with("format");

@@ -35,6 +35,11 @@ const char* symbol(Operator op) {
   if (op == Operator::kAdd && a.text()) {
     throw Failure(fmt::format("can only concatenate str (not \"{}\") to str", b.type_name()));
   }
+  if (const List* list = a.as_list();
+      op == Operator::kAdd && list && (list->is(ListKind::kList) || list->is(ListKind::kTuple))) {
+    throw Failure(
+        fmt::format("can only concatenate {0} (not \"{1}\") to {0}", a.type_name(), b.type_name()));
+  }
   throw Failure(fmt::format("unsupported operand type(s) for {}: '{}' and '{}'", symbol(op),
                             a.type_name(), b.type_name()));
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <initializer_list>
 
+#include "tokenizer/jinja/constants.h"
 #include "tokenizer/jinja/expression_parser.h"
 #include "tokenizer/jinja/lexer.h"
 
@@ -37,7 +38,7 @@ class Parser {
       } else if (token.kind == TokenKind::kVariableBegin) {
         auto output = make(StmtKind::kOutput);
         stream_.next();
-        output->value = checked(expressions_.tuple(true));
+        output->value = checked(expressions_.tuple(true), true);
         stream_.expect(TokenKind::kVariableEnd, "end of print statement");
         block.push_back(std::move(output));
       } else {
@@ -64,8 +65,9 @@ class Parser {
   }
 
   // Unknown filters and tests are errors where no condition stands before them.
-  ExprPtr checked(ExprPtr expr) {
+  ExprPtr checked(ExprPtr expr, bool shown = false) {
     if (conditions_ == 0) expressions_.check_known(*expr);
+    mark_constant_slices(*expr, shown);
     return expr;
   }
 
@@ -108,7 +110,7 @@ class Parser {
     if (name == "print") {
       auto stmt = make(StmtKind::kOutput);
       stream_.next();
-      stmt->value = checked(expressions_.expression());
+      stmt->value = checked(expressions_.expression(), true);
       end_tag();
       return stmt;
     }

@@ -1,5 +1,6 @@
 // Filters of lists, dicts and what else can be looped over.
 #include <algorithm>
+#include <random>
 
 #include "base/error.h"
 #include "tokenizer/jinja/filters.h"
@@ -68,6 +69,17 @@ Value filter_last(const Value& value, Args, Runtime&) {
   return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
 }
 
+Value filter_random(const Value& value, Args, Runtime&) {
+  const int64_t size = length(value);
+  if (size == 0) return Value::undefined("No random item, sequence was empty.");
+  static thread_local std::mt19937_64 generator{std::random_device{}()};
+  const Value index(std::uniform_int_distribution<int64_t>(0, size - 1)(generator));
+  Value chosen = item(value, index);
+  if (chosen.is_undefined())
+    throw Failure(fmt::format("'{}' object has no item {}", value.type_name(), to_repr(index)));
+  return chosen;
+}
+
 Value filter_reverse(const Value& value, Args, Runtime&) {
   std::vector<Value> items = iterate(value);
   std::reverse(items.begin(), items.end());
@@ -111,12 +123,19 @@ std::vector<Value> sorted(std::vector<Value> items, const Value* path, bool case
   return items;
 }
 
-Value filter_sort(const Value& value, Args args, Runtime&) {
+// Ordering compares each item some 16 times, and all that is in it.
+void charge_order(const Value& value, Runtime& runtime) {
+  runtime.charge(2 * value.weight());
+}
+
+Value filter_sort(const Value& value, Args args, Runtime& runtime) {
+  charge_order(value, runtime);
   return Value::list(sorted(iterate(value), args.find(2, "attribute"),
                             args.flag(1, "case_sensitive", false), args.flag(0, "reverse", false)));
 }
 
-Value filter_dictsort(const Value& value, Args args, Runtime&) {
+Value filter_dictsort(const Value& value, Args args, Runtime& runtime) {
+  charge_order(value, runtime);
   const std::string by = args.text(1, "by", "key");
   if (by != "key" && by != "value")
     throw Failure("You can only sort by either \"key\" or \"value\"");
@@ -136,7 +155,7 @@ Value filter_unique(const Value& value, Args args, Runtime& runtime) {
   return generate(value, runtime, [&](std::vector<Value>& out, const Value& each) {
     Value key = sort_key(each, args.find(1, "attribute"), case_sensitive);
     check_hashable(key);
-    runtime.charge(seen.size() + key.weight() / 8);
+    runtime.charge((1 + seen.size()) * (1 + key.weight() / 64));
     const auto same = [&key](const Value& other) { return equal(key, other); };
     if (std::any_of(seen.begin(), seen.end(), same)) return;
     seen.push_back(std::move(key));
@@ -149,6 +168,7 @@ Value filter_groupby(const Value& value, Args args, Runtime& runtime) {
   const Value& path = args.require(0, "attribute");
   const Value* otherwise = args.find(1, "default");
   const bool case_sensitive = args.flag(2, "case_sensitive", false);
+  charge_order(value, runtime);
   const auto key_of = [&](const Value& each) {
     Value key = attribute_path(each, path);
     return key.is_undefined() && otherwise && !otherwise->is_none() ? *otherwise : key;
@@ -171,28 +191,30 @@ Value filter_groupby(const Value& value, Args args, Runtime& runtime) {
   return Value::list(std::move(groups));
 }
 
-Value extreme(const Value& value, Args args, int sign) {
+Value extreme(const Value& value, Args args, Runtime& runtime, int sign) {
+  runtime.charge(value.weight() / 4);
   const std::vector<Value> items = iterate(value);
   if (items.empty()) return Value::undefined("No aggregated item, sequence was empty.");
   const bool case_sensitive = args.flag(0, "case_sensitive", false);
   const Value* path = args.find(1, "attribute");
   const Value* best = &items[0];
+  Value best_key = sort_key(*best, path, case_sensitive);
   for (size_t i = 1; i < items.size(); ++i) {
-    const Value& each = items[i];
-    const int order =
-        compare(sort_key(each, path, case_sensitive), sort_key(*best, path, case_sensitive), "<");
-    if (order * sign > 0) best = &each;
+    Value key = sort_key(items[i], path, case_sensitive);
+    if (compare(key, best_key, "<") * sign <= 0) continue;
+    best = &items[i];
+    best_key = std::move(key);
   }
   return *best;
 }
-Value filter_min(const Value& value, Args args, Runtime&) {
-  return extreme(value, args, -1);
+Value filter_min(const Value& value, Args args, Runtime& runtime) {
+  return extreme(value, args, runtime, -1);
 }
-Value filter_max(const Value& value, Args args, Runtime&) {
-  return extreme(value, args, 1);
+Value filter_max(const Value& value, Args args, Runtime& runtime) {
+  return extreme(value, args, runtime, 1);
 }
 
-Value filter_sum(const Value& value, Args args, Runtime&) {
+Value filter_sum(const Value& value, Args args, Runtime& runtime) {
   const Value* path = args.find(0, "attribute");
   const Value* start = args.find(1, "start");
   Value total = start ? *start : Value(int64_t{0});
@@ -200,6 +222,7 @@ Value filter_sum(const Value& value, Args args, Runtime&) {
   for (const Value& each : iterate(value)) {
     total = binary(Operator::kAdd, total,
                    path && !path->is_none() ? attribute_path(each, *path) : each);
+    runtime.charge(cost(total));
   }
   return total;
 }
@@ -321,6 +344,7 @@ constexpr FilterRow kFilters[] = {
     {"map", filter_map, "* **"},
     {"max", filter_max, "case_sensitive attribute"},
     {"min", filter_min, "case_sensitive attribute"},
+    {"random", filter_random, ""},
     {"reject", filter_reject, "* **"},
     {"rejectattr", filter_rejectattr, "* **"},
     {"reverse", filter_reverse, ""},
@@ -333,6 +357,11 @@ constexpr FilterRow kFilters[] = {
 };
 
 }  // namespace
+
+bool takes_items(const FilterRow* row) {
+  return row >= std::begin(kFilters) && row < std::end(kFilters) && row->apply != filter_length &&
+         row->apply != filter_random;
+}
 
 std::span<const FilterRow> sequence_filters() {
   return kFilters;

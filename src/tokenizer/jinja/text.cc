@@ -6,6 +6,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
+
+#include "base/utf8.h"
 
 namespace tensormill::jinja {
 namespace {
@@ -99,18 +102,14 @@ std::string_view strip_if(std::string_view text, bool left, bool right, Drop&& d
 }  // namespace
 
 bool is_utf8(std::string_view text) {
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  for (size_t i = 0; i < text.size();) {
-    utf8proc_int32_t code_point;
-    const auto left = static_cast<utf8proc_ssize_t>(text.size() - i);
-    const auto n = utf8proc_iterate(bytes + i, left, &code_point);
-    if (n <= 0) return false;
-    i += static_cast<size_t>(n);
-  }
-  return true;
+  return find_invalid_utf8(text) == std::string_view::npos;
 }
 
 int32_t next_code_point(std::string_view text, size_t& offset) {
+  if (const auto lead = static_cast<unsigned char>(text[offset]); lead < 0x80) {
+    ++offset;
+    return lead;
+  }
   utf8proc_int32_t code_point;
   const auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + offset,
                                   static_cast<utf8proc_ssize_t>(text.size() - offset), &code_point);
@@ -297,6 +296,14 @@ std::string title_filter(std::string_view text) {
   });
 }
 
+size_t find_in(std::string_view text, std::string_view wanted, size_t at) {
+  if (at > text.size()) return std::string_view::npos;
+  if (wanted.empty()) return at;
+  const void* found = memmem(text.data() + at, text.size() - at, wanted.data(), wanted.size());
+  if (!found) return std::string_view::npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
+
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to,
                         int64_t limit) {
   std::string out;
@@ -310,7 +317,7 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
       out += text.substr(begin, at - begin);
       continue;
     }
-    const size_t found = text.find(from, at);
+    const size_t found = find_in(text, from, at);
     if (found == std::string_view::npos) break;
     out += text.substr(at, found - at);
     out += to;

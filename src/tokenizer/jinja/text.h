@@ -47,6 +47,8 @@ std::string capitalize(std::string_view text);  // first letter large, all other
 std::string title(std::string_view text);
 std::string title_filter(std::string_view text);
 
+// As text.find, but in time that doesn't grow with both lengths multiplied.
+size_t find_in(std::string_view text, std::string_view wanted, size_t at = 0);
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to,
                         int64_t limit);
 std::vector<std::string> split_lines(std::string_view text, bool keep_ends);

@@ -46,16 +46,6 @@ Value filter_replace(const Value& value, Args args, Runtime&) {
   return call_method(*find_text_method("replace"), Value(to_text(value)), given, none);
 }
 
-Value filter_escape(const Value& value, Args, Runtime&) {
-  return Value::markup(escaped(value));
-}
-Value filter_forceescape(const Value& value, Args, Runtime&) {
-  return Value::markup(escape_html(to_text(value)));
-}
-Value filter_safe(const Value& value, Args, Runtime&) {
-  return Value::markup(to_text(value));
-}
-
 Value filter_indent(const Value& value, Args args, Runtime&) {
   const Value* width = args.find(0, "width");
   std::string pad;
@@ -89,7 +79,8 @@ Value filter_format(const Value& value, Args args, Runtime&) {
 }
 
 // Runs of letters, digits and underscores.
-Value filter_wordcount(const Value& value, Args, Runtime&) {
+Value filter_wordcount(const Value& value, Args, Runtime& runtime) {
+  runtime.charge(value.weight() / 8);
   int64_t words = 0;
   bool inside = false;
   const std::string text = to_text(value);
@@ -160,22 +151,6 @@ Value filter_urlencode(const Value& value, Args, Runtime& runtime) {
   return out;
 }
 
-Value filter_xmlattr(const Value& value, Args args, Runtime&) {
-  const Dict* dict = value.as_dict();
-  if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
-  if (!dict) throw Failure(fmt::format("'{}' object has no attribute 'items'", value.type_name()));
-  std::string out;
-  for (const auto& [key, each] : dict->items) {
-    if (each.is_none() || each.is_undefined()) continue;
-    const std::string name = to_text(key);
-    if (name.find_first_of(" \t\n\r\f\v/>=") != std::string::npos)
-      throw Failure(fmt::format("Invalid character in attribute name: {}", to_repr(key)));
-    if (!out.empty()) out += ' ';
-    out += fmt::format("{}=\"{}\"", escaped(key), escaped(each));
-  }
-  return args.flag(0, "autospace", true) && !out.empty() ? fmt::format(" {}", out) : out;
-}
-
 Value filter_filesizeformat(const Value& value, Args args, Runtime& runtime) {
   const bool binary_units = args.flag(0, "binary", false);
   Arguments unlike;
@@ -199,15 +174,11 @@ Value filter_filesizeformat(const Value& value, Args args, Runtime& runtime) {
 constexpr FilterRow kFilters[] = {
     {"capitalize", filter_capitalize, ""},
     {"center", filter_center, "width"},
-    {"e", filter_escape, ""},
-    {"escape", filter_escape, ""},
     {"filesizeformat", filter_filesizeformat, "binary"},
-    {"forceescape", filter_forceescape, ""},
     {"format", filter_format, "* **"},
     {"indent", filter_indent, "width first blank"},
     {"lower", filter_lower, ""},
     {"replace", filter_replace, "old new count"},
-    {"safe", filter_safe, ""},
     {"string", filter_string, ""},
     {"title", filter_title, ""},
     {"trim", filter_trim, "chars"},
@@ -215,43 +186,12 @@ constexpr FilterRow kFilters[] = {
     {"upper", filter_upper, ""},
     {"urlencode", filter_urlencode, ""},
     {"wordcount", filter_wordcount, ""},
-    {"xmlattr", filter_xmlattr, "autospace"},
 };
 
 }  // namespace
 
 std::span<const FilterRow> text_filters() {
   return kFilters;
-}
-
-std::string escape_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-std::string escaped(const Value& value) {
-  return value.is_markup() ? *value.text() : escape_html(to_text(value));
 }
 
 }  // namespace tensormill::jinja

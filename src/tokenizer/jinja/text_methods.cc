@@ -30,6 +30,26 @@ Value strip_text(const std::string& text, Args args, bool left, bool right) {
   return strip_set(text, text_argument(args, 0, "chars"), left, right);
 }
 
+size_t first_blank(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t begin = i;
+    if (is_space(next_code_point(text, i))) return begin;
+  }
+  return text.size();
+}
+
+// Where the word at the end of the text begins.
+size_t last_word(std::string_view text) {
+  for (size_t end = text.size(); end > 0;) {
+    size_t begin = end - 1;
+    while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+    size_t at = begin;
+    if (is_space(next_code_point(text, at))) return end;
+    end = begin;
+  }
+  return 0;
+}
+
 Value split_blanks(std::string_view text, int64_t limit, bool from_right) {
   std::vector<Value> out;
   for (text = strip(text, !from_right, from_right); !text.empty();
@@ -38,13 +58,7 @@ Value split_blanks(std::string_view text, int64_t limit, bool from_right) {
       out.emplace_back(text);
       break;
     }
-    size_t cut = from_right ? 0 : text.size();
-    for (size_t i = 0; i < text.size();) {
-      const size_t begin = i;
-      if (!is_space(next_code_point(text, i))) continue;
-      cut = from_right ? i : begin;
-      if (!from_right) break;
-    }
+    const size_t cut = from_right ? last_word(text) : first_blank(text);
     out.emplace_back(from_right ? text.substr(cut) : text.substr(0, cut));
     text = from_right ? text.substr(0, cut) : text.substr(cut);
   }
@@ -60,7 +74,7 @@ Value split_text(std::string_view text, Args args, bool from_right) {
   if (separator.empty()) throw Failure("empty separator");
   std::vector<Value> out;
   while (limit < 0 || static_cast<int64_t>(out.size()) < limit) {
-    const size_t found = from_right ? text.rfind(separator) : text.find(separator);
+    const size_t found = from_right ? text.rfind(separator) : find_in(text, separator);
     if (found == std::string_view::npos) break;
     const std::string_view head = text.substr(0, found);
     const std::string_view tail = text.substr(found + separator.size());
@@ -75,7 +89,7 @@ Value split_text(std::string_view text, Args args, bool from_right) {
 Value partition(const std::string& text, Args args, bool from_right) {
   const std::string& separator = text_argument(args, 0, "sep");
   if (separator.empty()) throw Failure("empty separator");
-  const size_t found = from_right ? text.rfind(separator) : text.find(separator);
+  const size_t found = from_right ? text.rfind(separator) : find_in(text, separator);
   if (found == std::string::npos) {
     return from_right ? Value::tuple({"", "", text}) : Value::tuple({text, "", ""});
   }
@@ -87,7 +101,7 @@ Value replace(const std::string& text, Args args) {
   const std::string& to = text_argument(args, 1, "new");
   const int64_t limit = args.integer(2, "count", -1);
   size_t found = from.empty() ? text.size() + 1 : 0;
-  for (size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos;
+  for (size_t at = 0; !from.empty() && (at = find_in(text, from, at)) != std::string::npos;
        at += from.size())
     ++found;
   check_size(text.size() + to.size() * (found + 1));
@@ -124,7 +138,7 @@ Value find_text(const std::string& text, Args args, bool last) {
   const Part part = part_of(text, args);
   const size_t found = !part.exists ? std::string_view::npos
                        : last       ? part.text.rfind(wanted)
-                                    : part.text.find(wanted);
+                                    : find_in(part.text, wanted);
   if (found == std::string_view::npos) return int64_t{-1};
   return static_cast<int64_t>(part.index + count_code_points(part.text.substr(0, found)));
 }
@@ -135,7 +149,7 @@ Value count_text(const std::string& text, Args args) {
   if (!part.exists) return int64_t{0};
   if (wanted.empty()) return static_cast<int64_t>(count_code_points(part.text) + 1);
   int64_t count = 0;
-  for (size_t at = 0; (at = part.text.find(wanted, at)) != std::string_view::npos;
+  for (size_t at = 0; (at = find_in(part.text, wanted, at)) != std::string_view::npos;
        at += wanted.size())
     ++count;
   return count;

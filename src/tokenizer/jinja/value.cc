@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -76,6 +77,11 @@ std::string dict_repr(const Dict& dict) {
   return out + "}";
 }
 
+// What jinja calls a value in messages.
+std::string owner_text(std::string_view type) {
+  return type == "NoneType" ? "None" : fmt::format("{} object", type);
+}
+
 }  // namespace
 
 int checked_depth(int inner) {
@@ -89,9 +95,9 @@ std::string Undefined::reason() const {
     case Kind::kName:
       return fmt::format("'{}' is undefined", *detail);
     case Kind::kAttribute:
-      return fmt::format("'{} object' has no attribute '{}'", owner, *detail);
+      return fmt::format("'{}' has no attribute '{}'", owner_text(owner), *detail);
     case Kind::kElement:
-      return fmt::format("{} object has no element {}", owner, *detail);
+      return fmt::format("{} has no element {}", owner_text(owner), *detail);
     case Kind::kHint:
       break;
   }
@@ -280,14 +286,60 @@ size_t Value::weight() const {
 
 const char* Value::type_name() const {
   static constexpr const char* kNames[] = {
-      "Undefined", "None",   "bool",      "int",         "float", "str",
-      "list",      "dict",   "Namespace", "LoopContext", "Macro", "method",
-      "function",  "Markup", "generator", "Cycler",      "int"};
+      "Undefined", "NoneType", "bool",      "int",         "float", "str",
+      "list",      "dict",     "Namespace", "LoopContext", "Macro", "method",
+      "function",  "Markup",   "generator", "Cycler",      "int"};
   static constexpr const char* kLists[] = {"list",       "tuple", "dict_keys", "dict_values",
                                            "dict_items", "range", "tuple"};
   if (const List* list = as_list()) return kLists[static_cast<size_t>(list->kind)];
   return kNames[data_.index()];
 }
+
+namespace {
+
+// Equal values have equal hashes.
+size_t hash_of(const Value& value) {
+  if (const std::string* text = value.text()) return std::hash<std::string>()(*text);
+  if (value.is_number()) return std::hash<double>()(value.number());
+  size_t hash = value.data().index();
+  if (const List* list = value.as_list()) {
+    for (const Value& item : list->items) hash = hash * 31 + hash_of(item);
+  }
+  return hash;
+}
+
+// Dicts in which looking for each key from the front would take too long.
+bool equal_large(const Dict& a, const Dict& b) {
+  std::unordered_multimap<size_t, const std::pair<Value, Value>*> index;
+  for (const auto& item : b.items) index.emplace(hash_of(item.first), &item);
+  return std::all_of(a.items.begin(), a.items.end(), [&index](const auto& item) {
+    const auto [begin, end] = index.equal_range(hash_of(item.first));
+    return std::any_of(begin, end, [&item](const auto& candidate) {
+      const auto& [key, value] = *candidate.second;
+      return equal(key, item.first) && equal(value, item.second);
+    });
+  });
+}
+
+// "<Namespace {...}>"; one that is in itself is shown as far as Python shows it.
+std::string namespace_repr(const Namespace& names) {
+  constexpr size_t kMostInEachOther = 100;
+  static thread_local std::vector<const Namespace*> around;
+  if (std::find(around.begin(), around.end(), &names) != around.end()) return "<Namespace {...}>";
+  if (around.size() >= kMostInEachOther) throw Failure("namespaces nested too deep");
+  struct Inside {
+    explicit Inside(const Namespace& each) { around.push_back(&each); }
+    ~Inside() { around.pop_back(); }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+  } const inside(names);
+  std::string shown = dict_repr(names.attributes);
+  if (shown.size() > kMaxWeight)
+    throw Failure(fmt::format("text of more than {} bytes", kMaxWeight));
+  return fmt::format("<Namespace {}>", shown);
+}
+
+}  // namespace
 
 bool equal(const Value& a, const Value& b) {
   if (a.is_number() && b.is_number()) {
@@ -306,6 +358,7 @@ bool equal(const Value& a, const Value& b) {
   if (const Dict* x = a.as_dict()) {
     const Dict* y = b.as_dict();
     if (x->items.size() != y->items.size()) return false;
+    if (x->items.size() > 32) return equal_large(*x, *y);
     return std::all_of(x->items.begin(), x->items.end(), [y](const auto& item) {
       const Value* other = y->find(item.first);
       return other && equal(item.second, *other);
@@ -352,7 +405,7 @@ bool contains(const Value& container, const Value& item) {
       throw Failure(
           fmt::format("'in <string>' requires string as left operand, not {}", item.type_name()));
     }
-    return text->find(*part) != std::string::npos;
+    return find_in(*text, *part) != std::string::npos;
   }
   if (const Dict* dict = container.as_dict()) {
     check_hashable(item);
@@ -386,6 +439,9 @@ std::vector<Value> iterate(const Value& value) {
   } else if (const Dict* dict = value.as_dict()) {
     for (const auto& item : dict->items) items.push_back(item.first);
   } else if (const std::string* text = value.text()) {
+    constexpr size_t kMostCharacters = size_t{4} << 20;
+    if (text->size() > kMostCharacters)
+      throw Failure(fmt::format("a text of more than {} bytes to loop over", kMostCharacters));
     for (std::string& character : split_code_points(*text))
       items.emplace_back(std::move(character));
   } else if (const auto* generator = value.get<std::shared_ptr<Generator>>()) {
@@ -421,6 +477,7 @@ std::string to_repr(const Value& value) {
           [](const Markup& markup) { return fmt::format("Markup({})", python_repr(*markup.text)); },
           [](const BigInteger& big) { return *big.digits; },
           [](const std::shared_ptr<const List>& list) { return list_repr(*list); },
+          [](const std::shared_ptr<Namespace>& names) { return namespace_repr(*names); },
           [](const std::shared_ptr<const Dict>& dict) { return dict_repr(*dict); },
           [&value](const auto&) { return fmt::format("<{} object>", value.type_name()); }},
       value.data());

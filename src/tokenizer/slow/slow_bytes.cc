@@ -144,28 +144,30 @@ SlowTokenizer::Added presets(const SlowFolder& folder, std::initializer_list<con
   return added;
 }
 
-Surroundings cls_sep(const SlowFolder& folder) {
-  return {{folder.special("cls_token")}, {folder.special("sep_token")}};
+Surroundings cls_sep(const SlowFolder& folder, bool types) {
+  const std::vector<std::string> sep = {folder.special("sep_token")};
+  return {{folder.special("cls_token")}, sep, false, sep, sep, types};
 }
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_byt5(const SlowFolder& folder) {
-  return std::make_unique<SlowTokenizer>(std::make_unique<ByteModel>(3, true), folder,
-                                         presets(folder, {"pad_token", "eos_token", "unk_token"}),
-                                         Surroundings{{}, {folder.special("eos_token")}, true});
+  return std::make_unique<SlowTokenizer>(
+      std::make_unique<ByteModel>(3, true), folder,
+      presets(folder, {"pad_token", "eos_token", "unk_token"}),
+      Surroundings{{}, {folder.special("eos_token")}, true, {folder.special("eos_token")}});
 }
 
 std::unique_ptr<Tokenizer> make_perceiver(const SlowFolder& folder) {
   return std::make_unique<SlowTokenizer>(std::make_unique<ByteModel>(6, false), folder,
                                          presets(folder, {"pad_token", "bos_token", "eos_token",
                                                           "mask_token", "cls_token", "sep_token"}),
-                                         cls_sep(folder));
+                                         cls_sep(folder, false));
 }
 
 std::unique_ptr<Tokenizer> make_canine(const SlowFolder& folder) {
   return std::make_unique<SlowTokenizer>(std::make_unique<CodePoints>(), folder,
-                                         SlowTokenizer::Added{}, cls_sep(folder));
+                                         SlowTokenizer::Added{}, cls_sep(folder, true));
 }
 
 }  // namespace tensormill

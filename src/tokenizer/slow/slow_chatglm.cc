@@ -217,9 +217,9 @@ void set_special(TokenizerConfig& config, const char* name, const char* text) {
 
 std::unique_ptr<Tokenizer> make_chatglm(const SlowFolder& folder) {
   if (!folder.has("ice_text.model")) {
-    return std::make_unique<SlowTokenizer>(std::make_unique<Glm3>(folder), folder,
-                                           SlowTokenizer::Added{},
-                                           Surroundings{{"[gMASK]", "sop"}, {}});
+    return std::make_unique<SlowTokenizer>(
+        std::make_unique<Glm3>(folder), folder, SlowTokenizer::Added{},
+        Surroundings{.before = {"[gMASK]", "sop"}, .after = {}, .after_pair = {{"</s>"}}});
   }
   TokenizerConfig config = folder.config;
   set_special(config, "bos_token", "<sop>");
@@ -228,9 +228,11 @@ std::unique_ptr<Tokenizer> make_chatglm(const SlowFolder& folder) {
   set_special(config, "pad_token", "<pad>");
   set_special(config, "unk_token", "<unk>");
   const SlowFolder files{folder.folder, config};
+  const std::vector<std::string> after = {folder.text("gmask_token", "[gMASK]"),
+                                          files.special("bos_token")};
   return std::make_unique<SlowTokenizer>(
       std::make_unique<Glm1>(files), files, SlowTokenizer::Added{},
-      Surroundings{{}, {folder.text("gmask_token", "[gMASK]"), files.special("bos_token")}});
+      Surroundings{{}, after, false, after, {{files.special("eos_token")}}});
 }
 
 }  // namespace tensormill

@@ -69,6 +69,10 @@ std::unique_ptr<Tokenizer> with_bos_eos(const SlowFolder& folder, PieceModelOpti
   Surroundings around;
   if (folder.config.add_bos.value_or(true)) around.before = {named("bos_token", spec.bos_id)};
   if (folder.config.add_eos.value_or(false)) around.after = {named("eos_token", spec.eos_id)};
+  if (!own_ids) {  // the second text of a pair as the first
+    around.between = around.after;
+    around.between.insert(around.between.end(), around.before.begin(), around.before.end());
+  }
   return std::make_unique<SlowTokenizer>(
       std::make_unique<PieceModel>(std::move(model), std::move(options)), folder,
       SlowTokenizer::Added{}, std::move(around));

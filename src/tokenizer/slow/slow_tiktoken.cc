@@ -235,7 +235,7 @@ std::unique_ptr<Tokenizer> make_qwen(const SlowFolder& folder) {
 std::unique_ptr<Tokenizer> make_chatglm4(const SlowFolder& folder) {
   return std::make_unique<SlowTokenizer>(std::make_unique<Glm4>(folder), folder,
                                          SlowTokenizer::Added{},
-                                         Surroundings{{"[gMASK]", "<sop>"}, {}});
+                                         Surroundings{.before = {"[gMASK]", "<sop>"}, .after = {}});
 }
 
 }  // namespace tensormill

@@ -29,8 +29,9 @@ class CollectStep : public DecodeStep {
 
 SlowTokenizer::SlowTokenizer(std::unique_ptr<SlowModel> model, const SlowFolder& folder,
                              const Added& preset, Surroundings around)
-    : model_(std::move(model)), once_(around.once) {
+    : model_(std::move(model)), once_(around.once), types_(around.types) {
   const TokenizerConfig& config = folder.config;
+  splits_special_ = config.node().flag_or("split_special_tokens", false);
   clean_up_ = config.clean_up_spaces.value_or(false);
   bound_ = model_->id_bound();
   const auto put = [&](const auto& item) {
@@ -59,6 +60,8 @@ SlowTokenizer::SlowTokenizer(std::unique_ptr<SlowModel> model, const SlowFolder&
   };
   surround(around.before, before_);
   surround(around.after, after_);
+  surround(around.between, between_);
+  surround(around.after_pair.value_or(around.after), after_pair_);
 }
 
 void SlowTokenizer::add_specials(const TokenizerConfig& config) {
@@ -117,6 +120,7 @@ void SlowTokenizer::add(const AddedToken& token) {
 }
 
 std::vector<std::string_view> SlowTokenizer::split(std::string_view text) const {
+  if (splits_special_) return {text};
   std::vector<std::string_view> parts;
   size_t done = 0;
   for (auto found = trie_.find(text, 0); found.id >= 0; found = trie_.find(text, found.end)) {
@@ -160,27 +164,33 @@ int32_t SlowTokenizer::id_of_token(const std::string& token) const {
 }
 
 Encoding SlowTokenizer::encode(const EncodeRequest& request) const {
-  if (request.pair) {
-    throw_error(ErrorKind::kUnsupported,
-                "pairs of texts are not supported for tokenizers without tokenizer.json of this "
-                "class");
-  }
-  std::vector<Encoding> encodings = {encode_plain(request.text)};
+  std::vector<Encoding> texts = {encode_plain(request.text)};
+  if (request.pair) texts.push_back(encode_plain(*request.pair));
   if (request.truncation) {
     Truncation truncation = *request.truncation;
-    const auto around =
-        static_cast<int64_t>(request.add_special ? before_.size() + after_.size() : 0);
+    int64_t around = 0;
+    if (request.add_special) {
+      around = static_cast<int64_t>(
+          before_.size() + (request.pair ? between_.size() + after_pair_.size() : after_.size()));
+    }
     if (truncation.max_length < around || truncation.stride < 0) {
       throw_error(ErrorKind::kBadRequest,
                   "truncation: max_length {} and stride {}; there are {} special tokens",
                   truncation.max_length, truncation.stride, around);
     }
     truncation.max_length -= around;
-    truncate_encodings(encodings, truncation);
+    truncate_encodings(texts, truncation);
   }
-  Encoding encoding = std::move(encodings.front());
-  for (Encoding& piece : encoding.overflowing) finish(piece, request);
-  finish(encoding, request);
+  const Encoding* pair = request.pair ? &texts[1] : nullptr;
+  Encoding encoding = join(texts[0], pair, request);
+  for (const Encoding& piece : texts[0].overflowing) {
+    if (pair != nullptr && !pair->overflowing.empty()) break;  // as the reference: none then
+    encoding.overflowing.push_back(join(piece, pair, request));
+  }
+  if (pair == nullptr || !texts[0].overflowing.empty()) return encoding;
+  for (const Encoding& piece : pair->overflowing) {
+    encoding.overflowing.push_back(join(texts[0], &piece, request));
+  }
   return encoding;
 }
 
@@ -210,32 +220,48 @@ Encoding SlowTokenizer::encode_plain(std::string_view text) const {
   return encoding;
 }
 
-// Puts the special tokens around the ids and says of each token what is asked for.
-void SlowTokenizer::finish(Encoding& encoding, const EncodeRequest& request) const {
-  std::vector<int32_t>& ids = encoding.ids;
-  size_t before = 0, after = 0;
-  if (request.add_special) {
-    const bool there = once_ && !after_.empty() && (ids.empty() ? before_ : ids).size() > 0 &&
-                       (ids.empty() ? before_ : ids).back() == after_.back();
-    ids.insert(ids.begin(), before_.begin(), before_.end());
-    before = before_.size();
-    if (!there) {
-      ids.insert(ids.end(), after_.begin(), after_.end());
-      after = after_.size();
-    }
+void SlowTokenizer::add_around(const std::vector<int32_t>& tokens, int32_t type,
+                               Encoding& encoding) const {
+  encoding.ids.insert(encoding.ids.end(), tokens.begin(), tokens.end());
+  encoding.type_ids.resize(encoding.ids.size(), type);
+  encoding.sequences.resize(encoding.ids.size(), -1);
+  encoding.special.resize(encoding.ids.size(), 1);
+}
+
+void SlowTokenizer::add_text(const Encoding& text, int32_t number, Encoding& encoding) const {
+  encoding.ids.insert(encoding.ids.end(), text.ids.begin(), text.ids.end());
+  encoding.type_ids.resize(encoding.ids.size(), types_ ? number : 0);
+  encoding.sequences.resize(encoding.ids.size(), number);
+  encoding.special.resize(encoding.ids.size(), 0);
+}
+
+Encoding SlowTokenizer::join(const Encoding& text, const Encoding* pair,
+                             const EncodeRequest& request) const {
+  Encoding result;
+  const bool adds = request.add_special;
+  const auto ends = [&](const std::vector<int32_t>& tokens) {
+    return once_ && !tokens.empty() && !result.ids.empty() && result.ids.back() == tokens.back();
+  };
+  if (adds) add_around(before_, 0, result);
+  add_text(text, 0, result);
+  if (pair == nullptr) {
+    if (adds && !ends(after_)) add_around(after_, 0, result);
+  } else {
+    if (adds && !ends(between_)) add_around(between_, 0, result);
+    add_text(*pair, 1, result);
+    const bool there = pair->ids.empty() ? false : ends(after_pair_);
+    if (adds && !there) add_around(after_pair_, types_ ? 1 : 0, result);
   }
-  encoding.type_ids.assign(ids.size(), 0);
-  if (!request.details) return;
-  for (const int32_t id : ids) encoding.tokens.push_back(token(id));
-  encoding.offsets.assign(ids.size(), {0, 0});
-  encoding.words.assign(ids.size(), -1);
-  encoding.sequences.assign(ids.size(), 0);
-  encoding.special.assign(ids.size(), 0);
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (i >= before && i < ids.size() - after) continue;
-    encoding.sequences[i] = -1;
-    encoding.special[i] = 1;
+  if (!adds) std::fill(result.type_ids.begin(), result.type_ids.end(), 0);
+  if (!request.details) {
+    result.sequences.clear();
+    result.special.clear();
+    return result;
   }
+  for (const int32_t id : result.ids) result.tokens.push_back(token(id));
+  result.offsets.assign(result.ids.size(), {0, 0});
+  result.words.assign(result.ids.size(), -1);
+  return result;
 }
 
 // Runs of tokens between added ones become texts, joined by spaces.

@@ -47,6 +47,10 @@ class SlowModel {
 struct Surroundings {
   std::vector<std::string> before, after;
   bool once = false;  // `after` isn't added to a text that ends with it
+  // Between the texts of a pair, and behind the second one where that isn't `after`.
+  std::vector<std::string> between = {};
+  std::optional<std::vector<std::string>> after_pair = std::nullopt;
+  bool types = false;  // the second text and what is behind it have type 1
 };
 
 // A tokenizer that works as the reference's Python classes do: added tokens are cut out first, the
@@ -58,7 +62,6 @@ class SlowTokenizer : public Tokenizer {
   SlowTokenizer(std::unique_ptr<SlowModel> model, const SlowFolder& folder, const Added& preset,
                 Surroundings around);
 
-  // No pairs: kUnsupported.
   using Tokenizer::encode;
   Encoding encode(const EncodeRequest& request) const override;
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override;
@@ -72,7 +75,10 @@ class SlowTokenizer : public Tokenizer {
  private:
   class Stream;
   Encoding encode_plain(std::string_view text) const;
-  void finish(Encoding& encoding, const EncodeRequest& request) const;
+  // Puts together one text, or two, and the tokens of the class.
+  Encoding join(const Encoding& text, const Encoding* pair, const EncodeRequest& request) const;
+  void add_around(const std::vector<int32_t>& tokens, int32_t type, Encoding& encoding) const;
+  void add_text(const Encoding& text, int32_t number, Encoding& encoding) const;
   void add_specials(const TokenizerConfig& config);
   void add(const AddedToken& token);
   std::vector<std::string_view> split(std::string_view text) const;
@@ -86,8 +92,8 @@ class SlowTokenizer : public Tokenizer {
   std::unordered_set<int32_t> special_ids_;
   std::map<std::string, std::string, std::less<>> names_;
   TextTrie trie_;
-  std::vector<int32_t> before_, after_;
-  bool once_ = false, clean_up_ = false;
+  std::vector<int32_t> before_, after_, between_, after_pair_;
+  bool once_ = false, types_ = false, clean_up_ = false, splits_special_ = false;
   int32_t new_tokens_ = 0, bound_ = 0;
 };
 

@@ -288,13 +288,15 @@ std::unique_ptr<Tokenizer> make_esm(const SlowFolder& folder) {
   }
   Surroundings around{{folder.special("cls_token")}, {}};
   if (!folder.special("eos_token").empty()) around.after = {folder.special("eos_token")};
+  around.between = around.after;
   return std::make_unique<SlowTokenizer>(std::make_unique<Esm>(folder, std::move(tokens)), folder,
                                          SlowTokenizer::Added{}, std::move(around));
 }
 
 std::unique_ptr<Tokenizer> make_ctrl(const SlowFolder& folder) {
   return std::make_unique<SlowTokenizer>(std::make_unique<Ctrl>(folder), folder,
-                                         SlowTokenizer::Added{}, Surroundings{});
+                                         SlowTokenizer::Added{},
+                                         Surroundings{.before = {}, .after = {}, .types = true});
 }
 
 std::unique_ptr<Tokenizer> make_blenderbot_small(const SlowFolder& folder) {
@@ -318,6 +320,7 @@ std::unique_ptr<Tokenizer> make_bert_japanese(const SlowFolder& folder) {
   for (const std::string& token : tokens) {
     vocabulary[token] = static_cast<int32_t>(vocabulary.size());
   }
+  const std::vector<std::string> sep = {folder.special("sep_token")};
   const bool lower = folder.flag("do_lower_case", false);
   const Json tree = {
       {"model",
@@ -332,7 +335,7 @@ std::unique_ptr<Tokenizer> make_bert_japanese(const SlowFolder& folder) {
       {"pre_tokenizer", {{"type", "BertPreTokenizer"}}}};
   return std::make_unique<SlowTokenizer>(
       std::make_unique<JapaneseBasic>(folder, tokens, tree), folder, SlowTokenizer::Added{},
-      Surroundings{{folder.special("cls_token")}, {folder.special("sep_token")}});
+      Surroundings{{folder.special("cls_token")}, sep, false, sep, sep, true});
 }
 
 }  // namespace tensormill

@@ -217,6 +217,20 @@ line two {{ x + y }}
 {{ {'big': 18446744073709551615, 'f': 1e22, 'z': 1.0} | tojson }} {{ '\x7f' | tojson(ensure_ascii=true) }}
 ---
 {% block part %}b{{ n }}{% endblock part %} {% print n %} {% for a in numbers if a > 1 recursive %}{{ a }}{% endfor %}
+---
+{{ 'Look, goof-ball -- use the -b option! well-known--stop ab-cd-ef 日本語日本語日本語' | wordwrap(10) }}|{{ 'a longlonglongword and hyphen-ated-longword' | wordwrap(8, wrapstring='/') }}|{{ 'longlonglong b\n\nc  d e' | wordwrap(5, false) }}|{{ 'ab-cd ef-gh' | wordwrap(4, break_on_hyphens=false) }}
+---
+{{ 'see http://example.com/a?b=c#d, (www.example.org/x_(y)) or example.net. mail a.b@c-d.ef, mailto:x@y.zz tel:+12 @a@b.c http://1.2.3.4:80/ https://[::1]/ http://a..b x@y <http://q.co>' | urlize(20, true, target='_blank', extra_schemes=['tel:']) }} {{ 'http://a.bc http://example.com:123456 foo' | urlize(rel='me') }}
+---
+{{ '<p class="x">Tom &amp; <!-- > -->Jerry&nbsp;&copy2 &notit; &#128; &#x41 &#0;</p>\n\t <br> a < b &bogus; &lt;i&gt;' | striptags }} {{ ('<b>' | e) | striptags }} {{ 5 | striptags }}
+---
+{{ {'b': 'x' * 40, 'a': [1, 2.5, none, 'y' * 60, ('z' * 70,)], 1: {}, 'long': 'words in a row ' * 8} | pprint }}
+{{ ('word ' * 30) | pprint }}
+{{ ('a\nb\n' * 30) | pprint }} {{ ('line one\n' * 12) | pprint }} {{ ['s' * 90, messages] | pprint }} {{ 1 | pprint }} {{ missing | pprint }} {{ ('<' | e) | pprint }}
+---
+{{ [4] | random }} {{ 'x' | random }} [{{ [] | random }}] {{ range(7, 8) | random }}
+---
+[{{ 5[1:2] }}] [{{ {'a': 1}[1:] }}] [{{ 'abc'['x':] }}] {{ none[:1] is defined }} [{{ 5[1:2] ~ 'x' }}]
 """.strip("\n").split("\n---\n")
 
 ERRORS = r"""
@@ -279,6 +293,20 @@ ERRORS = r"""
 {{ numbers | map('odd') | list }}
 ---
 {% if true %}{{ 1 | nofilter }}{% endif %}
+---
+{{ 'a' | wordwrap(0) }}
+---
+{{ 5 | wordwrap }}
+---
+{{ words | map('upper') | random }}
+---
+{{ {'a': 1} | random }}
+---
+{{ 'a' | urlize(extra_schemes=['x']) }}
+---
+{{ n[1:2] }}
+---
+{{ n ~ 5[1:2] }}
 """.strip("\n").split("\n---\n")
 
 SYNTAX = r"""

@@ -43,6 +43,25 @@ def cases(r, whole, tokenizer):
             yield [text, pair, special, answer["ids"], fnv(digest(answer))]
 
 
+def token(content, **flags):
+    return dict({"id": 0, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": True,
+                 "special": False}, **flags)
+
+
+def of_interest():
+    """Added tokens of which the normalizer leaves nothing, and a mark that Unicode 15 moved."""
+    strip = {"type": "Strip", "strip_left": True, "strip_right": False}
+    split = {"type": "Split", "pattern": {"Regex": "^."}, "behavior": "Removed", "invert": True}
+    marks = {"type": "Split", "pattern": {"Regex": "[^\\p{Mn}]+"}, "behavior": "Isolated", "invert": False}
+    for normalizer, splitter, added, texts in (
+            (strip, split, [token("\n", rstrip=True), token("the")], ["[MASK]", "a the  b", "\n\nthex"]),
+            (strip, None, [token("  "), token("foo", single_word=True)], ["x foo  y", "foo", " "]),
+            (strip, None, [token(" ", single_word=True), token("a", lstrip=True)], ["b - a ac", "  x"]),
+            (None, marks, [], ["a\U0001171eb\u0301c", "\U0001171f\U0001171e"])):
+        yield {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": normalizer,
+               "pre_tokenizer": splitter, "post_processor": None, "decoder": None}, texts
+
+
 def main():
     r = random.Random(20)
     maps = pipelines.charsmaps()[-1:]
@@ -58,6 +77,11 @@ def main():
             continue
         tokenizer.no_padding()
         result.append({"json": dict(whole, model=number), "cases": list(cases(r, whole, tokenizer))})
+    for whole, texts in of_interest():
+        tokenizer = Tokenizer.from_str(json.dumps(dict(whole, model=models[0])))
+        answers = [(text, pipelines.reference(tokenizer, text, None, True)) for text in texts]
+        result.append({"json": dict(whole, model=0),
+                       "cases": [[text, None, True, answer["ids"], fnv(digest(answer))] for text, answer in answers]})
     with open(os.path.join(sys.argv[1], "pipelines.json"), "w", encoding="ascii") as out:
         json.dump({"models": models, "tokenizers": result}, out, separators=(",", ":"))
         out.write("\n")

@@ -39,6 +39,9 @@ def texts_for(full):
         "<unk_5> <mask_1> <mask_2> <madeupword3>", "ΑΣ ΑΣΑ ΣΑΣ. İstanbul", "[gMASK]sop <n> <|tab|> <|blank_5|>x\n\ty"]
 
 
+PAIRS = [("Hello there", "General <mask> x"), (" a", "b "), ("x </s>", "y</s>"), ("one, two", "dog [SEP]")]
+
+
 def write(folder, files, config):
     for name, content in files.items():
         with open(os.path.join(folder, name), "wb") as stream:
@@ -129,6 +132,22 @@ def compare(arguments, work):
                 if wrong <= arguments.show:
                     for key in differ[:2]:
                         print(f"{name}: {key} of {text[:80]!r}\n  want {str(want[key])[:300]!r}\n  got  {str(got[key])[:300]!r}")
+        for text, pair in PAIRS:
+            try:
+                want = tokenizer(text, pair)
+                plain = tokenizer(text, pair, add_special_tokens=False)["input_ids"]
+            except BaseException:  # noqa: BLE001
+                continue
+            got = program.ask({"encode": text, "pair": pair})
+            bare = program.ask({"encode": text, "pair": pair, "special": False})
+            total += 1
+            types = want.get("token_type_ids")
+            if len(types or []) != len(want["input_ids"]):  # some classes count other tokens than there are
+                types = None
+            if (got.get("ids"), bare.get("ids")) != (want["input_ids"], plain) or types not in (None, got["type_ids"]):
+                wrong += 1
+                if wrong <= arguments.show:
+                    print(f"{name}: {text!r} {pair!r}\n  want {want['input_ids']} {types} {plain}\n  got  {got} {bare.get('ids')}")
         # Ids that no text gives: all of the vocabulary, some at a time.
         import random
         r = random.Random(5)

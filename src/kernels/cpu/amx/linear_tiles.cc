@@ -1,8 +1,9 @@
-// Products of bf16 by tiles, at every number of rows: a row's sums don't depend on the others in
-// its tile. A panel's rows of pairs are a tile's rows as they lie.
+// Products of bf16 by tiles, or for one or two rows by vectors in their order of sums: a row's sums
+// don't depend on the others in its tile. A panel's rows of pairs are a tile's rows as they lie.
 
 #include "kernels/cpu/amx/panels.h"
 #include "kernels/cpu/amx/tile.h"
+#include "kernels/cpu/amx/tile_order.h"
 #include "kernels/cpu/epilogue.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/simd.h"
@@ -15,12 +16,12 @@ constexpr int kPairs = 2 * kPanel * 2;     // bytes from pair to pair in a panel
 constexpr int kStepBytes = 16 * kPairs;    // of a panel
 constexpr int kSumRow = kPanel * 4;        // bytes
 constexpr int kFewAhead = 4 * kStepBytes;  // prefetched into the second-level cache
-// Many rows: inputs of kBlockRows x kRun, in tiles one after another, stay in the first-level cache
-// while some panels pass.
+// Many rows: inputs of kBlockRows x kRun, in tiles one after another, stay in the caches while some
+// panels pass.
 constexpr int kBlockRows = 2 * kTileRows;
-constexpr int kRun = 512;
+constexpr int kRun = kSegment;
 constexpr int kRunSteps = kRun / kDepth;
-static_assert(kShortSegment % kRun == 0 && kSegment % kRun == 0);
+static_assert(kSegment % kRun == 0);
 
 // Where the segment that begins at `begin` ends.
 int segment_end(int inner, int begin) {
@@ -80,9 +81,24 @@ template <int kTiles>
   }
 }
 
+template <int kRows, int kTiles>
+void vector_segment(const Bf16* x, int64_t stride, const uint8_t* w, int depth, float* to) {
+  __builtin_memset(to, 0, size_t{kRows} * kSumRow);
+  const WithoutDenormals flushed;
+  const int steps = depth / kDepth;
+  add_steps<kRows, kTiles, kPairs, kPanel>(x, stride, w, steps, to);
+  if (depth % kDepth == 0) return;
+  Tail tail;
+  tail.set_weight(w + steps * kStepBytes, depth % kDepth);
+  tail.set_input(x + steps * kDepth, stride, kRows, depth % kDepth);
+  add_steps<kRows, kTiles, kPairs, kPanel>(tail.input, kDepth, tail.weight, 1, to);
+}
+
 // One segment's sums, each input and weight read once and in order.
 template <int kTiles>
 void few_segment(const Bf16* x, int64_t stride, int rows, const uint8_t* w, int depth, float* to) {
+  if (rows == 1) return vector_segment<1, kTiles>(x, stride, w, depth, to);
+  if (rows == 2) return vector_segment<2, kTiles>(x, stride, w, depth, to);
   clear_tile<0>();
   clear_tile<1>();
   clear_tile<2>();
@@ -139,7 +155,7 @@ void few_product(const LinearArgs& args, int64_t row_begin, int rows, int panel,
 
 void few_products(const LinearArgs& args, int row_begin, int rows, int unit_begin, int unit_end) {
   constexpr int kUnits = kPanel / kOutputUnit;
-  configure_tiles(few_config(rows));
+  if (rows > kVectorRows) configure_tiles(few_config(rows));
   for (int unit = unit_begin; unit < unit_end;) {
     const int panel = unit / kUnits, stop = least((panel + 1) * kUnits, unit_end);
     few_product(args, row_begin, rows, panel, unit % kUnits * kOutputUnit,
@@ -232,9 +248,9 @@ void run_pass(const Pass& pass) {
     if (next == nullptr) {
 #pragma GCC unroll 16
       for (int pair = 0; pair < 16; ++pair) {
-        __builtin_prefetch(w + 2 * kStepBytes + pair * kPairs, 0, 3);
+        __builtin_prefetch(w + kStepBytes + pair * kPairs, 0, 3);
         if constexpr (kTiles > 1) {
-          __builtin_prefetch(w + 2 * kStepBytes + pair * kPairs + kTileLine, 0, 3);
+          __builtin_prefetch(w + kStepBytes + pair * kPairs + kTileLine, 0, 3);
         }
       }
     } else {
@@ -333,7 +349,7 @@ void LEVEL(linear_tiles)(const LinearArgs& args, int32_t row_begin, int32_t row_
         row_begin, row_end, unit_begin, unit_end,
         [&](int row, int rows, const Panels& panels) { many_product(args, row, rows, panels); });
   }
-  release_tiles();
+  if (row_end - row_begin > kVectorRows) release_tiles();
 }
 
 }  // namespace tensormill

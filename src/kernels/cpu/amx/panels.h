@@ -7,7 +7,7 @@
 namespace tensormill {
 namespace {
 
-constexpr int kMostPanels = 4;
+constexpr int kMostPanels = 8;
 constexpr int kChunkRows = 256;  // rows whose sums are held at once
 
 [[gnu::always_inline]] inline int least(int a, int b) {
