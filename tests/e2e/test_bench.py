@@ -2,7 +2,9 @@
 
 import json
 import os
+import socketserver
 import subprocess
+import threading
 import unittest
 
 from harness import BINARY, PATIENCE, ROLLING, ServerCase
@@ -12,6 +14,20 @@ def bench(*arguments):
     done = subprocess.run([BINARY, "bench", *arguments, "--log-level", "off"], capture_output=True,
                           text=True, timeout=4 * PATIENCE, check=False)
     return done.returncode, done.stdout, done.stderr
+
+
+class ClosingServer(socketserver.StreamRequestHandler):
+    """Answers one request a connection and closes it, though HTTP/1.1 keeps it open unless told."""
+
+    def handle(self):
+        length = 0
+        while (line := self.rfile.readline().strip()):
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        if self.rfile.read(length):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n"
+                             b'{"token": {"text": "a"}}')
 
 
 class BenchTest(ServerCase):
@@ -43,6 +59,15 @@ class BenchTest(ServerCase):
                 self.assertGreater(run["first_token_ms_p50"], 0)
                 self.assertAlmostEqual(run["tokens_per_second"], 6 * run["requests_per_second"])
                 self.assertLessEqual(run["requests_per_second_min"], run["requests_per_second_max"])
+
+    def test_a_server_that_closes_what_it_kept(self):
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), ClosingServer) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            result = self.measure("--url", f"http://127.0.0.1:{server.server_address[1]}/a",
+                                  "--concurrency", "2", "--prompt-tokens", "4", "--new-tokens", "1",
+                                  "--requests", "7")
+            server.shutdown()
+        self.assertEqual(result["runs"][0]["pieces_per_request"], 1)
 
     def test_errors_are_told(self):
         port = self.server.port
