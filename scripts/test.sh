@@ -33,7 +33,7 @@ say "Build release"
 cmake --preset release -DBUILD_TESTING=ON >/dev/null
 cmake --build --preset release
 say "Test release"
-ctest --preset release
+ctest --preset release -j "$(nproc)"
 
 if [ -n "${QUICK:-}" ]; then
   say "Done"
@@ -45,7 +45,7 @@ say "Build with Clang, AddressSanitizer, UndefinedBehaviorSanitizer and fuzz tar
 cmake --preset fuzz -DBUILD_TESTING=ON >/dev/null
 cmake --build --preset fuzz
 say "Test with sanitizers"
-ctest --preset fuzz
+ctest --preset fuzz -j "$(nproc)"
 
 say "Fuzz each parser briefly"
 scripts/fuzz.sh 5
