@@ -28,7 +28,7 @@ class CollectStep : public DecodeStep {
 }  // namespace
 
 SlowTokenizer::SlowTokenizer(std::unique_ptr<SlowModel> model, const SlowFolder& folder,
-                             const Added& preset, Surroundings around)
+                             const Added& preset, const Surroundings& around)
     : model_(std::move(model)), once_(around.once), types_(around.types) {
   const TokenizerConfig& config = folder.config;
   splits_special_ = config.node().flag_or("split_special_tokens", false);

@@ -60,7 +60,7 @@ class SlowTokenizer : public Tokenizer {
   using Added = std::vector<std::pair<int64_t, AddedToken>>;
   // preset: added tokens that the class has by itself. The files' and the special ones come after.
   SlowTokenizer(std::unique_ptr<SlowModel> model, const SlowFolder& folder, const Added& preset,
-                Surroundings around);
+                const Surroundings& around);
 
   using Tokenizer::encode;
   Encoding encode(const EncodeRequest& request) const override;
