@@ -261,14 +261,17 @@ void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int
     block.w = from + column * W::kStep;
     set_prefetch(block, from + static_cast<int64_t>(block.depth) * kPanel, blocks, columns);
     for (int b = 0; b < blocks; ++b) {
-      const int first = rows * b / blocks, last = rows * (b + 1) / blocks;
+      const int first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
+      const int64_t row = row_begin + first;
       block.sum = sums + first * kPanel;
       block.part = parts + first * kPanel;
-      set_input(block, args.in, row_begin + first, last - first, begin, wide);
-      multiply_rows(block, last - first, columns);
+      set_input(block, args.in, row, count, begin, wide);
+      const bool last = begin + block.depth == inner;
+      if (last) fetch_ends(args, row, count, panel * kPanel + column, columns);
+      multiply_rows(block, count, columns);
+      if (last) finish_rows(args, block.sum, row, count, panel * kPanel + column, columns);
     }
   }
-  finish_rows(args, sums, row_begin, rows, panel * kPanel + column, columns);
 }
 
 template <class W>

@@ -190,17 +190,20 @@ void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int
     block.w = piece + kInt8Scales + 4 * column;
     set_prefetch(block, run, rows, blocks, columns);
     for (int b = 0; b < blocks; ++b) {
-      const int first = rows * b / blocks, last = rows * (b + 1) / blocks;
-      for (int r = first; r < last; ++r) {
-        const Int8Group* from = in + int64_t{r} * groups + g;
-        block.group[r - first] = from;
-        block.x[r - first] = Quads::place(from, block.groups, wide[r - first]);
+      const int first = rows * b / blocks, count = rows * (b + 1) / blocks - first;
+      for (int r = 0; r < count; ++r) {
+        const Int8Group* from = in + int64_t{first + r} * groups + g;
+        block.group[r] = from;
+        block.x[r] = Quads::place(from, block.groups, wide[r]);
       }
+      const int64_t row = row_begin + first;
       block.sum = sums + first * kPanel;
-      multiply_rows(block, last - first, columns);
+      const bool last = g + block.groups == groups;
+      if (last) fetch_ends(args, row, count, panel * kPanel + column, columns);
+      multiply_rows(block, count, columns);
+      if (last) finish_rows(args, block.sum, row, count, panel * kPanel + column, columns);
     }
   }
-  finish_rows(args, sums, row_begin, rows, panel * kPanel + column, columns);
 }
 
 template <class From>

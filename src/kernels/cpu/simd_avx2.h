@@ -129,5 +129,14 @@ template <class T>
   odd = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
 }
 
+// Neighbours apart: of a and then b, the even lanes and the odd ones.
+[[gnu::always_inline]] inline void split(F a, F b, F& even, F& odd) {
+  const auto order = [](F x) {
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), _MM_SHUFFLE(3, 1, 2, 0)));
+  };
+  even = order(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+  odd = order(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+
 }  // namespace
 }  // namespace tensormill

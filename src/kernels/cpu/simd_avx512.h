@@ -140,5 +140,12 @@ constexpr int kRoundNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   odd = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(-65536)));
 }
 
+// Neighbours apart: of a and then b, the even lanes and the odd ones.
+[[gnu::always_inline]] inline void split(F a, F b, F& even, F& odd) {
+  const I lane = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  even = _mm512_permutex2var_ps(a, lane, b);
+  odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(lane, _mm512_set1_epi32(1)), b);
+}
+
 }  // namespace
 }  // namespace tensormill

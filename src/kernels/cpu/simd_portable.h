@@ -148,5 +148,11 @@ template <class T>
   odd = bits_as<F>(pairs & set1_int(-65536));
 }
 
+// Neighbours apart: of a and then b, the even lanes and the odd ones.
+[[gnu::always_inline]] inline void split(F a, F b, F& even, F& odd) {
+  even = F{a[0], a[2], b[0], b[2]};
+  odd = F{a[1], a[3], b[1], b[3]};
+}
+
 }  // namespace
 }  // namespace tensormill
