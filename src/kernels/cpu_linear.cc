@@ -11,7 +11,22 @@ constexpr int32_t kPartRows = 48;
 // With so many panels a thread, whole panels are balanced well enough.
 constexpr int32_t kManyPanels = 16;
 
+// Weights of so few panels don't spread evenly, rows do; with so many rows for each thread, reading
+// the weights again costs nothing.
+constexpr int32_t kFewPanels = 64, kManyRows = 256;
+
 constexpr int32_t kPanelUnits = kPanel / kOutputUnit;
+
+// Into how many parts the rows go; the outputs of each are spread over an equal share of threads.
+int32_t row_parts_of(int32_t rows, int32_t units, int32_t threads) {
+  // Less than a panel a thread.
+  int32_t parts = std::clamp(threads * kPanelUnits / units, 1, std::max(1, rows / kPartRows));
+  if (units > kFewPanels * kPanelUnits) return parts;
+  for (int32_t more = parts + 1; more <= std::min(threads, rows / kManyRows); ++more) {
+    if (threads % more == 0) parts = more;
+  }
+  return parts;
+}
 
 // A thread takes one panel of one weight at a time.
 void linear_copies(const CpuLevel& level, const LinearArgs& args, Stream stream) {
@@ -37,9 +52,7 @@ void linear_copies(const CpuLevel& level, const LinearArgs& args, Stream stream)
 void linear_once(const CpuLevel& level, const LinearArgs& args, int32_t rows, Stream stream) {
   const int32_t threads = threads_of(stream);
   const int32_t units = (args.weight->outputs + kOutputUnit - 1) / kOutputUnit;
-  // At least a panel a thread: outputs alone are split. Otherwise rows too.
-  const int32_t row_parts =
-      std::clamp(threads * kPanelUnits / units, 1, std::max(1, rows / kPartRows));
+  const int32_t row_parts = row_parts_of(rows, units, threads);
   const int32_t output_parts = std::max(1, threads / row_parts);
   const int32_t grain = units >= kManyPanels * kPanelUnits * output_parts ? kPanelUnits : 1;
   const int32_t pieces = (units + grain - 1) / grain;

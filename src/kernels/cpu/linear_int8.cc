@@ -47,6 +47,7 @@ struct Block {
   const uint8_t* piece;  // the first group's, from the first wanted column on: scales and
   const uint8_t* w;      // [depth / 4][kPanel][4]
   float* sum;            // [rows][kPanel]
+  bool begins;           // the first run: the sums are zero
   // Fetched meanwhile: what lies ahead of the weights read; or with `share` the next run, of which
   // every pass fetches its share, so that memory never waits for those that find theirs in the
   // cache.
@@ -86,7 +87,9 @@ template <int R, int V, int kLines>
   for (int r = 0; r < R; ++r) {
     x[r] = block.x[r];
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) total[r][v] = load(block.sum + r * kPanel + column + v * kLanes);
+    for (int v = 0; v < V; ++v) {
+      total[r][v] = block.begins ? zero() : load(block.sum + r * kPanel + column + v * kLanes);
+    }
   }
   const uint8_t* w = block.w + 4 * column;
   const Bf16* scales = reinterpret_cast<const Bf16*>(block.piece) + column;
@@ -181,11 +184,11 @@ void product(const LinearArgs& args, int64_t row_begin, int rows, int panel, int
   const Int8Group* in = args.in.q + row_begin * groups;
   const int blocks = (rows + kBlockRows - 1) / kBlockRows;
   const int run = blocks > kFewBlocks ? kLongRun : kShortRun;
-  __builtin_memset(sums, 0, static_cast<size_t>(rows) * kPanel * sizeof(float));
   for (int g = 0; g < groups; g += run, piece += run * kInt8Piece) {
     Block block;
     block.groups = groups - g < run ? groups - g : run;
     block.inner = inner - g * kInt8Group;
+    block.begins = g == 0;
     block.piece = piece + 2 * column;
     block.w = piece + kInt8Scales + 4 * column;
     set_prefetch(block, run, rows, blocks, columns);
