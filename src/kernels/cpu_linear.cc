@@ -58,7 +58,8 @@ void linear_once(const CpuLevel& level, const LinearArgs& args, int32_t rows, St
   const int32_t pieces = (units + grain - 1) / grain;
   for_range(stream, int64_t{row_parts} * output_parts, 1, [&](int64_t begin, int64_t end) {
     for (auto part = static_cast<int32_t>(begin); part < end; ++part) {
-      const int32_t row_part = part / output_parts, output_part = part % output_parts;
+      // Neighbouring threads share outputs: their weights lie in the memory of one node.
+      const int32_t row_part = part % row_parts, output_part = part / row_parts;
       const auto border = [&](int32_t p) {
         return std::min(units, static_cast<int32_t>(int64_t{pieces} * p / output_parts) * grain);
       };

@@ -76,9 +76,9 @@ namespace {
       return select(less(x, zero()), zero(), x);
     case Activation::kGelu:
       return set1(0.5f) * x * (set1(1.0f) + erf(x * set1(0.707106781f)));
-    case Activation::kGeluTanh: {
-      const F inner = set1(0.797884561f) * fma(set1(0.044715f) * x, x * x, x);
-      return set1(0.5f) * x * (set1(1.0f) + tanh(inner));
+    case Activation::kGeluTanh: {  // (1 + tanh(y)) / 2 = 1 / (1 + e^-2y)
+      const F inner = fma(set1(0.044715f) * x, x * x, x);
+      return x / (set1(1.0f) + exp(set1(-1.59576912f) * inner));
     }
     case Activation::kQuickGelu:
       return x * sigmoid(set1(1.702f) * x);
