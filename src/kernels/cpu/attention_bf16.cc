@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/attention_chunk.h"
 #include "kernels/cpu/attention_pair.h"
+#include "kernels/cpu/attention_power.h"
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/simd.h"
 
@@ -15,9 +16,8 @@ namespace tensormill {
 namespace {
 
 using Products = __m512bh;
-constexpr int kPairRow = 2 * kLanes;  // bf16 values of a vector
-constexpr int kMost = 12;             // pairs of a block: 24 vectors of sums
-constexpr int kFew = 6;               // of one whose values are read whole, at once
+constexpr int kMost = 12;  // pairs of a block: 24 vectors of sums
+constexpr int kFew = 6;    // of one whose values are read whole, at once
 constexpr int kChunkBlocks = kAttentionChunk / kBlockTokens;
 static_assert(kBlockTokens == kPairRow);
 
@@ -119,50 +119,6 @@ void dot_all(Tile& tile, int first, const Bf16* const* blocks, const Bf16* const
   for (; b < count; ++b) dot<R, 1>(tile, first, blocks + b, values + b, at + b * kBlockTokens);
 }
 
-// 2^x for x <= 0, good to 8e-5 of it, which bf16 doesn't show; NaN for NaN.
-[[gnu::always_inline]] inline F power_below(F x) {
-  const F f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);  // from 0 to 1
-  F p = set1(7.80245513e-2f);
-  p = fma(p, f, set1(2.26067185e-1f));
-  p = fma(p, f, set1(6.95833504e-1f));
-  p = fma(p, f, set1(9.99925256e-1f));
-  return _mm512_scalef_ps(p, x);
-}
-
-// A row's scores with all that isn't a product, kNever where the pair doesn't see.
-F finish_scores(const Score& score, const Pair& pair, float* scores, int start, Range own,
-                Range at) {
-  const Terms terms = terms_of(score, pair);
-  F top = set1(kNever);
-  for (int i = at.begin; i < at.end; i += kLanes) {
-    const int place = start + i;
-    F x = score_of(terms, load(scores + i), place);
-    x = select(lanes_between(own.begin - place, own.end - place), x, set1(kNever));
-    store(scores + i, x);
-    top = max(x, top);
-  }
-  return pair.hole.begin < pair.hole.end ? mask_hole(pair.hole, scores, start, at) : top;
-}
-
-// The same where scores are products that are scaled later; only vectors at the edges change.
-F mask_scores(float* scores, int start, Range own, Range at) {
-  F top = set1(kNever), other = top;
-  for (int i = at.begin; i < at.end; i += kPairRow) {
-    const int place = start + i;
-    F x = load(scores + i), y = load(scores + i + kLanes);
-    if (place < own.begin || place + kPairRow > own.end) {
-      const int begin = own.begin - place, end = own.end - place;
-      x = select(lanes_between(begin, end), x, set1(kNever));
-      y = select(lanes_between(begin - kLanes, end - kLanes), y, set1(kNever));
-      store(scores + i, x);
-      store(scores + i + kLanes, y);
-    }
-    top = max(x, top);
-    other = max(y, other);
-  }
-  return max(top, other);
-}
-
 // Turns a row's scores of a chunk into weights rounded to bf16, zero where the pair doesn't see;
 // their maximum, and their sum as they are then. `at`: places in the chunk, whole blocks.
 void soften_rounded(const Score& score, const Pair& pair, float* scores, Bf16* weight, int start,
@@ -176,19 +132,13 @@ void soften_rounded(const Score& score, const Pair& pair, float* scores, Bf16* w
     }
     return;
   }
-  const bool plain = score.softcap == 0 && score.slopes == nullptr && score.scale > 0 &&
-                     pair.hole.begin >= pair.hole.end;
-  const F top = plain ? mask_scores(scores, start, own, at)
-                      : finish_scores(score, pair, scores, start, own, at);
-  const float peak = reduce_max(top), unit = plain ? score.scale : 1.0f;
-  maximum = peak * unit;
-  const float to_power = unit * 1.44269504f;
-  const F factor = set1(to_power), shift = set1(-peak * to_power);
+  const Powers powers = powers_of(score, pair, scores, start, own, at);
+  maximum = powers.maximum;
   const I ones = _mm512_set1_epi32(0x3f803f80);
   F total = zero();
   for (int i = at.begin; i < at.end; i += kPairRow) {
-    const F x = power_below(fma(load(scores + i), factor, shift));
-    const F y = power_below(fma(load(scores + i + kLanes), factor, shift));
+    const F x = power_of(powers, load(scores + i));
+    const F y = power_of(powers, load(scores + i + kLanes));
     const I rounded = bits_as<I>(_mm512_cvtne2ps_pbh(y, x));
     _mm512_storeu_si512(weight + i, rounded);
     total = dot_pairs(total, rounded, ones);

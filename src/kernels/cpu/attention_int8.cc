@@ -5,6 +5,9 @@
 #include "kernels/cpu/attention_int8.h"
 #include "kernels/cpu/attention_chunk.h"
 #include "kernels/cpu/attention_pair.h"
+#if defined(__AVX512F__)
+#include "kernels/cpu/attention_power.h"
+#endif
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/simd.h"
 
@@ -28,11 +31,18 @@ struct ChunkBlocks {
 
 struct Tile : TileBase {
   const uint8_t *k, *v;  // of the kv head
+  bool fetches;          // few rows, which wait for memory
   Multipliers<kRowDim> q[kAttentionTile];
   Multipliers<kAttentionChunk> p[kMaxPairs];
   alignas(64) float weight[kMaxPairs][kAttentionChunk];  // a block's scores, then weights
   alignas(64) float chunk[kMaxPairs][kRowDim];           // its values of this chunk
 };
+
+// Where the processor takes a thread's whole share of the memory's pace, what is needed next is
+// fetched while it computes: the values beside the keys, the next chunk's keys beside the values.
+[[gnu::always_inline]] inline void fetch(const uint8_t* from) {
+  __builtin_prefetch(from, 0, 2);
+}
 
 // weight[r][...] = q . k of pair first + r for kByteVectors vectors of keys, from `offset` on, of
 // each of B blocks from `block` on.
@@ -54,6 +64,7 @@ void dot(Tile& tile, int first, const ChunkBlocks& blocks, int block, int offset
 #pragma GCC unroll 16
       for (int v = 0; v < kByteVectors; ++v) {
         key[v] = Products::load(blocks.k[block + b] + at + v * kBytes);
+        if (tile.fetches) fetch(blocks.v[block + b] + at + v * kBytes);
       }
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
@@ -94,12 +105,48 @@ void dot_all(Tile& tile, int first, const ChunkBlocks& blocks) {
   }
 }
 
-// Weights of row r in the chunk as multipliers, each times its value's scale. Places that the pair
-// doesn't see have no scale.
-void take_scales(Tile& tile, int r, const Pair& pair, const ChunkBlocks& blocks, int start,
-                 Range seen) {
+// Turns row r's scores of a chunk into weights, and those, each times its value's scale, into
+// multipliers. Places that the pair doesn't see have no scale.
+#if defined(__AVX512F__)
+
+void soften_row(Tile& tile, int r, const Pair& pair, const ChunkBlocks& blocks, int start,
+                Range seen, Sums& sums) {
+  const Range at{blocks.at, blocks.at + blocks.count * kBlockTokens};
   const Range own = seen_by(pair, seen);
   float* weight = tile.weight[r];
+  sums.maximum[r] = kNever;
+  sums.sum[r] = 0;
+  if (own.begin >= own.end) {
+    for (int i = at.begin; i < at.end; i += kLanes) store(weight + i, zero());
+    return quantize_fours(weight, at.begin, at.end, kMostWeight, tile.p[r]);
+  }
+  const Powers powers = powers_of(tile.args->score, pair, weight, start, own, at);
+  F total = zero(), top = zero(), invalid = zero();
+  for (int i = at.begin; i < at.end; i += kLanes) {
+    const int in = i - at.begin, place = start + i;
+    const F p = power_of(powers, load(weight + i));
+    F x = p * load(blocks.v_scale[in / kBlockTokens] + in % kBlockTokens);
+    if (place < own.begin || place + kLanes > own.end) {
+      x = select(lanes_between(own.begin - place, own.end - place), x, zero());
+    }
+    store(weight + i, x);
+    total = total + p;
+    top = max(x, top);
+    invalid = fma(x, zero(), invalid);
+  }
+  sums.maximum[r] = powers.maximum;
+  sums.sum[r] = reduce_add(total);
+  round_fours(weight, at.begin, at.end, kMostWeight, reduce_max(top), reduce_add(invalid),
+              tile.p[r]);
+}
+
+#else
+
+void soften_row(Tile& tile, int r, const Pair& pair, const ChunkBlocks& blocks, int start,
+                Range seen, Sums& sums) {
+  float* weight = tile.weight[r];
+  soften(tile.args->score, pair, weight, start, seen, sums.maximum[r], sums.sum[r]);
+  const Range own = seen_by(pair, seen);
   const int begin = (seen.begin - start) / kLanes * kLanes;
   const int end = (seen.end - start + kLanes - 1) / kLanes * kLanes;
   for (int i = begin; i < end; i += kLanes) {
@@ -109,6 +156,16 @@ void take_scales(Tile& tile, int r, const Pair& pair, const ChunkBlocks& blocks,
     store(weight + i, select(sees, load(weight + i) * scale, zero()));
   }
   quantize_fours(weight, begin, end, kMostWeight, tile.p[r]);
+}
+
+#endif
+
+// The keys that follow a chunk's block in the next chunk, or the block's own where none do.
+const uint8_t* next_keys(const Tile& tile, const ChunkBlocks& blocks, int start, int block) {
+  const int key = start + blocks.at + block * kBlockTokens + kAttentionChunk;
+  const int end = tile.item->chunk_end * kAttentionChunk;
+  if (key >= tile.keys.end || key >= end) return blocks.v[block];
+  return tile.k + tile.table[key / kBlockTokens] * tile.args->kv.k_stride.block;
 }
 
 // chunk[r][d ...] = sum of weight * v over the keys `seen`, for V vectors of elements.
@@ -123,12 +180,17 @@ void mix(Tile& tile, const ChunkBlocks& blocks, int start, Range seen, int d) {
   const int end = (seen.end - start + kFour - 1) / kFour, first_four = blocks.at / kFour;
   for (int four = (seen.begin - start) / kFour; four < end;) {
     const int in_block = (four - first_four) % kBlockFours;
-    const uint8_t* from = blocks.v[(four - first_four) / kBlockFours] + in_block * row + d * kFour;
+    const int b = (four - first_four) / kBlockFours;
+    const uint8_t* from = blocks.v[b] + in_block * row + d * kFour;
+    const uint8_t* later = tile.fetches ? next_keys(tile, blocks, start, b) : from;
     const int stop = four + kBlockFours - in_block < end ? four + kBlockFours - in_block : end;
     for (; four < stop; ++four, from += row) {
       Products::Bytes value[V];
 #pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) value[v] = Products::load(from + v * kLanes * kFour);
+      for (int v = 0; v < V; ++v) {
+        value[v] = Products::load(from + v * kLanes * kFour);
+        if (tile.fetches) fetch(later + (from - blocks.v[b]) + v * kLanes * kFour);
+      }
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         const auto& p = tile.p[r];
@@ -182,9 +244,7 @@ void run_block(Tile& tile, int block, int first, int chunk, Range seen) {
   dot_all<R>(tile, first, blocks);
   Sums sums;
   for (int r = 0; r < R; ++r) {
-    const Pair& pair = tile.pair[first + r];
-    soften(tile.args->score, pair, tile.weight[r], start, seen, sums.maximum[r], sums.sum[r]);
-    take_scales(tile, r, pair, blocks, start, seen);
+    soften_row(tile, r, tile.pair[first + r], blocks, start, seen, sums);
   }
   mix_all<R>(tile, blocks, start, seen);
   settle(tile, block, first, R, chunk, sums, tile.chunk[0], kRowDim);
@@ -205,6 +265,7 @@ void LEVEL(attention_int8)(const AttentionArgs& args, const AttentionItem& item)
   set_tile(args, item, tile);
   tile.k = static_cast<const uint8_t*>(kv.k) + item.kv_head * kv.k_stride.head;
   tile.v = static_cast<const uint8_t*>(kv.v) + item.kv_head * kv.v_stride.head;
+  tile.fetches = tile.count <= 2 * kMaxPairs;
   for (int i = 0; i < tile.count; ++i) quantize_query(args, tile.pair[i], tile.q[i]);
   walk<kMaxPairs>(tile, [&](int block, int first, auto* constant, int chunk, Range seen) {
     run_block<static_cast<int>(sizeof *constant)>(tile, block, first, chunk, seen);
