@@ -13,8 +13,10 @@ struct CacheLayer {
   int32_t kv_heads = 0, dim = 0, value_dim = 0;
 };
 
-// Keys and values of all layers: for each layer two planes of `blocks` blocks of kBlockTokens
-// tokens, laid out as KvView says. Which sequence owns which block is the caller's affair.
+// Keys and values of all layers, blocks of kBlockTokens tokens laid out as KvView says. On the host
+// a block's data of all layers lie together: memory that is used for the first time is zeroed a few
+// blocks at a time. On other devices each layer has two planes. Which sequence owns which block is
+// the caller's affair.
 class KvCache {
  public:
   // Errors: kOutOfMemory.
@@ -38,7 +40,7 @@ class KvCache {
   Buffer memory_;
 };
 
-// Elements between the blocks and between the heads of a plane.
+// Elements between the blocks and between the heads of a plane that stands alone.
 constexpr KvStrides kv_strides(DType type, int32_t kv_heads, int32_t dim) {
   const int64_t head = kv_block(type, dim);
   return {head * kv_heads, head};

@@ -88,7 +88,7 @@ TEST(KvCache, BytesOfEightBits) {
   EXPECT_EQ(KvCache(layers, DType::kI8, 3).bytes(), static_cast<size_t>(token * 3 * kBlockTokens));
 }
 
-TEST(KvCache, PlanesOfLayersDoNotOverlap) {
+TEST(KvCache, LayersOfABlockLieTogether) {
   const std::vector<CacheLayer> layers{{2, 6, 6}, {1, 10, 4}};
   const KvCache cache(layers, DType::kBF16, 3);
   EXPECT_EQ(cache_bytes_per_token(layers, DType::kBF16), (2 * 12 + 14) * 2);
@@ -96,14 +96,17 @@ TEST(KvCache, PlanesOfLayersDoNotOverlap) {
             cache_bytes_per_token(layers, DType::kBF16) * 3 * kBlockTokens);
   const KvView first = cache.view(0, nullptr, 0), second = cache.view(1, nullptr, 0);
   EXPECT_EQ(first.k_stride.head, 6 * kBlockTokens);
-  EXPECT_EQ(first.k_stride.block, 2 * first.k_stride.head);
   EXPECT_EQ(second.v_stride.head, 4 * kBlockTokens);
+  for (const KvView& view : {first, second}) {
+    EXPECT_EQ(view.k_stride.block, (2 * 12 + 14) * kBlockTokens);
+    EXPECT_EQ(view.v_stride.block, (2 * 12 + 14) * kBlockTokens);
+  }
   const auto distance = [](const void* from, const void* to) {
     return static_cast<const std::byte*>(to) - static_cast<const std::byte*>(from);
   };
-  EXPECT_EQ(distance(first.k, first.v), 3 * first.k_stride.block * 2);
-  EXPECT_EQ(distance(first.v, second.k), 3 * first.v_stride.block * 2);
-  EXPECT_EQ(distance(second.k, second.v), 3 * second.k_stride.block * 2);
+  EXPECT_EQ(distance(first.k, first.v), 2 * first.k_stride.head * 2);
+  EXPECT_EQ(distance(first.v, second.k), 2 * first.v_stride.head * 2);
+  EXPECT_EQ(distance(second.k, second.v), second.k_stride.head * 2);
 }
 
 TEST(Linear, AnInputSplitLeavesItsBiasToTheResidual) {

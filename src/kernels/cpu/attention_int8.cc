@@ -5,6 +5,9 @@
 #include "kernels/cpu/attention_int8.h"
 #include "kernels/cpu/attention_chunk.h"
 #include "kernels/cpu/attention_pair.h"
+#if defined(__AVX512F__)
+#include "kernels/cpu/attention_power.h"
+#endif
 #include "kernels/cpu/level.h"
 #include "kernels/cpu/simd.h"
 
@@ -26,22 +29,23 @@ struct ChunkBlocks {
   const float *k_scale[kChunkBlocks], *v_scale[kChunkBlocks];
 };
 
-struct Tile {
-  const AttentionArgs* args;
+struct Tile : TileBase {
   const uint8_t *k, *v;  // of the kv head
-  const int32_t* table;  // block ids of the sequence
-  int32_t count;
-  Range keys;  // that any pair sees
-  Pair pair[kAttentionTile];
+  bool fetches;          // few rows, which wait for memory
   Multipliers<kRowDim> q[kAttentionTile];
-  Multipliers<kAttentionChunk> p[kAttentionTile];
-  alignas(64) float weight[kAttentionTile][kAttentionChunk];  // scores, then their exponentials
-  alignas(64) float chunk[kAttentionTile][kRowDim];           // this chunk's values
-  alignas(64) float value[kAttentionTile][kRowDim];           // merged values
+  Multipliers<kAttentionChunk> p[kMaxPairs];
+  alignas(64) float weight[kMaxPairs][kAttentionChunk];  // a block's scores, then weights
+  alignas(64) float chunk[kMaxPairs][kRowDim];           // its values of this chunk
 };
 
-// weight[first + r][...] = q . k for kByteVectors vectors of keys, from `offset` on, of each of B
-// blocks from `block` on.
+// Where the processor takes a thread's whole share of the memory's pace, what is needed next is
+// fetched while it computes: the values beside the keys, the next chunk's keys beside the values.
+[[gnu::always_inline]] inline void fetch(const uint8_t* from) {
+  __builtin_prefetch(from, 0, 2);
+}
+
+// weight[r][...] = q . k of pair first + r for kByteVectors vectors of keys, from `offset` on, of
+// each of B blocks from `block` on.
 template <int R, int B>
 void dot(Tile& tile, int first, const ChunkBlocks& blocks, int block, int offset) {
   constexpr int kBytes = kLanes * kFour;
@@ -60,6 +64,7 @@ void dot(Tile& tile, int first, const ChunkBlocks& blocks, int block, int offset
 #pragma GCC unroll 16
       for (int v = 0; v < kByteVectors; ++v) {
         key[v] = Products::load(blocks.k[block + b] + at + v * kBytes);
+        if (tile.fetches) fetch(blocks.v[block + b] + at + v * kBytes);
       }
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
@@ -73,7 +78,7 @@ void dot(Tile& tile, int first, const ChunkBlocks& blocks, int block, int offset
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
     const auto& q = tile.q[first + r];
-    float* to = tile.weight[first + r] + blocks.at + block * kBlockTokens + offset;
+    float* to = tile.weight[r] + blocks.at + block * kBlockTokens + offset;
 #pragma GCC unroll 16
     for (int i = 0; i < B * kByteVectors; ++i) {
       const int b = i / kByteVectors, v = i % kByteVectors;
@@ -100,11 +105,48 @@ void dot_all(Tile& tile, int first, const ChunkBlocks& blocks) {
   }
 }
 
-// A pair's weights in the chunk as multipliers, each times its value's scale. Places that the pair
-// doesn't see have no scale.
-void take_scales(Tile& tile, int index, const ChunkBlocks& blocks, int start, Range seen) {
-  const Range own = seen_by(tile.pair[index], seen);
-  float* weight = tile.weight[index];
+// Turns row r's scores of a chunk into weights, and those, each times its value's scale, into
+// multipliers. Places that the pair doesn't see have no scale.
+#if defined(__AVX512F__)
+
+void soften_row(Tile& tile, int r, const Pair& pair, const ChunkBlocks& blocks, int start,
+                Range seen, Sums& sums) {
+  const Range at{blocks.at, blocks.at + blocks.count * kBlockTokens};
+  const Range own = seen_by(pair, seen);
+  float* weight = tile.weight[r];
+  sums.maximum[r] = kNever;
+  sums.sum[r] = 0;
+  if (own.begin >= own.end) {
+    for (int i = at.begin; i < at.end; i += kLanes) store(weight + i, zero());
+    return quantize_fours(weight, at.begin, at.end, kMostWeight, tile.p[r]);
+  }
+  const Powers powers = powers_of(tile.args->score, pair, weight, start, own, at);
+  F total = zero(), top = zero(), invalid = zero();
+  for (int i = at.begin; i < at.end; i += kLanes) {
+    const int in = i - at.begin, place = start + i;
+    const F p = power_of(powers, load(weight + i));
+    F x = p * load(blocks.v_scale[in / kBlockTokens] + in % kBlockTokens);
+    if (place < own.begin || place + kLanes > own.end) {
+      x = select(lanes_between(own.begin - place, own.end - place), x, zero());
+    }
+    store(weight + i, x);
+    total = total + p;
+    top = max(x, top);
+    invalid = fma(x, zero(), invalid);
+  }
+  sums.maximum[r] = powers.maximum;
+  sums.sum[r] = reduce_add(total);
+  round_fours(weight, at.begin, at.end, kMostWeight, reduce_max(top), reduce_add(invalid),
+              tile.p[r]);
+}
+
+#else
+
+void soften_row(Tile& tile, int r, const Pair& pair, const ChunkBlocks& blocks, int start,
+                Range seen, Sums& sums) {
+  float* weight = tile.weight[r];
+  soften(tile.args->score, pair, weight, start, seen, sums.maximum[r], sums.sum[r]);
+  const Range own = seen_by(pair, seen);
   const int begin = (seen.begin - start) / kLanes * kLanes;
   const int end = (seen.end - start + kLanes - 1) / kLanes * kLanes;
   for (int i = begin; i < end; i += kLanes) {
@@ -113,12 +155,22 @@ void take_scales(Tile& tile, int index, const ChunkBlocks& blocks, int start, Ra
     const Mask sees = lanes_between(own.begin - start - i, own.end - start - i);
     store(weight + i, select(sees, load(weight + i) * scale, zero()));
   }
-  quantize_fours(weight, begin, end, kMostWeight, tile.p[index]);
+  quantize_fours(weight, begin, end, kMostWeight, tile.p[r]);
 }
 
-// chunk[first + r][d ...] = sum of weight * v over the keys `seen`, for V vectors of elements.
+#endif
+
+// The keys that follow a chunk's block in the next chunk, or the block's own where none do.
+const uint8_t* next_keys(const Tile& tile, const ChunkBlocks& blocks, int start, int block) {
+  const int key = start + blocks.at + block * kBlockTokens + kAttentionChunk;
+  const int end = tile.item->chunk_end * kAttentionChunk;
+  if (key >= tile.keys.end || key >= end) return blocks.v[block];
+  return tile.k + tile.table[key / kBlockTokens] * tile.args->kv.k_stride.block;
+}
+
+// chunk[r][d ...] = sum of weight * v over the keys `seen`, for V vectors of elements.
 template <int R, int V>
-void mix(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen, int d) {
+void mix(Tile& tile, const ChunkBlocks& blocks, int start, Range seen, int d) {
   constexpr int kBlockFours = kBlockTokens / kFour;
   Ints sum[R][V][kParts];
 #pragma GCC unroll 32
@@ -128,15 +180,20 @@ void mix(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen
   const int end = (seen.end - start + kFour - 1) / kFour, first_four = blocks.at / kFour;
   for (int four = (seen.begin - start) / kFour; four < end;) {
     const int in_block = (four - first_four) % kBlockFours;
-    const uint8_t* from = blocks.v[(four - first_four) / kBlockFours] + in_block * row + d * kFour;
+    const int b = (four - first_four) / kBlockFours;
+    const uint8_t* from = blocks.v[b] + in_block * row + d * kFour;
+    const uint8_t* later = tile.fetches ? next_keys(tile, blocks, start, b) : from;
     const int stop = four + kBlockFours - in_block < end ? four + kBlockFours - in_block : end;
     for (; four < stop; ++four, from += row) {
       Products::Bytes value[V];
 #pragma GCC unroll 16
-      for (int v = 0; v < V; ++v) value[v] = Products::load(from + v * kLanes * kFour);
+      for (int v = 0; v < V; ++v) {
+        value[v] = Products::load(from + v * kLanes * kFour);
+        if (tile.fetches) fetch(later + (from - blocks.v[b]) + v * kLanes * kFour);
+      }
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        const auto& p = tile.p[first + r];
+        const auto& p = tile.p[r];
         const Products::Four weight = Products::four(p.first + four, p.second + four);
 #pragma GCC unroll 16
         for (int v = 0; v < V; ++v) add_products(sum[r][v], value[v], weight);
@@ -145,10 +202,10 @@ void mix(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    const auto& p = tile.p[first + r];
+    const auto& p = tile.p[r];
 #pragma GCC unroll 16
     for (int v = 0; v < V; ++v) {
-      store(tile.chunk[first + r] + d + v * kLanes,
+      store(tile.chunk[r] + d + v * kLanes,
             to_floats(Products::whole(sum[r][v]) + p.start) * set1(p.scale));
     }
   }
@@ -156,13 +213,13 @@ void mix(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen
 
 // The last vector may reach beyond the values, into those of the next tokens or the scales.
 template <int R>
-void mix_all(Tile& tile, int first, const ChunkBlocks& blocks, int start, Range seen) {
+void mix_all(Tile& tile, const ChunkBlocks& blocks, int start, Range seen) {
   const int dim = tile.args->value_dim;
   int d = 0;
   for (; d + kByteVectors * kLanes <= dim; d += kByteVectors * kLanes) {
-    mix<R, kByteVectors>(tile, first, blocks, start, seen, d);
+    mix<R, kByteVectors>(tile, blocks, start, seen, d);
   }
-  for (; d < dim; d += kLanes) mix<R, 1>(tile, first, blocks, start, seen, d);
+  for (; d < dim; d += kLanes) mix<R, 1>(tile, blocks, start, seen, d);
 }
 
 ChunkBlocks blocks_of(const Tile& tile, int start, Range seen) {
@@ -180,23 +237,17 @@ ChunkBlocks blocks_of(const Tile& tile, int start, Range seen) {
   return blocks;
 }
 
-void do_chunk(Tile& tile, const AttentionItem& item, int chunk) {
+template <int R>
+void run_block(Tile& tile, int block, int first, int chunk, Range seen) {
   const int start = chunk * kAttentionChunk;
-  const Range seen = intersect(tile.keys, {start, start + kAttentionChunk});
-  if (seen.begin >= seen.end) return;
   const ChunkBlocks blocks = blocks_of(tile, start, seen);
-  float maximum[kAttentionTile], sum[kAttentionTile];
-  for_pairs(tile.count, [&](int first, auto* constant) {
-    dot_all<static_cast<int>(sizeof *constant)>(tile, first, blocks);
-  });
-  for (int i = 0; i < tile.count; ++i) {
-    soften(tile.args->score, tile.pair[i], tile.weight[i], start, seen, maximum[i], sum[i]);
-    take_scales(tile, i, blocks, start, seen);
+  dot_all<R>(tile, first, blocks);
+  Sums sums;
+  for (int r = 0; r < R; ++r) {
+    soften_row(tile, r, tile.pair[first + r], blocks, start, seen, sums);
   }
-  for_pairs(tile.count, [&](int first, auto* constant) {
-    mix_all<static_cast<int>(sizeof *constant)>(tile, first, blocks, start, seen);
-  });
-  settle(tile, item, chunk, maximum, sum);
+  mix_all<R>(tile, blocks, start, seen);
+  settle(tile, block, first, R, chunk, sums, tile.chunk[0], kRowDim);
 }
 
 void quantize_query(const AttentionArgs& args, const Pair& pair, Multipliers<kRowDim>& to) {
@@ -211,22 +262,14 @@ void quantize_query(const AttentionArgs& args, const Pair& pair, Multipliers<kRo
 void LEVEL(attention_int8)(const AttentionArgs& args, const AttentionItem& item) {
   const KvView& kv = args.kv;
   Tile tile;  // left uninitialized: it is large
-  tile.args = &args;
+  set_tile(args, item, tile);
   tile.k = static_cast<const uint8_t*>(kv.k) + item.kv_head * kv.k_stride.head;
   tile.v = static_cast<const uint8_t*>(kv.v) + item.kv_head * kv.v_stride.head;
-  tile.table = kv.table + static_cast<int64_t>(item.sequence) * kv.table_stride;
-  tile.count = item.pair_end - item.pair_begin;
-  for (int i = 0; i < tile.count; ++i) {
-    set_pair(args, item, item.pair_begin + i, tile.pair[i]);
-    const Range keys = tile.pair[i].keys;
-    if (i == 0 || keys.begin < tile.keys.begin) tile.keys.begin = keys.begin;
-    if (i == 0 || keys.end > tile.keys.end) tile.keys.end = keys.end;
-    for (int d = 0; d < args.value_dim; d += kLanes) store(tile.value[i] + d, zero());
-    quantize_query(args, tile.pair[i], tile.q[i]);
-  }
-  for (int chunk = item.chunk_begin; chunk < item.chunk_end; ++chunk) do_chunk(tile, item, chunk);
-  if (item.partial != nullptr) return;
-  for (int i = 0; i < tile.count; ++i) write_pair(args, tile.pair[i], tile.value[i]);
+  tile.fetches = tile.count <= 2 * kMaxPairs;
+  for (int i = 0; i < tile.count; ++i) quantize_query(args, tile.pair[i], tile.q[i]);
+  walk<kMaxPairs>(tile, [&](int block, int first, auto* constant, int chunk, Range seen) {
+    run_block<static_cast<int>(sizeof *constant)>(tile, block, first, chunk, seen);
+  });
 }
 
 }  // namespace tensormill

@@ -127,20 +127,14 @@ struct Products {
   if constexpr (Products::kParts > 1) parts[1] = Products::add<1>(parts[1], bytes, x);
 }
 
-// Rounds numbers [begin, end) of x to multipliers of at most `most`; begin and end are multiples of
-// kLanes. x NaN or infinite: scale is NaN.
+// Rounds numbers [begin, end) of x, whose size is `largest` at most, to multipliers of at most
+// `most`; begin and end are multiples of kLanes. `nan` is 0 or NaN, and then so is the scale.
 template <int N>
-void quantize_fours(const float* x, int begin, int end, float most, Multipliers<N>& to) {
-  F top = zero(), invalid = zero();
-  for (int i = begin; i < end; i += kLanes) {
-    const F value = load(x + i);
-    top = max(absolute(value), top);
-    invalid = fma(value, zero(), invalid);
-  }
-  const float largest = reduce_max(top);
+void round_fours(const float* x, int begin, int end, float most, float largest, float nan,
+                 Multipliers<N>& to) {
   const bool any = largest >= kLeastMagnitude;
   const F inverse = set1(any ? most / largest : 0.0f);
-  to.scale = (any ? largest / most : 0.0f) + reduce_add(invalid);
+  to.scale = (any ? largest / most : 0.0f) + nan;
   Ints sum{};
   for (int i = begin; i < end; i += kLanes) {
     const Ints integers = to_ints(load(x + i) * inverse);
@@ -150,6 +144,18 @@ void quantize_fours(const float* x, int begin, int end, float most, Multipliers<
   int32_t total = 0;
   for (int i = 0; i < kLanes; ++i) total += sum[i];
   to.start = -128 * total;
+}
+
+// The same for x of any size. x NaN or infinite: scale is NaN.
+template <int N>
+void quantize_fours(const float* x, int begin, int end, float most, Multipliers<N>& to) {
+  F top = zero(), invalid = zero();
+  for (int i = begin; i < end; i += kLanes) {
+    const F value = load(x + i);
+    top = max(absolute(value), top);
+    invalid = fma(value, zero(), invalid);
+  }
+  round_fours(x, begin, end, most, reduce_max(top), reduce_add(invalid), to);
 }
 
 }  // namespace

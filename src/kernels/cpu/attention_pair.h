@@ -15,18 +15,20 @@ struct Range {
   int32_t begin, end;
 };
 
-// One pair's query, the keys it sees, and its running result.
+// One pair's query, and the keys it sees.
 struct Pair {
   const float* q;
   int64_t row;
   int32_t head, position;
   Range keys;
-  Range hole;          // of `keys`, not seen: between a prefix and a window
-  float slope;         // times bias_scale; bias_bf16: as bf16
-  float own_bias;      // bias_bf16: the query's term
-  float maximum, sum;  // of the chunks merged so far
+  Range hole;      // of `keys`, not seen: between a prefix and a window
+  float slope;     // times bias_scale; bias_bf16: as bf16
+  float own_bias;  // bias_bf16: the query's term
 };
 
+inline Range unite(Range a, Range b) {
+  return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
+}
 inline Range intersect(Range a, Range b) {
   return {a.begin > b.begin ? a.begin : b.begin, a.end < b.end ? a.end : b.end};
 }
@@ -89,8 +91,6 @@ inline void set_pair(const AttentionArgs& args, const AttentionItem& item, int i
   pair.position = keys - rows + index / group;
   set_keys(args.score, item.sequence, keys, pair);
   set_slope(args.score, pair);
-  pair.maximum = kNever;
-  pair.sum = 0;
 }
 
 // The keys that a pair sees, without what its hole takes off either end.

@@ -7,7 +7,7 @@ namespace tensormill {
 // Units in which the outputs of a product are split over threads.
 inline constexpr int kOutputUnit = 16;
 // Pairs of (query row, head) that one piece of attention work takes at most.
-inline constexpr int kAttentionTile = 24;
+inline constexpr int kAttentionTile = 96;
 
 // A piece of attention: pairs [pair_begin, pair_end) of one sequence and kv head, where pair p is
 // query row p / group and head p % group of that kv head; chunks [chunk_begin, chunk_end) of keys.
@@ -63,6 +63,9 @@ void LEVEL(quantize)(const Rows&, int32_t, int32_t, int32_t);
 void LEVEL(to_cache)(const ToCacheArgs&, int32_t, int32_t);
 void LEVEL(attention)(const AttentionArgs&, const AttentionItem&);
 void LEVEL(attention_int8)(const AttentionArgs&, const AttentionItem&);
+#ifdef __AVX512BF16__
+void LEVEL(attention_bf16)(const AttentionArgs&, const AttentionItem&);
+#endif
 void LEVEL(attention_merge)(const AttentionArgs&, const AttentionItem&);
 void LEVEL(pack)(const PackArgs&, int32_t, int32_t);
 RowPeak LEVEL(peak)(const float*, int64_t);
