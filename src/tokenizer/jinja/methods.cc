@@ -79,6 +79,9 @@ Value loop_cycle(const Value& self, Args args, Runtime&) {
 Value loop_changed(const Value& self, Args args, Runtime& runtime) {
   LoopState& loop = loop_of(self);
   const auto& before = loop.changed;
+  for (size_t i = 0; before && i < std::min(before->size(), args.positional.size()); ++i) {
+    runtime.charge(std::min((*before)[i].weight(), args.positional[i].weight()) / 8);
+  }
   const bool same_values =
       before && before->size() == args.positional.size() &&
       std::equal(before->begin(), before->end(), args.positional.begin(), equal);
