@@ -202,6 +202,10 @@ const MethodRow* find_method(const Value& value, std::string_view name) {
   return stepper && !(*stepper)->joins ? row_of(kCyclerMethods, name) : nullptr;
 }
 
+bool is_plain_key(std::string_view name) {
+  return !row_of(kDictMethods, name) && !one_of(kDictForbidden, name);
+}
+
 Value attribute(const Value& value, const std::string& name) {
   if (const auto* undefined = value.get<Undefined>()) fail_undefined(*undefined);
   if (const MethodRow* row = find_method(value, name))
