@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/memory_nodes.h"
 #include "base/spin.h"
 
 namespace tensormill {
@@ -16,6 +17,9 @@ namespace {
 // server's cores alone.
 constexpr auto kSpin = std::chrono::microseconds(200);
 constexpr int kLooksPerClock = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+// Below this many huge pages a node's share is mostly its border.
+constexpr size_t kLeastPages = 2;
 
 // Spins until `value` differs from `old`, then parks. C++20's atomic wait is a futex here.
 template <class T>
@@ -44,9 +48,25 @@ struct ThreadTeam::State {
   Job job = nullptr;
   void* context = nullptr;
   bool stop = false;
+  std::vector<MemoryNode> nodes;               // empty where there is but one
+  std::vector<int> threads_of;                 // of each node
+  std::vector<const MemoryNode*> home;         // of each thread
   alignas(64) std::atomic<uint32_t> round{0};  // a change starts a run
   alignas(64) std::atomic<int> running{0};     // workers that have not finished it
   alignas(64) std::vector<std::thread> workers;
+
+  void spread(int threads) {
+    nodes = memory_nodes();
+    if (nodes.size() < 2) return nodes.clear();
+    threads_of = threads_of_nodes(nodes, threads);
+    for (size_t n = 0; n < nodes.size(); ++n) {
+      home.insert(home.end(), static_cast<size_t>(threads_of[n]), &nodes[n]);
+    }
+  }
+
+  void go_home(int thread) const {
+    if (!home.empty()) run_on(home[static_cast<size_t>(thread)]->cpus);
+  }
 
   void take_turn() {
     const uint32_t ticket = tickets.fetch_add(1, std::memory_order_relaxed);
@@ -72,6 +92,7 @@ struct ThreadTeam::State {
   }
 
   void work(int thread) {
+    go_home(thread);
     uint32_t seen = 0;
     while (true) {
       seen = await_change(round, seen);
@@ -92,6 +113,7 @@ ThreadTeam::ThreadTeam(int threads) : state_(std::make_unique<State>()) {
     throw_error(ErrorKind::kConfigInvalid, "threads: {}, expected 1 to {}", threads, kMaxThreads);
   }
   State* state = state_.get();
+  state->spread(threads);
   state->workers.reserve(static_cast<size_t>(threads));
   try {
     for (int t = 1; t < threads; ++t) state->workers.emplace_back([state, t] { state->work(t); });
@@ -108,6 +130,22 @@ ThreadTeam::~ThreadTeam() {
 
 int ThreadTeam::size() const {
   return static_cast<int>(state_->workers.size()) + 1;
+}
+
+void ThreadTeam::place(void* data, size_t bytes) const {
+  const State& state = *state_;
+  if (state.nodes.empty() || bytes < state.nodes.size() * kLeastPages * kHugePage) return;
+  auto* const begin = static_cast<char*>(data);
+  int threads = 0;
+  size_t from = 0;
+  for (size_t n = 0; n < state.nodes.size(); ++n) {
+    threads += state.threads_of[n];
+    // Borders between huge pages: a page is on one node.
+    size_t to = bytes * static_cast<size_t>(threads) / state.home.size() / kHugePage * kHugePage;
+    if (n + 1 == state.nodes.size()) to = bytes;
+    place_on_node(begin + from, to - from, state.nodes[n].id);
+    from = to;
+  }
 }
 
 void ThreadTeam::run(Job job, void* context) {
@@ -129,6 +167,9 @@ void ThreadTeam::run(Job job, void* context) {
 ThreadTeam::Hold::Hold(ThreadTeam& team) : team_(team) {
   team_.state_->take_turn();
   team_.state_->holder.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  thread_local const State* at_home = nullptr;
+  if (at_home != team_.state_.get()) team_.state_->go_home(0);
+  at_home = team_.state_.get();
 }
 
 ThreadTeam::Hold::~Hold() {

@@ -1,12 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace tensormill {
 
 // Threads that stay. One team serves all models of a process; the caller of run() is its thread 0.
-// Between runs the others spin briefly, then park.
+// Between runs the others spin briefly, then park. On a machine with several nodes of memory its
+// threads are spread over them, neighbours on one node, and stay on their node's CPUs.
 class ThreadTeam {
  public:
   using Job = void (*)(void* context, int thread);
@@ -21,13 +23,19 @@ class ThreadTeam {
 
   int size() const;
 
+  // Asks that each node's memory holds the share of [data, data + bytes) that its threads take when
+  // parallel() splits it. For large memory that is read often and that nobody has touched yet;
+  // does nothing on one node.
+  void place(void* data, size_t bytes) const;
+
   // Calls job(context, t) for t in [0, size()) and returns when all are done. Calls from several
   // threads take turns. A job must not throw and must not call run() of the same team.
   void run(Job job, void* context);
 
   // While it lives, only the thread that made it runs jobs: others wait, parked, and are served in
   // the order they came. For work of many runs, such as a model's step: threads that took turns
-  // run by run would wake and stop each other all the time. Not to be nested.
+  // run by run would wake and stop each other all the time. The thread moves to the node of
+  // thread 0 and stays there. Not to be nested.
   class Hold {
    public:
     explicit Hold(ThreadTeam& team);

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory_nodes.h"
 #include "base/thread_team.h"
 #include "cli/command.h"
 #include "kernels/cpu_features.h"
@@ -116,6 +117,7 @@ int doctor(const CommonOptions& options) {
   row("threads used", std::to_string(threads));
   row("memory",
       fmt::format("{:.1f} GiB, {:.1f} available", memory("MemTotal"), memory("MemAvailable")));
+  row("memory nodes", std::to_string(std::max<size_t>(1, memory_nodes().size())));
   row("huge pages", huge_pages());
   print_gpus();
   print_libraries();

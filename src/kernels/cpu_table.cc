@@ -55,6 +55,9 @@ struct Entries {
   static void pack(const PackArgs& args, Stream stream) {
     const int32_t last = args.source.first_row + args.source.rows;
     const int32_t begin = args.source.first_row / kPanel, end = (last + kPanel - 1) / kPanel;
+    if (stream != nullptr) {
+      team_of(stream)->place(args.packed, panel_bytes(args.format, args.outputs, args.inner));
+    }
     for_range(stream, end - begin, kPackGrain, [&](int64_t b, int64_t e) {
       level().pack(args, begin + static_cast<int32_t>(b), begin + static_cast<int32_t>(e));
     });

@@ -3,12 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+
+#include "cli/program_output.h"
 
 namespace tensormill {
 namespace {
@@ -16,17 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
-
-// What the program prints, errors too.
-std::string output(const std::string& arguments) {
-  FILE* pipe = ::popen((std::string(TENSORMILL_BINARY) + " " + arguments + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return "";
-  std::string text;
-  char buffer[4096];
-  for (size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, n);
-  ::pclose(pipe);
-  return text;
-}
 
 class Inspect : public testing::Test {
  protected:
