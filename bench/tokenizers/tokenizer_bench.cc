@@ -1,12 +1,8 @@
 // Times a tokenizer in process, on one thread.
-<<<<<<< HEAD
 //   tokenizer_bench FOLDER encode FILE MEGABYTES ROUNDS   ids of each line
 //   tokenizer_bench FOLDER details FILE MEGABYTES ROUNDS  and tokens, offsets, words, masks
-=======
-//   tokenizer_bench FOLDER encode FILE MEGABYTES ROUNDS   line by line, ids
->>>>>>> tok-text
-//   tokenizer_bench FOLDER stream FILE MEGABYTES ROUNDS   DecodeStream over the lines' ids, id by
-//   id tokenizer_bench FOLDER load ROUNDS
+//   tokenizer_bench FOLDER stream FILE MEGABYTES ROUNDS   the lines' ids, one by one
+//   tokenizer_bench FOLDER load ROUNDS
 // One JSON object: {"seconds": of the fastest round, "bytes", "tokens", "hash": of all ids or
 // texts}.
 #include <algorithm>

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "tokenizer/fast_classes.h"
+#include "tokenizer/infilling.h"
 #include "tokenizer/loaders.h"
 #include "tokenizer/slow/classes.h"
 #include "tokenizer/slow/text_steps.h"
@@ -11,9 +12,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Are the special tokens those that the class has by itself?
+bool has_pegasus_names(const TokenizerConfig& config) {
+  const auto is = [&config](std::string_view name, std::string_view text) {
+    return !config.specials.contains(name) || config.special(name) == text;
+  };
+  return is("pad_token", "<pad>") && is("eos_token", "</s>") && is("unk_token", "<unk>");
+}
+
 // The reference converts slow files anew although there is a tokenizer.json.
 bool converts_anew(const TokenizerConfig& config) {
   if (config.node().flag_or("from_slow", false)) return true;
+  if (config.tokenizer_class == "PegasusTokenizer" && !has_pegasus_names(config)) return true;
   const FastClass* row = find_fast_class(config.tokenizer_class);
   return config.add_prefix_space && row != nullptr &&
          row->prefix == FastClass::PrefixSpace::kAsFile;
@@ -22,10 +32,12 @@ bool converts_anew(const TokenizerConfig& config) {
 // Adds the config's tokens in the reference's order: those with ids, then special ones.
 void add_config_tokens(const TokenizerConfig& config, PipelineParts& parts) {
   const std::vector<TokenizerConfig::Special> specials = config.all_specials();
+  const bool takes_listed = config.tokenizer_class != "PegasusTokenizer";  // as the class does
   std::set<std::string> named, known;
   for (const auto& special : specials) named.insert(special.token.content);
   std::vector<AddedToken> tokens;
   for (const auto& [id, listed] : config.added) {
+    if (!takes_listed) break;
     tokens.push_back(listed);
     tokens.back().special = listed.special || named.contains(listed.content);
     known.insert(listed.content);
@@ -129,12 +141,12 @@ std::unique_ptr<Tokenizer> load_slow_files(const fs::path& folder, TokenizerConf
   Conversion conversion = row.convert(files);
   PipelineParts parts = make_parts(conversion.tree, folder.string());
   conversion.tree = nullptr;
-  if (config.tokenizer_class == "PegasusTokenizer") config.added.clear();  // as the class does
   add_config_tokens(config, parts);
   const IdOf id_of = ids_of(parts, folder);
   Json processor = class_processor(config, id_of);
   if (processor.is_null() && conversion.processor) processor = conversion.processor(id_of);
   if (!processor.is_null()) parts.processor = make_processor(JsonNode(processor, folder.string()));
+  parts.infilling = make_infilling(config, ids_of(parts, folder));
   parts.added.splits_special(config.node().flag_or("split_special_tokens", false));
   return finish(std::move(parts), config);
 }
@@ -150,6 +162,7 @@ static std::unique_ptr<Tokenizer> load_fast(const fs::path& folder, TokenizerCon
   add_config_tokens(config, parts);
   const Json processor = class_processor(config, ids_of(parts, folder));
   if (!processor.is_null()) parts.processor = make_processor(JsonNode(processor, folder.string()));
+  parts.infilling = make_infilling(config, ids_of(parts, folder));
   parts.added.splits_special(config.node().flag_or("split_special_tokens", false));
   return finish(std::move(parts), config);
 }

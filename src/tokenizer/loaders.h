@@ -21,6 +21,7 @@ struct TokenizerConfig {
   struct Special {
     AddedToken token;
     bool as_text = false;
+    bool of_map = false;  // special_tokens_map.json gives it
   };
   std::map<std::string, std::optional<Special>, std::less<>> specials;
   std::vector<Special> additional;
@@ -28,6 +29,7 @@ struct TokenizerConfig {
   std::vector<std::pair<std::string, Special>> extra;  // "image_token" -> token
   std::vector<std::pair<int64_t, AddedToken>> added;   // ascending ids
   bool lists_added = false;  // tokenizer_config.json has added_tokens_decoder, maybe an empty one
+  std::vector<int64_t> ids_of_file;  // of `added`: those that added_tokens.json alone gives
   std::optional<bool> add_bos, add_eos, add_prefix_space, legacy, clean_up_spaces;
   Json options = Json::object();  // tokenizer_config.json, for what only some classes know
   std::string file;               // its path
@@ -35,7 +37,6 @@ struct TokenizerConfig {
 
   std::string special(std::string_view name) const;  // its text, "" where there is none
   JsonNode node() const { return JsonNode(options, file); }
-  bool names(std::string_view text) const;  // is it one of the special tokens?
   // Special tokens in the reference's order, each text once.
   std::vector<Special> all_specials() const;
 };
@@ -43,7 +44,7 @@ struct TokenizerConfig {
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder);
 
 // Files older than added_tokens_decoder: tokenizer.json's list says what added tokens are. In any
-// case special tokens that are listed are what the list says.
+// case special tokens that are listed are what the list says; added_tokens.json has no say in them.
 void use_listed_tokens(const std::vector<std::pair<int64_t, AddedToken>>& of_tokenizer_json,
                        TokenizerConfig& config);
 // The "added_tokens" of a tokenizer.json.

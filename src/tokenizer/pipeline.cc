@@ -157,11 +157,12 @@ class Pipeline::Stream : public IncrementalDecoder {
 Pipeline::Pipeline(PipelineParts parts) : parts_(std::move(parts)) {}
 Pipeline::~Pipeline() = default;
 
-Encoding Pipeline::encode_one(std::string_view text, int32_t number, bool details) const {
+Encoding Pipeline::encode_one(std::string_view text, const Normalizer* normalizer, int32_t number,
+                              bool details) const {
   check_text(text);
   const bool track = details || (parts_.pre_tokenizer && parts_.pre_tokenizer->needs_places());
   PreTokenized pieces(text, track);
-  parts_.added.split(pieces, parts_.normalizer.get());
+  parts_.added.split(pieces, normalizer);
   if (parts_.pre_tokenizer) parts_.pre_tokenizer->apply(pieces);
   Encoding out;
   out.ids.reserve(text.size() / 3);
@@ -215,13 +216,32 @@ void Pipeline::add_texts(const Piece& piece, bool byte_level, const std::vector<
 }
 
 Encoding Pipeline::encode(const EncodeRequest& request) const {
+  const Normalizer* normalizer = parts_.normalizer.get();
+  const Processor* processor = parts_.processor.get();
+  const auto gap = parts_.infilling ? parts_.infilling->texts(request) : std::nullopt;
+  if (!gap) return encode_with(request, normalizer, processor);
+  EncodeRequest changed = request;
+  if (gap->behind.empty()) {
+    changed.text = std::string_view(gap->before).substr(1);
+    changed.pair.reset();
+    return encode_with(changed, normalizer, processor);
+  }
+  changed.text = gap->before;
+  changed.pair = gap->behind;
+  changed.add_special = true;
+  const auto& around = request.add_special ? parts_.infilling->special : parts_.infilling->plain;
+  return encode_with(changed, parts_.infilling->normalizer.get(), around.get());
+}
+
+Encoding Pipeline::encode_with(const EncodeRequest& request, const Normalizer* normalizer,
+                               const Processor* processor) const {
   std::vector<Encoding> encodings;
-  encodings.push_back(encode_one(request.text, 0, request.details));
-  if (request.pair) encodings.push_back(encode_one(*request.pair, 1, request.details));
+  encodings.push_back(encode_one(request.text, normalizer, 0, request.details));
+  if (request.pair) encodings.push_back(encode_one(*request.pair, normalizer, 1, request.details));
   if (request.truncation) {
     Truncation truncation = *request.truncation;
-    const bool adds = request.add_special && parts_.processor;
-    const int64_t added = adds ? parts_.processor->added(request.pair.has_value()) : 0;
+    const bool adds = request.add_special && processor != nullptr;
+    const int64_t added = adds ? processor->added(request.pair.has_value()) : 0;
     if (truncation.max_length < added || truncation.stride < 0) {
       throw_error(ErrorKind::kBadRequest,
                   "truncation: max_length {} and stride {}; there are {} special tokens",
@@ -230,7 +250,7 @@ Encoding Pipeline::encode(const EncodeRequest& request) const {
     truncation.max_length -= added;
     truncate_encodings(encodings, truncation);
   }
-  if (parts_.processor) parts_.processor->apply(encodings, request);
+  if (processor) processor->apply(encodings, request);
   if (encodings.empty()) return {};  // a template of special tokens that are not wanted
   Encoding result = std::move(encodings[0]);
   for (size_t i = 1; i < encodings.size(); ++i) append_encoding(result, std::move(encodings[i]));

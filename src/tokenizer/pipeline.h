@@ -8,6 +8,7 @@
 
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/decoders/decoder.h"
+#include "tokenizer/infilling.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/normalizers/normalizer.h"
 #include "tokenizer/pre_tokenizers/pre_tokenizer.h"
@@ -27,6 +28,7 @@ struct PipelineParts {
   AddedTokens added;
   std::map<std::string, std::string, std::less<>> specials;  // "bos_token" -> text
   std::optional<Truncation> truncation;                      // what tokenizer.json says
+  std::unique_ptr<Infilling> infilling;                      // of classes that fill gaps
   bool clean_up_spaces = false;  // " ." becomes "." and the like in decoded text
 };
 
@@ -53,7 +55,10 @@ class Pipeline : public Tokenizer {
   void add_texts(const Piece& piece, bool byte_level, const std::vector<ModelToken>& tokens,
                  Encoding& out) const;
   // Tokens of the request's text number `number`, without a post-processor's.
-  Encoding encode_one(std::string_view text, int32_t number, bool details) const;
+  Encoding encode_one(std::string_view text, const Normalizer* normalizer, int32_t number,
+                      bool details) const;
+  Encoding encode_with(const EncodeRequest& request, const Normalizer* normalizer,
+                       const Processor* processor) const;
   void name_special_tokens(Encoding& encoding) const;
   std::string_view token_view(int32_t id) const;
 

@@ -29,13 +29,13 @@ TokenizerConfig::Special read_special(const JsonNode& node, bool of_map) {
       token.special = true;
       token.normalized = node.flag_or("normalized", false);
     }
-    return {std::move(token), false};
+    return {std::move(token), false, of_map};
   }
   AddedToken token;
   token.content = node.text();
   token.special = true;
   token.normalized = false;
-  return {std::move(token), true};
+  return {std::move(token), true, of_map};
 }
 
 void read_specials(const JsonNode& root, bool of_map, TokenizerConfig& config) {
@@ -95,13 +95,19 @@ void read_main(const JsonNode& root, TokenizerConfig& config) {
 }
 
 void read_added_file(const JsonNode& root, TokenizerConfig& config) {
+  // The reference doesn't look into the objects of tokenizer_config.json here.
+  std::set<std::string> named;
+  for (const auto& special : config.all_specials()) {
+    if (special.as_text || special.of_map) named.insert(special.token.content);
+  }
   for (const auto& [content, id] : root.value().items()) {
     AddedToken token;
     token.content = content;
-    token.special = config.names(content);
+    token.special = named.contains(content);
     token.normalized = !token.special;
     const JsonNode node(id, root.file(), content);
     config.added.emplace_back(node.integer(0, kMaxTokenId), std::move(token));
+    config.ids_of_file.push_back(config.added.back().first);
   }
 }
 
@@ -142,23 +148,24 @@ std::vector<TokenizerConfig::Special> TokenizerConfig::all_specials() const {
   return all;
 }
 
-bool TokenizerConfig::names(std::string_view text) const {
-  const std::vector<Special> all = all_specials();
-  return std::any_of(all.begin(), all.end(),
-                     [&](const Special& special) { return special.token.content == text; });
-}
-
 void use_listed_tokens(const std::vector<std::pair<int64_t, AddedToken>>& of_tokenizer_json,
                        TokenizerConfig& config) {
   if (!config.lists_added) {
     std::map<int64_t, AddedToken> all(config.added.begin(), config.added.end());
-    for (const auto& [id, token] : of_tokenizer_json) all[id] = token;
+    for (const auto& [id, token] : of_tokenizer_json) {
+      all[id] = token;
+      std::erase(config.ids_of_file, id);
+    }
     config.added.assign(all.begin(), all.end());
   }
+  const auto is_of_file = [&config](int64_t id) {
+    return std::find(config.ids_of_file.begin(), config.ids_of_file.end(), id) !=
+           config.ids_of_file.end();
+  };
   for (auto& [name, special] : config.specials) {
     if (!special) continue;
     for (const auto& [id, token] : config.added) {
-      if (token.content == special->token.content) special = {token, false};
+      if (token.content == special->token.content && !is_of_file(id)) special = {.token = token};
     }
   }
 }

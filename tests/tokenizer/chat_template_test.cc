@@ -107,6 +107,10 @@ TEST(ChatTemplate, WorkIsBounded) {
       "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}"
       "{% set ns.x = [ns.x] %}{% endfor %}",
       bad);
+  error_of(
+      "{% set a = [[0] * 100000] * 60 %}{% for i in range(100000) %}"
+      "{{ loop.changed(a) }}{% endfor %}",
+      bad);
 }
 
 TEST(ChatTemplate, DeepSourceIsRefused) {

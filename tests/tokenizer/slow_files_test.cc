@@ -12,6 +12,7 @@ namespace tensormill {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string joined(const std::vector<int32_t>& ids) {
@@ -70,6 +71,17 @@ std::string error_of(const TemporaryFolder& folder) {
     return error.what();
   }
   return "no error";
+}
+
+// A separator is white space to Python's str, not to the regex library.
+TEST(SlowFiles, WordsOfCtrlEndAtWhiteSpaceOfRegexes) {
+  const TemporaryFolder folder;
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "CTRLTokenizer"})");
+  folder.write("vocab.json", R"({"<unk>": 0, "a@@": 1, "\u001e@@": 2, "\n": 3, "a": 4})");
+  folder.write("merges.txt", "#version: 0.2\nx y</w>\n");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_THAT(tokenizer->encode("a\x1e\n a").ids, ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(tokenizer->encode("a\n a").ids, ElementsAre(1, 3, 4));
 }
 
 TEST(SlowFiles, BrokenMergesNameTheLine) {

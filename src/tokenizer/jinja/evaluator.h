@@ -24,6 +24,7 @@ using ScopePtr = std::shared_ptr<Scope>;
 // calls.cc.
 class Evaluator final : public Runtime {
  public:
+  // The variables' texts stay where they are: they must outlive it.
   Evaluator(const Program& program, const nlohmann::ordered_json& variables);
   ~Evaluator() override;
   Evaluator(const Evaluator&) = delete;
@@ -73,6 +74,7 @@ class Evaluator final : public Runtime {
   void filter_items(const Stmt& stmt, const ScopePtr& outer, std::vector<Value>& items);
   void append(std::string& out, std::string_view text);
   void append(std::string& out, const Value& value);
+  void append(std::string& out, const Expr& expr);
   void assign(const Target& target, const Value& value);
   std::string capture(const Block& body);
 
@@ -85,6 +87,9 @@ class Evaluator final : public Runtime {
 
   const Value* lookup(int name) const;
   Value eval(const Expr& expr);
+  const Value* peek(const Expr& expr);
+  const Value& seen(const Expr& expr, Value& held);
+  bool add_sum(const Expr& expr, std::string& out, size_t begin, Value& other);
   Value dispatch(const Expr& expr);
   bool truth_of(const Expr& expr);
   Value eval_name(const Expr& expr);
@@ -100,6 +105,7 @@ class Evaluator final : public Runtime {
   Value eval_slice(const Expr& expr);
   Value eval_test(const Expr& expr);
   Value eval_call(const Expr& expr, const MacroDefinition* caller);
+  Value eval_filter(const Expr& expr);
   Value filtered(const Expr& expr, const Value& value);
   Value eval_filters(const Expr& expr, Value text);
   void charge_search(const Value& container);
@@ -110,6 +116,7 @@ class Evaluator final : public Runtime {
   ScopePtr scope_;
   std::vector<std::shared_ptr<Namespace>> namespaces_;
   std::vector<ScopePtr> captured_;
+  size_t size_ = 0;  // about the bytes of the variables
   size_t used_ = 0;
   int depth_ = 0, line_ = 1;
 };

@@ -29,8 +29,44 @@ Value Evaluator::eval(const Expr& expr) {
   return value;
 }
 
+// The value of a constant, a name or a member of a dict where it stands; null: eval() has to tell.
+// It may be gone after the next eval().
+const Value* Evaluator::peek(const Expr& expr) {
+  switch (expr.kind) {
+    case ExprKind::kConstant:
+      return &expr.constant;
+    case ExprKind::kName:
+      return lookup(expr.name);
+    case ExprKind::kAttribute:
+    case ExprKind::kItem:
+      break;
+    default:
+      return nullptr;
+  }
+  const bool named = expr.kind == ExprKind::kAttribute;
+  const Value* owner = peek(*expr.parts[0]);
+  const Dict* dict = owner ? owner->as_dict() : nullptr;
+  if (!dict) return nullptr;
+  if (named) return is_plain_key(expr.text) ? dict->find_text(expr.text) : nullptr;
+  const Expr& key = *expr.parts[1];
+  const std::string* text = key.kind == ExprKind::kConstant ? key.constant.text() : nullptr;
+  return text ? dict->find_text(*text) : nullptr;
+}
+
+// The value where it stands, or what `held` keeps of it.
+const Value& Evaluator::seen(const Expr& expr, Value& held) {
+  if (const Value* value = peek(expr)) {
+    charge(1);
+    line_ = expr.line;
+    return *value;
+  }
+  held = eval(expr);
+  return held;
+}
+
 bool Evaluator::truth_of(const Expr& expr) {
-  return eval(expr).truth();
+  Value held;
+  return seen(expr, held).truth();
 }
 
 Value Evaluator::dispatch(const Expr& expr) {
@@ -80,7 +116,7 @@ Value Evaluator::dispatch(const Expr& expr) {
     case ExprKind::kCall:
       return eval_call(expr, nullptr);
     case ExprKind::kFilter:
-      return filtered(expr, eval(*expr.parts[0]));
+      return eval_filter(expr);
     case ExprKind::kTest:
       return eval_test(expr);
   }
@@ -134,14 +170,17 @@ void Evaluator::charge_search(const Value& container) {
 }
 
 Value Evaluator::eval_attribute(const Expr& expr) {
-  const Value owner = eval(*expr.parts[0]);
+  Value held;
+  const Value& owner = seen(*expr.parts[0], held);
   line_ = expr.line;
   charge_search(owner);
   return attribute(owner, expr.text);
 }
 
 Value Evaluator::eval_item(const Expr& expr) {
-  const Value owner = eval(*expr.parts[0]), key = eval(*expr.parts[1]);
+  const Value owner = eval(*expr.parts[0]);
+  Value held;
+  const Value& key = seen(*expr.parts[1], held);
   line_ = expr.line;
   charge_search(owner);
   if (owner.text()) charge(cost(owner));
@@ -163,7 +202,54 @@ Value Evaluator::eval_concat(const Expr& expr) {
   return out;
 }
 
+static bool is_sum(const Expr& expr) {
+  return expr.kind == ExprKind::kBinary && expr.operators[0] == Operator::kAdd;
+}
+
+// Appends a sum of texts, of which out has the first from `begin` on. False: it is none, and
+// `other` its value; `out` then ends at `begin`.
+bool Evaluator::add_sum(const Expr& expr, std::string& out, size_t begin, Value& other) {
+  const Level level(*this);
+  const bool first = !is_sum(expr);
+  const bool grows = first || add_sum(*expr.parts[0], out, begin, other);
+  Value held;
+  const Value& part = seen(first ? expr : *expr.parts[1], held);
+  const auto* text = part.get<Value::Text>();
+  if (grows && text) {
+    append(out, std::string_view(**text));
+    return true;
+  }
+  line_ = expr.line;
+  if (first) {
+    other = part;
+    return false;
+  }
+  if (grows) {
+    other = std::string_view(out).substr(begin);
+    out.resize(begin);
+  }
+  other = binary(Operator::kAdd, other, part);
+  charge(other.as_list() ? 4 * cost(other) : cost(other));
+  return false;
+}
+
+// What {{ }} shows.
+void Evaluator::append(std::string& out, const Expr& expr) {
+  if (is_sum(expr)) {
+    Value other;
+    if (!add_sum(expr, out, out.size(), other)) append(out, other);
+    return;
+  }
+  Value held;
+  append(out, seen(expr, held));
+}
+
 Value Evaluator::eval_binary(const Expr& expr) {
+  if (is_sum(expr)) {
+    Value other;
+    std::string text;
+    return add_sum(expr, text, 0, other) ? Value(std::move(text)) : other;
+  }
   const Value left = eval(*expr.parts[0]), right = eval(*expr.parts[1]);
   line_ = expr.line;
   Value value = binary(expr.operators[0], left, right);
@@ -172,6 +258,15 @@ Value Evaluator::eval_binary(const Expr& expr) {
 }
 
 Value Evaluator::eval_compare(const Expr& expr) {
+  if (expr.operators.size() == 1) {
+    const Value* left = peek(*expr.parts[0]);
+    const Value* right = left ? peek(*expr.parts[1]) : nullptr;
+    if (right) {
+      charge(2);
+      line_ = expr.line;
+      return compare_values(expr.operators[0], *left, *right);
+    }
+  }
   Value left = eval(*expr.parts[0]);
   for (size_t i = 0; i < expr.operators.size(); ++i) {
     Value right = eval(*expr.parts[i + 1]);
@@ -284,6 +379,13 @@ Value Evaluator::filtered(const Expr& expr, const Value& value) {
   Value result = apply_filter(*expr.filter, value, arguments, *this);
   charge(cost(result));
   return result;
+}
+
+Value Evaluator::eval_filter(const Expr& expr) {
+  if (expr.parts.size() > 1 || !expr.named.empty() || expr.more_parts || expr.more_named)
+    return filtered(expr, eval(*expr.parts[0]));
+  Value held;  // no argument that could let the value go
+  return filtered(expr, seen(*expr.parts[0], held));
 }
 
 // A chain of filters whose innermost value is a block's text.

@@ -69,6 +69,8 @@ std::span<const FilterRow> markup_filters();
 std::span<const FilterRow> wrap_filters();
 std::span<const FilterRow> print_filters();
 
+// Is no name of a dict's method or of what is hidden?
+bool is_plain_key(std::string_view name);
 // value.name and value[key]; undefined where there is none.
 Value attribute(const Value& value, const std::string& name);
 Value item(const Value& value, const Value& key);

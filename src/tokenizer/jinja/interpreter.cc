@@ -59,7 +59,11 @@ Evaluator::Evaluator(const Program& program, const OrderedJson& variables)
     : program_(program), scope_(std::make_shared<Scope>()) {
   if (!variables.is_object()) throw Failure("the variables must be an object");
   for (const auto& [name, value] : variables.items()) {
-    if (const int id = program.names.find(name); id >= 0) scope_->set(id, Value::from_json(value));
+    const int id = program.names.find(name);
+    if (id < 0) continue;
+    Value each = Value::view_of(value);
+    size_ += each.weight();
+    scope_->set(id, std::move(each));
   }
   for (int id = 0; id < kGlobalNames; ++id) {
     if (!scope_->find_here(id)) scope_->set(id, Value(Value::Data(static_cast<Builtin>(id))));
@@ -76,7 +80,9 @@ Evaluator::~Evaluator() {
 }
 
 std::string Evaluator::run() {
+  constexpr size_t kUsual = size_t{4} << 10, kMost = size_t{1} << 20;
   std::string out;
+  out.reserve(std::min(size_ + kUsual, kMost));
   execute(program_.block, out);
   return out;
 }
@@ -116,7 +122,7 @@ Evaluator::Flow Evaluator::execute(const Stmt& stmt, std::string& out) {
       append(out, std::string_view(stmt.text));
       break;
     case StmtKind::kOutput:
-      append(out, eval(*stmt.value));
+      append(out, *stmt.value);
       break;
     case StmtKind::kIf:
       return execute_if(stmt, out);

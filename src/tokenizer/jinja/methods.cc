@@ -79,6 +79,9 @@ Value loop_cycle(const Value& self, Args args, Runtime&) {
 Value loop_changed(const Value& self, Args args, Runtime& runtime) {
   LoopState& loop = loop_of(self);
   const auto& before = loop.changed;
+  for (size_t i = 0; before && i < std::min(before->size(), args.positional.size()); ++i) {
+    runtime.charge(std::min((*before)[i].weight(), args.positional[i].weight()) / 8);
+  }
   const bool same_values =
       before && before->size() == args.positional.size() &&
       std::equal(before->begin(), before->end(), args.positional.begin(), equal);
@@ -197,6 +200,10 @@ const MethodRow* find_method(const Value& value, std::string_view name) {
   if (value.get<std::shared_ptr<LoopState>>()) return row_of(kLoopMethods, name);
   const auto* stepper = value.get<std::shared_ptr<Stepper>>();
   return stepper && !(*stepper)->joins ? row_of(kCyclerMethods, name) : nullptr;
+}
+
+bool is_plain_key(std::string_view name) {
+  return !row_of(kDictMethods, name) && !one_of(kDictForbidden, name);
 }
 
 Value attribute(const Value& value, const std::string& name) {

@@ -12,6 +12,10 @@ namespace {
 using Args = const Arguments&;
 
 Value filter_trim(const Value& value, Args args, Runtime&) {
+  if (const auto* whole = value.get<Value::Text>(); whole && !args.find(0, "chars")) {
+    const std::string_view stripped = strip(**whole, true, true);
+    return stripped.size() == (*whole)->size() ? value : Value(stripped);
+  }
   const std::string text = to_text(value);
   const Value* set = args.find(0, "chars");
   if (set && !set->text() && !set->is_none()) throw Failure("strip arg must be None or str");

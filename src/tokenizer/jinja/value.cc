@@ -197,7 +197,13 @@ Value Value::dict(Dict dict) {
   return Data(std::make_shared<const Dict>(std::move(dict)));
 }
 
-Value Value::from_json(const OrderedJson& json) {
+// No one owns it: copies count nothing.
+static Value text_in_place(const std::string& text) {
+  if (!is_utf8(text)) throw Failure("a string that is no valid UTF-8");
+  return Value(Value::Data(Value::Text(Value::Text(), &text)));
+}
+
+Value Value::view_of(const OrderedJson& json) {
   switch (json.type()) {
     case OrderedJson::value_t::null:
       return None{};
@@ -212,22 +218,19 @@ Value Value::from_json(const OrderedJson& json) {
     }
     case OrderedJson::value_t::number_float:
       return json.get<double>();
-    case OrderedJson::value_t::string: {
-      const auto& text = json.get_ref<const std::string&>();
-      if (!is_utf8(text)) throw Failure("a string that is no valid UTF-8");
-      return text;
-    }
+    case OrderedJson::value_t::string:
+      return text_in_place(json.get_ref<const std::string&>());
     case OrderedJson::value_t::array: {
       std::vector<Value> items;
       items.reserve(json.size());
-      for (const OrderedJson& item : json) items.push_back(from_json(item));
+      for (const OrderedJson& item : json) items.push_back(view_of(item));
       return list(std::move(items));
     }
     case OrderedJson::value_t::object: {
       Dict dict;
       dict.items.reserve(json.size());
-      for (const auto& [key, value] : json.items())
-        dict.items.emplace_back(Value(key), from_json(value));
+      for (const auto& [key, value] : json.get_ref<const OrderedJson::object_t&>())
+        dict.items.emplace_back(text_in_place(key), view_of(value));
       return Value::dict(std::move(dict));
     }
     default:

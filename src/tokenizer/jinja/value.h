@@ -129,7 +129,8 @@ class Value {
   // failure: "" or what follows the last item.
   static Value generator(std::vector<Value> items, std::string failure = {});
   static Value dict(Dict dict);
-  static Value from_json(const nlohmann::ordered_json& json);
+  // Of the JSON's own texts, which must outlive the value.
+  static Value view_of(const nlohmann::ordered_json& json);
 
   const Data& data() const { return data_; }
   template <class T>

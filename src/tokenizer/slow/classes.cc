@@ -181,6 +181,20 @@ void add_pegasus_masks(TokenizerConfig& config) {
   for (int64_t i = first; i < end; ++i) add_additional(fmt::format("<unk_{}>", i), config);
 }
 
+// A token that an option names, as text or with flags; "" where the option is null.
+std::string option_token(const TokenizerConfig& config, const char* key,
+                         std::string_view otherwise) {
+  if (!config.options.contains(key)) return std::string(otherwise);
+  const auto node = config.node().find(key);
+  if (!node) return "";
+  return node->value().is_string() ? node->text() : read_added_token(*node).content;
+}
+
+constexpr std::pair<const char*, const char*> kInfillingTokens[] = {{"prefix_token", "▁<PRE>"},
+                                                                    {"middle_token", "▁<MID>"},
+                                                                    {"suffix_token", "▁<SUF>"},
+                                                                    {"eot_token", "▁<EOT>"}};
+
 void add_languages(Languages languages, TokenizerConfig& config) {
   for (const std::string& code : language_codes(languages)) add_additional(code, config);
 }
@@ -188,6 +202,12 @@ void add_languages(Languages languages, TokenizerConfig& config) {
 void add_additional_defaults(std::string_view name, TokenizerConfig& config) {
   if (name == "T5Tokenizer" || name == "MT5Tokenizer") add_extra_ids(config);
   if (name == "PegasusTokenizer") add_pegasus_masks(config);
+  if (name == "CodeLlamaTokenizer") {
+    for (const auto& [key, otherwise] : kInfillingTokens) {
+      const std::string text = option_token(config, key, otherwise);
+      if (!text.empty()) add_additional(text, config);
+    }
+  }
   if (name == "MBartTokenizer") {  // the codes first, whatever the files list
     std::vector<TokenizerConfig::Special> list = std::move(config.additional);
     config.additional.clear();
@@ -238,6 +258,29 @@ Json language_json(const TokenizerConfig& config, std::string_view otherwise, bo
 }
 
 }  // namespace
+
+InfillingTokens infilling_tokens(const TokenizerConfig& config) {
+  if (config.tokenizer_class != "CodeLlamaTokenizer") return {};
+  const auto token = [&config](size_t i) {
+    return option_token(config, kInfillingTokens[i].first, kInfillingTokens[i].second);
+  };
+  return {.prefix = token(0),
+          .middle = token(1),
+          .suffix = token(2),
+          .fill = option_token(config, "fill_token", "<FILL_ME>")};
+}
+
+Json infilling_processor(const TokenizerConfig& config, bool adds_special, const IdOf& id_of) {
+  const InfillingTokens tokens = infilling_tokens(config);
+  Words pair;
+  if (adds_special && config.add_bos.value_or(true)) pair.push_back(config.special("bos_token"));
+  for (const std::string& word :
+       {tokens.prefix, std::string("$A"), tokens.suffix, std::string("$B"), tokens.middle}) {
+    pair.push_back(word);
+  }
+  if (adds_special && config.add_eos.value_or(false)) pair.push_back(config.special("eos_token"));
+  return template_json({"$A"}, pair, id_of);
+}
 
 const TokenizerClass* find_tokenizer_class(std::string_view name) {
   for (const TokenizerClass& row : kClasses) {

@@ -60,6 +60,15 @@ void add_class_defaults(std::string_view name, std::string_view specials, Tokeni
 // null for the others.
 Json class_processor(const TokenizerConfig& config, const IdOf& id_of);
 
+// What Code Llama's class puts around the two texts of a gap, and what stands for the gap in one
+// text; all are "" for other classes, and those that the files set to null.
+struct InfillingTokens {
+  std::string prefix, middle, suffix, fill;
+};
+InfillingTokens infilling_tokens(const TokenizerConfig& config);
+// The "post_processor" of a pair around a gap, with or without bos and eos.
+Json infilling_processor(const TokenizerConfig& config, bool adds_special, const IdOf& id_of);
+
 // The rows of classes without fast tokenizer.
 const TokenizerClass* find_slow_class(std::string_view name);
 

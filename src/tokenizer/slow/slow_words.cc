@@ -8,6 +8,7 @@
 #include "tokenizer/slow/stages.h"
 #include "tokenizer/slow/text_steps.h"
 #include "tokenizer/slow/vocabulary_files.h"
+#include "tokenizer/unicode.h"
 
 namespace tensormill {
 namespace {
@@ -136,15 +137,25 @@ class WordMerges {
   std::unordered_map<std::string, int32_t> ids_;
 };
 
+// The bytes of white space that the text begins with, as the reference's regex library has it:
+// U+001C to U+001F are none.
+size_t white_space_run(std::string_view text) {
+  size_t run = 0;
+  for (size_t next = 0; next < text.size(); run = next) {
+    if (!is_white_space(next_code_point(text, next))) break;
+  }
+  return run;
+}
+
 // Runs of other characters than white space, each with a line end behind it.
 std::vector<std::string> words_with_line_end(std::string_view text) {
   std::vector<std::string> words;
   for (size_t at = 0; at < text.size();) {
-    at += python_strip_left(text.substr(at));
+    at += white_space_run(text.substr(at));
     size_t end = at;
     while (end < text.size()) {
       size_t next = end;
-      if (is_python_space(next_code_point(text, next))) break;
+      if (is_white_space(next_code_point(text, next))) break;
       end = next;
     }
     if (end == at) break;
@@ -218,7 +229,7 @@ class BlenderbotSmall : public Ctrl {
   static std::string collapse_spaces(std::string_view text) {
     std::string result;
     for (size_t at = 0; at < text.size();) {
-      const size_t run = python_strip_left(text.substr(at));
+      const size_t run = white_space_run(text.substr(at));
       const size_t characters = count_code_points(text.substr(at, run));
       if (characters >= 2) {
         result.push_back(' ');

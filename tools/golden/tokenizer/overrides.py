@@ -36,6 +36,7 @@ TEXTS = [
     "<s> a </s>b <pad> <unk> [CLS] x[SEP] [PAD]", "<|endoftext|> we 've <extra_id_1>  <new> x", "it 's , ok . don 't ?",
     "tab\tline\n\n  end ", "<extra> text<extra>  <New>New", "", " ", "▁a ▁<PRE>▁ b", "en_XX fra_Latn __de__ >>fr<<",
     "1,000 ﬁ Ａ", "a\r\nb \u3000c\u00a0d", "<|startoftext|>x<bos>y<eos>z </w>", "<special0> <madeupword1> <unk_3>",
+    "def f(x):\n    <FILL_ME>\n  return x", "a<FILL_ME>", "<FILL_ME> b <FILL>",
 ]
 PAIRS = [("Hello there", "General <mask> x"), (" a", "b "), ("", "x"), ("dog", " ")]
 BERT_OPTIONS = {"do_lower_case": [True, False], "strip_accents": [True, False, None],
@@ -209,7 +210,8 @@ def make(r, cls, entry, work):
         more["special_tokens_map"] = {r.choice(SPECIALS): random_special(r, texts) or "x" for _ in range(2)}
         if r.random() < 0.3:
             more["special_tokens_map"]["additional_special_tokens"] = [random_special(r, texts) or "x"]
-    if r.random() < 0.1:
+    listed = more.get("special_tokens_map", {}).get("additional_special_tokens")
+    if r.random() < 0.1 and not listed:  # else one of the list becomes another token, by a slip of the reference
         free = max([len(tree["model"]["vocab"])] + [t["id"] + 1 for t in tree["added_tokens"]])
         more["added_tokens"] = {"<extra>": free, "<New>": free + 1}
     slow = {n: c for n, c in files.items() if r.random() < 0.5} if r.random() < 0.3 else {}
@@ -218,8 +220,11 @@ def make(r, cls, entry, work):
 
 
 def answers(tokenizer, text, pair=None):
+    if hasattr(tokenizer, "fill_token") and (pair or "FILL" in text):  # it normalizes later texts otherwise
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer.name_or_path)
     if tokenizer.__class__.__name__.startswith(BOXED):
         out = []
+        tokenizer.backend_tokenizer.no_truncation()
         for special in (True, False):
             e = tokenizer.backend_tokenizer.encode(text, pair, add_special_tokens=special)
             out.append((e.ids, e.type_ids, [list(o) for o in e.offsets]))
@@ -294,7 +299,7 @@ def compare(program, folder):
 FIXTURE = ["BertTokenizerFast", "LayoutLMv2TokenizerFast", "MPNetTokenizerFast", "RobertaTokenizerFast",
            "BartTokenizerFast", "GPT2TokenizerFast", "BloomTokenizerFast", "CohereTokenizerFast", "GPTNeoXTokenizerFast",
            "Qwen2TokenizerFast", "PreTrainedTokenizerFast", "LlamaTokenizerFast", "GemmaTokenizerFast",
-           "T5TokenizerFast", "XLMRobertaTokenizerFast"]
+           "T5TokenizerFast", "XLMRobertaTokenizerFast", "CodeLlamaTokenizerFast"]
 
 
 def fixture(out, found, work):
