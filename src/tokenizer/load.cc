@@ -5,6 +5,7 @@
 #include "tokenizer/loaders.h"
 #include "tokenizer/slow/classes.h"
 #include "tokenizer/slow/text_steps.h"
+#include "tokenizer/whisper_text.h"
 
 namespace tensormill {
 namespace {
@@ -92,7 +93,9 @@ std::unique_ptr<Tokenizer> finish(PipelineParts parts, const TokenizerConfig& co
     if (special) parts.specials[name] = special->token.content;
   }
   for (const auto& [name, special] : config.extra) parts.specials[name] = special.token.content;
-  return std::make_unique<Pipeline>(std::move(parts));
+  auto tokenizer = std::make_unique<Pipeline>(std::move(parts));
+  if (config.tokenizer_class != "WhisperTokenizer") return tokenizer;
+  return with_whisper_text(std::move(tokenizer));
 }
 
 bool has_only_slow_class(const TokenizerConfig& config) {

@@ -9,6 +9,7 @@ namespace tensormill {
 std::unique_ptr<Tokenizer> make_baichuan(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_bert_generation(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_bert_japanese(const SlowFolder& folder);
+std::unique_ptr<Tokenizer> make_biogpt(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_blenderbot_small(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_byt5(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_canine(const SlowFolder& folder);
@@ -16,6 +17,8 @@ std::unique_ptr<Tokenizer> make_chatglm(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_chatglm4(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_ctrl(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_esm(const SlowFolder& folder);
+std::unique_ptr<Tokenizer> make_flaubert(const SlowFolder& folder);
+std::unique_ptr<Tokenizer> make_fsmt(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_internlm(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_m2m100(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_marian(const SlowFolder& folder);
@@ -23,5 +26,6 @@ std::unique_ptr<Tokenizer> make_perceiver(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_plbart(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_qwen(const SlowFolder& folder);
 std::unique_ptr<Tokenizer> make_speecht5(const SlowFolder& folder);
+std::unique_ptr<Tokenizer> make_xlm(const SlowFolder& folder);
 
 }  // namespace tensormill

@@ -2,56 +2,16 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "tokenizer/models/merge_table.h"
+#include "tokenizer/slow/listed_words.h"
 #include "tokenizer/slow/python_text.h"
 #include "tokenizer/slow/slow_models.h"
 #include "tokenizer/slow/stages.h"
 #include "tokenizer/slow/text_steps.h"
 #include "tokenizer/slow/vocabulary_files.h"
+#include "tokenizer/slow/word_merges.h"
 
 namespace tensormill {
 namespace {
-
-constexpr size_t kMaxWord = 20000;  // characters; merging takes time by the square
-
-// Tokens by a list, joined by spaces.
-class ListedWords : public SlowModel {
- public:
-  ListedWords(const SlowFolder& folder, const std::vector<std::string>& tokens) {
-    for (const std::string& token : tokens) set(token, static_cast<int32_t>(tokens_.size()));
-    set_unknown(folder);
-  }
-  ListedWords(const SlowFolder& folder, const Json& vocabulary) {
-    for (const auto& [token, id] : vocabulary.items()) set(token, id.get<int32_t>());
-    set_unknown(folder);
-  }
-
-  int32_t size() const override { return static_cast<int32_t>(tokens_.size()); }
-  int32_t token_count() const override { return static_cast<int32_t>(ids_.size()); }
-  std::optional<int32_t> find(std::string_view token) const override {
-    const auto known = ids_.find(std::string(token));
-    return known == ids_.end() ? std::nullopt : std::optional(known->second);
-  }
-  std::optional<int32_t> unknown_id() const override { return find(unknown_); }
-  std::string token(int32_t id) const override {
-    const auto known = tokens_.find(id);
-    return known == tokens_.end() ? unknown_ : known->second;
-  }
-  void add_steps(DecodeSteps& steps, const DecodeContext&) const override {
-    make_space_joiner()->add_steps(steps);
-  }
-
- private:
-  void set(const std::string& token, int32_t id) {
-    ids_[token] = id;
-    tokens_[id] = token;
-  }
-  void set_unknown(const SlowFolder& folder) { unknown_ = folder.special("unk_token"); }
-
-  std::unordered_map<std::string, int32_t> ids_;
-  std::unordered_map<int32_t, std::string> tokens_;
-  std::string unknown_;
-};
 
 class Esm : public ListedWords {
  public:
@@ -64,76 +24,6 @@ class Esm : public ListedWords {
 
  private:
   std::vector<std::string> cuts_;
-};
-
-// Merges of the words' characters, the last one with "</w>": all places of the pair of lowest rank
-// at once, again and again.
-class WordMerges {
- public:
-  explicit WordMerges(const FileMerges& merges) : table_(merges.size()) {
-    for (const auto& [left, right] : merges) {
-      const int32_t left_id = intern(left), right_id = intern(right);
-      table_.add(left_id, right_id, intern(left + right));
-    }
-  }
-
-  // The symbols of a word of more than one character; "</w>" behind the last.
-  std::vector<std::string> apply(std::string_view word) const {
-    struct Symbol {
-      int32_t id;
-      std::string text;
-    };
-    std::vector<Symbol> symbols;
-    for (size_t at = 0; at < word.size();) {
-      const size_t bytes = utf8_length(word[at]);
-      std::string text(word.substr(at, bytes));
-      at += bytes;
-      if (at >= word.size()) text += "</w>";
-      symbols.push_back({id_of(text), std::move(text)});
-    }
-    if (symbols.size() > kMaxWord) {
-      throw_error(ErrorKind::kBadRequest, "a word of {} characters, at most {} can be tokenized",
-                  symbols.size(), kMaxWord);
-    }
-    while (symbols.size() > 1) {
-      int32_t best = MergeTable::kNone, left = 0, right = 0;
-      for (size_t i = 0; i + 1 < symbols.size(); ++i) {
-        if (symbols[i].id < 0 || symbols[i + 1].id < 0) continue;
-        const int32_t rank = table_.find(symbols[i].id, symbols[i + 1].id);
-        if (rank >= best) continue;
-        best = rank;
-        left = symbols[i].id;
-        right = symbols[i + 1].id;
-      }
-      if (best == MergeTable::kNone) break;
-      size_t kept = 0;
-      for (size_t i = 0; i < symbols.size(); ++i, ++kept) {
-        if (symbols[i].id == left && i + 1 < symbols.size() && symbols[i + 1].id == right) {
-          symbols[i].text += symbols[i + 1].text;
-          symbols[i].id = table_.id(best);
-          if (kept != i) symbols[kept] = std::move(symbols[i]);
-          ++i;
-        } else if (kept != i) {
-          symbols[kept] = std::move(symbols[i]);
-        }
-      }
-      symbols.resize(kept);
-    }
-    std::vector<std::string> texts;
-    for (Symbol& symbol : symbols) texts.push_back(std::move(symbol.text));
-    return texts;
-  }
-
- private:
-  int32_t intern(const std::string& text) {
-    return ids_.emplace(text, static_cast<int32_t>(ids_.size())).first->second;
-  }
-  int32_t id_of(const std::string& text) const {
-    const auto found = ids_.find(text);
-    return found == ids_.end() ? -1 : found->second;
-  }
-  MergeTable table_;
-  std::unordered_map<std::string, int32_t> ids_;
 };
 
 // Runs of other characters than white space, each with a line end behind it.
@@ -249,7 +139,9 @@ class BlenderbotSmall : public Ctrl {
 class JapaneseBasic : public ListedWords {
  public:
   JapaneseBasic(const SlowFolder& folder, const std::vector<std::string>& tokens, const Json& tree)
-      : ListedWords(folder, tokens), stages_(make_parts(tree, folder.folder.string())) {}
+      : ListedWords(folder, tokens),
+        stages_(make_parts(tree, folder.folder.string())),
+        lower_(folder.flag("do_lower_case", false)) {}
 
   std::vector<std::string> tokenize(std::string_view given) const override {
     std::vector<std::string> tokens;
@@ -263,6 +155,7 @@ class JapaneseBasic : public ListedWords {
     for (const int32_t id : stages_.encode(text, false).ids) tokens.push_back(stages_.token(id));
     return tokens;
   }
+  bool lowers_text() const override { return lower_; }
   void add_steps(DecodeSteps& steps, const DecodeContext& context) const override {
     ListedWords::add_steps(steps, context);
     steps.push_back(make_replace_text_step(" ##", ""));
@@ -271,6 +164,7 @@ class JapaneseBasic : public ListedWords {
 
  private:
   Pipeline stages_;
+  bool lower_;
 };
 
 [[noreturn]] void fail_option(const SlowFolder& folder, std::string_view key,

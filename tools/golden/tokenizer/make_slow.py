@@ -29,14 +29,36 @@ from differential import Program  # noqa: E402
 from make_golden import fnv, packed  # noqa: E402
 
 
+WORDS = ("the The quick Mr. Mrs No. pp. e.g. i.e U.S.A. a.m. etc. l'eau d'un can't 'tis they've Jones' rock'n'roll "
+         "5,300 1,2,3 3.14 No. 5 pp. 12 art. z.B. usw. т.е. г. км. naïve café Привет мир, 中文 分词。 日本語、 한국어 ... .. .... "
+         "… , ; : ! ? ( ) [ ] { } < > \" ' '' `` ` « » “ ” „ ‘ ’ – — -- - a-b x-y-z @-@ & | &amp; % $ € £5 ¿ ¡ / \\ # @user "
+         "50 % nº\u00a05 1\u00a0000\u00a0000 \u00a0% ,\u00a0x \u00a0ºC \u00a0? ,\" .\" ...\" \", \". ） （ ： ； ！ ？ ， 。 ０９ ．５ "
+         "DOTMULTI DOTDOT <s> </s> <unk> <mask> [MASK] \n \t \u3000 \u200b \x1c \ufeff é e\u0301 ﬁ ß İ Σ ς 😀 👍🏽 🇺🇳 "
+         "def f(x): return x**2 == 4; http://a.b/c?d=e&f user@mail.org C:\\dir").split(" ")
+
+
+def mixed_texts(count):
+    """Words and signs in any order, with and without spaces between."""
+    import random
+    r = random.Random(11)
+    texts = []
+    for i in range(count):
+        space = (" ", "", "  ", " ", "\u00a0")[i % 5]
+        texts.append(space.join(r.choice(WORDS) for _ in range(r.randint(1, 30))))
+    return texts + [" ".join(r.choice(WORDS) for _ in range(4000)), "x" * 5000, "ab " * 3000]
+
+
 def texts_for(full):
     texts = corpus()
-    texts = texts if full else [t for t in texts[:46] if len(t) < 200] + texts[-12:]
+    texts = texts + mixed_texts(160) if full else [t for t in texts[:46] if len(t) < 200] + texts[-12:]
     return texts + [
         "a <mask> b<mask>c  <mask>  [MASK] d [MASK]", "<extra_id_0> x <extra_id_99>", "en_XX hello de_DE __en__ >>fr<< x",
         "abc ab abcd ﬁne Ａ①…", "<user> <start_of_turn>x<end_of_turn>", " '' `` 5, 12, 3,4", "Hello, y'all! How are you 😁 ?",
         "he said , \" do n't ! \" . ' quoted ' we 've ? I 'm n't", "[CLS] a [SEP] b [PAD] [UNK]", "  leading and trailing  ",
-        "<unk_5> <mask_1> <mask_2> <madeupword3>", "ΑΣ ΑΣΑ ΣΑΣ. İstanbul", "[gMASK]sop <n> <|tab|> <|blank_5|>x\n\ty"]
+        "<unk_5> <mask_1> <mask_2> <madeupword3>", "ΑΣ ΑΣΑ ΣΑΣ. İstanbul", "[gMASK]sop <n> <|tab|> <|blank_5|>x\n\ty",
+        "Mr. Smith (i.e. No. 5) paid 5,300 €: \"too much,\" he said... didn't he? L'eau d'un the dogs' house a-b & 1\u00a0000.'",
+        "« Bonjour » ， 。 （x） “y,” ‘z’ 5 % nº\u00a05 @-@ a @-@ b &amp; [c] DOTMULTI .. naïve Ångström ÉTÉ. the.",
+        "<|startofprev|> a prompt<|startoftranscript|><|0.00|> it was<|7.24|><|1.|> <|2.5|>x <|٣.٤|><|9"]
 
 
 PAIRS = [("Hello there", "General <mask> x"), (" a", "b "), ("x </s>", "y</s>"), ("one, two", "dog [SEP]")]
@@ -62,8 +84,8 @@ def saved_by_slow_class(name, folder, target):
 
 
 def answer(tokenizer, text):
-    ids = tokenizer(text)["input_ids"]
-    plain = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(text, padding=False)["input_ids"]
+    plain = tokenizer(text, add_special_tokens=False, padding=False)["input_ids"]
     return {"ids": ids, "plain": plain, "decoded": tokenizer.decode(ids),
             "skipped": tokenizer.decode(ids, skip_special_tokens=True)}
 
@@ -134,8 +156,8 @@ def compare(arguments, work):
                         print(f"{name}: {key} of {text[:80]!r}\n  want {str(want[key])[:300]!r}\n  got  {str(got[key])[:300]!r}")
         for text, pair in PAIRS:
             try:
-                want = tokenizer(text, pair)
-                plain = tokenizer(text, pair, add_special_tokens=False)["input_ids"]
+                want = tokenizer(text, pair, padding=False)
+                plain = tokenizer(text, pair, add_special_tokens=False, padding=False)["input_ids"]
             except BaseException:  # noqa: BLE001
                 continue
             got = program.ask({"encode": text, "pair": pair})
