@@ -5,7 +5,6 @@
 #include "tokenizer/slow/listed_words.h"
 #include "tokenizer/slow/python_text.h"
 #include "tokenizer/slow/slow_models.h"
-#include "tokenizer/slow/stages.h"
 #include "tokenizer/slow/text_steps.h"
 #include "tokenizer/slow/vocabulary_files.h"
 #include "tokenizer/slow/word_merges.h"
@@ -82,6 +81,28 @@ class Ctrl : public ListedWords {
   WordMerges merges_;
 };
 
+// Vietnamese words, joined by the caller.
+class Phobert : public ListedWords {
+ public:
+  Phobert(const SlowFolder& folder, const std::vector<std::string>& tokens)
+      : ListedWords(folder, tokens),
+        merges_(read_merges_file(folder.file("bpe.codes"), MergeLines::kAllEnded)) {}
+
+  std::vector<std::string> tokenize(std::string_view text) const override {
+    std::vector<std::string> tokens;
+    for (const std::string& word : words_with_line_end(text)) add_parts(merges_, word, tokens);
+    return tokens;
+  }
+  void add_steps(DecodeSteps& steps, const DecodeContext& context) const override {
+    ListedWords::add_steps(steps, context);
+    steps.push_back(make_replace_text_step("@@ ", ""));
+    steps.push_back(make_strip_text_step());
+  }
+
+ private:
+  WordMerges merges_;
+};
+
 class BlenderbotSmall : public Ctrl {
  public:
   using Ctrl::Ctrl;
@@ -135,44 +156,6 @@ class BlenderbotSmall : public Ctrl {
   }
 };
 
-// Words and their pieces through the fast stages; what is no word of a dictionary.
-class JapaneseBasic : public ListedWords {
- public:
-  JapaneseBasic(const SlowFolder& folder, const std::vector<std::string>& tokens, const Json& tree)
-      : ListedWords(folder, tokens),
-        stages_(make_parts(tree, folder.folder.string())),
-        lower_(folder.flag("do_lower_case", false)) {}
-
-  std::vector<std::string> tokenize(std::string_view given) const override {
-    std::vector<std::string> tokens;
-    std::string text;
-    for (size_t at = 0; at < given.size();) {
-      const size_t begin = at;
-      const char32_t c = next_code_point(given, at);
-      const bool kept = c == '\t' || c == '\n' || c == '\r' || !is_python_other(c);
-      if (kept) text.append(given.substr(begin, at - begin));
-    }
-    for (const int32_t id : stages_.encode(text, false).ids) tokens.push_back(stages_.token(id));
-    return tokens;
-  }
-  bool lowers_text() const override { return lower_; }
-  void add_steps(DecodeSteps& steps, const DecodeContext& context) const override {
-    ListedWords::add_steps(steps, context);
-    steps.push_back(make_replace_text_step(" ##", ""));
-    steps.push_back(make_strip_text_step());
-  }
-
- private:
-  Pipeline stages_;
-  bool lower_;
-};
-
-[[noreturn]] void fail_option(const SlowFolder& folder, std::string_view key,
-                              std::string_view value, std::string_view expected) {
-  throw_error(ErrorKind::kUnsupported, "{}: {}: \"{}\" is not supported; expected {}",
-              folder.config.file, key, value, expected);
-}
-
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_esm(const SlowFolder& folder) {
@@ -198,38 +181,25 @@ std::unique_ptr<Tokenizer> make_blenderbot_small(const SlowFolder& folder) {
                                          SlowTokenizer::Added{}, Surroundings{});
 }
 
-std::unique_ptr<Tokenizer> make_bert_japanese(const SlowFolder& folder) {
-  const std::string words = folder.text("word_tokenizer_type", "basic");
-  if (words != "basic" && folder.flag("do_word_tokenize", true)) {
-    fail_option(folder, "word_tokenizer_type", words,
-                "basic: MeCab, Sudachi and Juman++ with their dictionaries are not built in");
+// Lines "word count" behind the four first tokens.
+std::unique_ptr<Tokenizer> make_phobert(const SlowFolder& folder) {
+  std::vector<std::string> tokens = {folder.special("bos_token"), folder.special("pad_token"),
+                                     folder.special("eos_token"), folder.special("unk_token")};
+  const auto lines = read_token_lines(folder.file("vocab.txt"));
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const std::string_view line = python_strip(lines[i]);
+    const size_t end = line.rfind(' ');
+    if (end == std::string_view::npos) {
+      throw_error(ErrorKind::kArtifactInvalid, "{}: line {}: expected a word and its count",
+                  folder.file("vocab.txt").string(), i + 1);
+    }
+    tokens.emplace_back(line.substr(0, end));
   }
-  const std::string parts = folder.text("subword_tokenizer_type", "wordpiece");
-  if (parts != "wordpiece") fail_option(folder, "subword_tokenizer_type", parts, "wordpiece");
-  for (const char* key : {"do_word_tokenize", "do_subword_tokenize"}) {
-    if (!folder.flag(key, true)) fail_option(folder, key, "false", "true");
-  }
-  const auto tokens = read_token_lines(folder.file("vocab.txt"));
-  Json vocabulary = Json::object();
-  for (const std::string& token : tokens) {
-    vocabulary[token] = static_cast<int32_t>(vocabulary.size());
-  }
-  const std::vector<std::string> sep = {folder.special("sep_token")};
-  const bool lower = folder.flag("do_lower_case", false);
-  const Json tree = {
-      {"model",
-       {{"type", "WordPiece"},
-        {"unk_token", folder.special("unk_token")},
-        {"continuing_subword_prefix", "##"},
-        {"max_input_chars_per_word", 100},
-        {"vocab", std::move(vocabulary)}}},
-      {"normalizer",
-       sequence_json("normalizers", Json::array({bert_normalizer_json(false, nullptr, lower),
-                                                 {{"type", "NFC"}}}))},
-      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}}};
-  return std::make_unique<SlowTokenizer>(
-      std::make_unique<JapaneseBasic>(folder, tokens, tree), folder, SlowTokenizer::Added{},
-      Surroundings{{folder.special("cls_token")}, sep, false, sep, sep, true});
+  const std::string sep = folder.special("sep_token");
+  Surroundings around{{folder.special("cls_token")}, {sep}};
+  around.between = {sep, sep};
+  return std::make_unique<SlowTokenizer>(std::make_unique<Phobert>(folder, tokens), folder,
+                                         SlowTokenizer::Added{}, std::move(around));
 }
 
 }  // namespace tensormill

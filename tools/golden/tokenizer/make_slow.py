@@ -1,14 +1,13 @@
 """Compares tokenizers that load from slow files with transformers, and makes the fixture of them.
 
     make_slow.py --answers PROGRAM [--only NAME] [--full]    compares, prints mismatches and counts
-    make_slow.py --out FOLDER                                writes slow.json, slow_files.json
+    make_slow.py --out FOLDER                                writes slow.json
 
 PROGRAM is the one of the target tokenizer_answers. Each class is compared twice: with a
 tokenizer_config.json that says as little as can be, and with what save_pretrained of the slow class
 writes. --full takes all texts of corpus.py.
 """
 import argparse
-import hashlib
 import base64
 import json
 import os
@@ -195,40 +194,59 @@ def compare(arguments, work):
     return 1 if bad else 0
 
 
+# The fixture has what save_pretrained writes for one class of each kind; compare() takes it of all.
+SAVED = ("BertTokenizer", "BertJapaneseTokenizer", "CTRLTokenizer", "CanineTokenizer", "GPT2Tokenizer+bos+prefix", "GPTSw3Tokenizer",
+         "LlamaTokenizer+new", "M2M100Tokenizer+lang", "MBart50Tokenizer+lang", "MarianTokenizer", "PLBartTokenizer+lang",
+         "PegasusTokenizer+offset", "RobertaTokenizer", "T5Tokenizer+new", "WhisperTokenizer+bare", "XLMRobertaTokenizer",
+         "XLMTokenizer")
+
+
+def blob_of(file, content):
+    """JSON as a value, text as a string, anything else in base64. The order of emoji.json counts."""
+    if file.endswith(".json") and file != "emoji.json":
+        return {"json": json.loads(content)}
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
 def fixture(out, work, code):
     texts = texts_for(False)
-    blobs, entries = {}, []
+    blobs, answers, entries = [], [], []
+
+    def place_in(table, value):
+        if value not in table:
+            table.append(value)
+        return table.index(value)
+
     for name, folder in folders(work, None, code):
+        if name.endswith("+saved") and name.removesuffix("+saved") not in SAVED:
+            continue
         try:
             tokenizer = reference(folder)
         except Exception as error:  # noqa: BLE001
             print(f"{name}: the reference fails: {error!r}"[:300])
             continue
-        cases = []
-        for index, text in enumerate(texts):
+        hashes = ""
+        for text in texts:
             try:
                 got = answer(tokenizer, text)
             except BaseException:  # noqa: BLE001
+                hashes += "----"
                 continue
             rest = "\x1f".join(("".join(f"{i};" for i in got["plain"]), got["decoded"], got["skipped"]))
-            cases.append([index, fnv("".join(f"{i};" for i in got["ids"]) + "\x1f" + rest)])
+            hashes += fnv("".join(f"{i};" for i in got["ids"]) + "\x1f" + rest)[:4]
         files = {}
-        for file in sorted(name for name in os.listdir(folder) if not name.endswith(".py") and name not in ("__pycache__", "special_tokens_map.json")):
+        for file in sorted(os.listdir(folder)):
+            if file.endswith(".py") or file in ("__pycache__", "special_tokens_map.json"):
+                continue
             with open(os.path.join(folder, file), "rb") as stream:
-                content = stream.read()
-            if file.endswith(".json") and b"\n" in content.strip():  # as the reference writes it, but short
-                content = json.dumps(json.loads(content), ensure_ascii=False, separators=(",", ":")).encode()
-            key = hashlib.sha256(content).hexdigest()[:12]
-            try:
-                blobs.setdefault(key, content.decode())
-            except UnicodeDecodeError:
-                blobs.setdefault(key, {"base64": base64.b64encode(content).decode()})
-            files[file] = key
-        entries.append({"name": name, "files": files, "cases": [c[0] for c in cases],
-                        "hashes": " ".join(c[1] for c in cases)})
-    value = {"texts": texts, "blobs": blobs, "tokenizers": entries}
+                files[file] = place_in(blobs, blob_of(file, stream.read()))
+        entries.append([name, place_in(answers, hashes), files])  # classes with the same answers share them
+    value = {"texts": texts, "blobs": blobs, "hashes": answers, "tokenizers": entries}
     with open(os.path.join(out, "slow.json"), "w", encoding="utf-8") as stream:
-        json.dump(value, stream, ensure_ascii=True, separators=(",", ":"))
+        json.dump(value, stream, ensure_ascii=False, separators=(",", ":"))
         stream.write("\n")
 
 

@@ -256,11 +256,36 @@ def slow_only_folders(folder):
     vocab.update({"__null__": 0, "__start__": 1, "__end__": 2, "__unk__": 3, "__newln__": len(vocab) + 4})
     yield "BlenderbotSmallTokenizer", {"vocab.json": as_json(vocab), "merges.txt": merges}, {}
     yield from moses_folders()
+    yield from more_slow_folders(folder)
     yield "EsmTokenizer", {"vocab.txt": "\n".join(["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-",
                                                    "<null_1>", "<mask>"]).encode()}, {}
     yield "BertJapaneseTokenizer", {"vocab.txt": word_pieces(BERT, False)}, {"word_tokenizer_type": "basic"}
     yield "BertJapaneseTokenizer+lower", {"vocab.txt": word_pieces(BERT, True)}, {
         "word_tokenizer_type": "basic", "do_lower_case": True}
+
+
+def more_slow_folders(folder):
+    vocab, merges = word_bpe(["<unk>"], title=False, counted=True)
+    lines = [(t[:-4] if t.endswith("</w>") else t + "@@") + " 5\n" for t in vocab if t != "<unk>"]
+    yield "PhobertTokenizer", {"vocab.txt": "".join(lines).encode(), "bpe.codes": merges}, {}
+    model = spm(folder)
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+    lines = [f"{pieces.id_to_piece(i)} 1\n" for i in range(3, pieces.get_piece_size() - 9)]
+    yield "BartphoTokenizer", {"sentencepiece.bpe.model": model, "dict.txt": "".join(lines).encode()}, {}
+    yield "XLMProphetNetTokenizer", {"prophetnet.tokenizer": model}, {}
+    yield "ProphetNetTokenizer", {"prophetnet.tokenizer": word_pieces(BERT + ["[X_SEP]"], True)}, {}
+    yield "ProphetNetTokenizer+cased", {"prophetnet.tokenizer": word_pieces(BERT, False)}, {
+        "do_lower_case": False, "tokenize_chinese_chars": False}
+    yield "GPTSw3Tokenizer", {"spiece.model": spm(folder, "bpe", 460, rules=False, byte_fallback=True, pad_id=0, unk_id=1,
+                                                  bos_id=2, eos_id=3, eos_piece="<|endoftext|>",
+                                                  remove_extra_whitespaces=False)}, {}
+    emoji = {"emoji": {"\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466": "<|emoji1|>", "\U0001f600": "<|emoji2|>",
+                       "\U0001f468": "<|emoji3|>", ":)": "<|emoji2|>"},
+             "emoji_inv": {f"<|emoji{i}|>": c for i, c in ((1, "\U0001f46a"), (2, "\U0001f600"), (3, "\U0001f468"))}}
+    words = ["the", "qu", "ick", "日本", "本,夲", "日", "語", "テキ,てき", "a,Ａ", "b", "c", "d", "e", "Pr", "1", "12", "1,①", "がぎ",
+             "<SP>", "<BR>", "<TAB>", "<BLOCK>", "<KIGOU>", "<U2000U2BFF>", "<|emoji1|>", "<|emoji2|>", "<|emoji3|>",
+             *[f"<|byte{i}|>" for i in range(256)], "ー", "<", "<s", "<|startoftext|>", "<|endoftext|>"]
+    yield "GPTNeoXJapaneseTokenizer", {"vocab.txt": "".join(w + "\n" for w in words).encode(), "emoji.json": as_json(emoji)}, {}
 
 
 def moses_folders():
