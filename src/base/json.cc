@@ -1,10 +1,10 @@
 #include "base/json.h"
 
 #include <algorithm>
-#include <fstream>
 #include <string>
 
 #include "base/error.h"
+#include "base/read_file.h"
 
 namespace tensormill {
 namespace {
@@ -43,18 +43,7 @@ Json parse_json(std::string_view text, std::string_view origin) {
 }
 
 std::string read_json_text(const std::filesystem::path& file) {
-  std::error_code code;
-  const auto size = std::filesystem::file_size(file, code);
-  if (code) throw_error(ErrorKind::kNotFound, "{}: {}", file.string(), code.message());
-  if (size > kMaxFileBytes) {
-    throw_error(ErrorKind::kArtifactInvalid, "{}: {} bytes, expected at most {}", file.string(),
-                size, kMaxFileBytes);
-  }
-  std::ifstream stream(file, std::ios::binary);
-  std::string text(size, '\0');
-  if (size > 0) stream.read(text.data(), static_cast<std::streamsize>(size));
-  if (!stream) throw_error(ErrorKind::kNotFound, "{}: could not be read", file.string());
-  return text;
+  return read_file(file, kMaxFileBytes);
 }
 
 Json read_json_file(const std::filesystem::path& file) {

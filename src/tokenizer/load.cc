@@ -5,7 +5,9 @@
 #include "tokenizer/infilling.h"
 #include "tokenizer/loaders.h"
 #include "tokenizer/slow/classes.h"
+#include "tokenizer/slow/refused.h"
 #include "tokenizer/slow/text_steps.h"
+#include "tokenizer/whisper_text.h"
 
 namespace tensormill {
 namespace {
@@ -86,9 +88,12 @@ const TokenizerClass& class_of(const fs::path& folder, TokenizerConfig& config) 
   if (!named) config.tokenizer_class = guess_from_files(folder, config);
   const TokenizerClass* row = find_tokenizer_class(config.tokenizer_class);
   if (row == nullptr || (row->convert == nullptr && row->make == nullptr)) {
-    throw_error(ErrorKind::kUnsupported,
-                "{}: tokenizer class {} without a tokenizer.json is not supported", folder.string(),
-                config.tokenizer_class);
+    throw_error(
+        ErrorKind::kUnsupported,
+        "{}: tokenizer class {} is not known without a {}, which is not there; expected one "
+        "(save_pretrained of the fast tokenizer writes it) or a class that "
+        "docs/tokenizer-files.md lists",
+        folder.string(), config.tokenizer_class, config.tokenizer_file);
   }
   return *row;
 }
@@ -104,7 +109,19 @@ std::unique_ptr<Tokenizer> finish(PipelineParts parts, const TokenizerConfig& co
     if (special) parts.specials[name] = special->token.content;
   }
   for (const auto& [name, special] : config.extra) parts.specials[name] = special.token.content;
-  return std::make_unique<Pipeline>(std::move(parts));
+  auto tokenizer = std::make_unique<Pipeline>(std::move(parts));
+  if (config.tokenizer_class != "WhisperTokenizer") return tokenizer;
+  return with_whisper_text(std::move(tokenizer));
+}
+
+// Also beside a tokenizer.json: the reference's class does more than that file says.
+void check_refused(const fs::path& folder, const TokenizerConfig& config) {
+  const RefusedClass* row = find_refused_class(config.tokenizer_class);
+  if (row == nullptr) return;
+  throw_error(ErrorKind::kUnsupported,
+              "{}: tokenizer class {} (files: {}) is not supported: {}. If a tokenizer.json gives "
+              "the same ids, name PreTrainedTokenizerFast as tokenizer_class in {}",
+              folder.string(), row->name, row->files, row->why, config.file);
 }
 
 bool has_only_slow_class(const TokenizerConfig& config) {
@@ -169,6 +186,7 @@ static std::unique_ptr<Tokenizer> load_fast(const fs::path& folder, TokenizerCon
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& folder) {
   TokenizerConfig config = read_tokenizer_config(folder);
+  check_refused(folder, config);
   const bool has_json = fs::exists(folder / config.tokenizer_file);
   if (has_json && !converts_anew(config) && !has_only_slow_class(config)) {
     return load_fast(folder, config);

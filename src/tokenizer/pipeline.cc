@@ -267,17 +267,7 @@ void Pipeline::name_special_tokens(Encoding& encoding) const {
 }
 
 std::string Pipeline::decode(std::span<const int32_t> ids, bool skip_special) const {
-  std::string out;
-  Stream stream(*this, skip_special);
-  for (const int32_t id : ids) {
-    if (id < 0 || id >= vocabulary_size()) {
-      throw_error(ErrorKind::kBadRequest, "token id {} is not in the vocabulary of {}", id,
-                  vocabulary_size());
-    }
-    stream.push(id, out);
-  }
-  stream.finish(out);
-  return out;
+  return decode_as_stream(ids, skip_special);
 }
 
 std::unique_ptr<IncrementalDecoder> Pipeline::start_decoding(bool skip_special) const {

@@ -2,10 +2,9 @@
 
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "base/error.h"
+#include "base/read_file.h"
 #include "base/utf8.h"
 
 namespace tensormill {
@@ -204,18 +203,7 @@ SentencePieceModel parse_sentencepiece(std::string_view bytes, std::string_view 
 }
 
 SentencePieceModel read_sentencepiece(const std::filesystem::path& file) {
-  std::error_code code;
-  const auto size = std::filesystem::file_size(file, code);
-  if (code) throw_error(ErrorKind::kNotFound, "{}: {}", file.string(), code.message());
-  if (size > kMaxFileBytes) {
-    throw_error(ErrorKind::kArtifactInvalid, "{}: {} bytes, expected at most {}", file.string(),
-                size, kMaxFileBytes);
-  }
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (!stream) throw_error(ErrorKind::kNotFound, "{}: could not be read", file.string());
-  return parse_sentencepiece(std::move(text).str(), file.string());
+  return parse_sentencepiece(read_file(file, kMaxFileBytes), file.string());
 }
 
 }  // namespace tensormill

@@ -1,5 +1,7 @@
 #include "tokenizer/tokenizer.h"
 
+#include "base/error.h"
+
 namespace tensormill {
 namespace {
 
@@ -23,6 +25,20 @@ class TokenByToken : public IncrementalDecoder {
 
 std::unique_ptr<IncrementalDecoder> Tokenizer::start_decoding(bool skip_special) const {
   return std::make_unique<TokenByToken>(*this, skip_special);
+}
+
+std::string Tokenizer::decode_as_stream(std::span<const int32_t> ids, bool skip_special) const {
+  std::string out;
+  const auto stream = start_decoding(skip_special);
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= vocabulary_size()) {
+      throw_error(ErrorKind::kBadRequest, "token id {} is not in the vocabulary of {}", id,
+                  vocabulary_size());
+    }
+    stream->push(id, out);
+  }
+  stream->finish(out);
+  return out;
 }
 
 }  // namespace tensormill

@@ -54,6 +54,10 @@ class Tokenizer {
   // Texts of the special tokens of tokenizer_config.json; "" where there is none. name:
   // "bos_token", "eos_token", "unk_token", "pad_token" ...
   virtual std::string special(std::string_view name) const = 0;
+
+ protected:
+  // decode() by start_decoding(), for classes that have their own of that.
+  std::string decode_as_stream(std::span<const int32_t> ids, bool skip_special) const;
 };
 
 // From tokenizer.json, else from the files of the tokenizer class that tokenizer_config.json or

@@ -1,8 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <sstream>
-
 #include "base/error.h"
 #include "golden.h"
 #include "tokenizer/decode_stream.h"
@@ -40,28 +38,33 @@ std::string digest(const Tokenizer& tokenizer, const std::string& text) {
   return fnv(all);
 }
 
+std::string bytes_of(const Json& blob) {
+  if (blob.is_string()) return blob.get<std::string>();
+  return blob.contains("json") ? blob["json"].dump()
+                               : base64_decode(blob["base64"].get<std::string>());
+}
+
 TEST(SlowFiles, MatchTheReference) {
+  constexpr size_t kHash = 4;  // characters of each; "----": the reference fails on the text
   const Json golden = read_golden("slow.json");
   int cases = 0;
   for (const Json& entry : golden["tokenizers"]) {
-    SCOPED_TRACE(entry["name"].get<std::string>());
+    SCOPED_TRACE(entry[0].get<std::string>());
     const TemporaryFolder folder;
-    for (const auto& [name, key] : entry["files"].items()) {
-      const Json& blob = golden["blobs"][key.get<std::string>()];
-      folder.write(name, blob.is_string() ? blob.get<std::string>()
-                                          : base64_decode(blob["base64"].get<std::string>()));
+    for (const auto& [name, index] : entry[2].items()) {
+      folder.write(name, bytes_of(golden["blobs"][index.get<size_t>()]));
     }
     const auto tokenizer = load_tokenizer(folder.path());
-    std::istringstream hashes(entry["hashes"].get<std::string>());
-    for (const Json& index : entry["cases"]) {
-      const auto text = golden["texts"][index.get<size_t>()].get<std::string>();
-      std::string hash;
-      hashes >> hash;
-      EXPECT_EQ(digest(*tokenizer, text), hash) << Json(text).dump(-1, ' ', true);
+    const auto hashes = golden["hashes"][entry[1].get<size_t>()].get<std::string>();
+    for (size_t i = 0; i < golden["texts"].size(); ++i) {
+      const std::string hash = hashes.substr(i * kHash, kHash);
+      if (hash == "----") continue;
+      const auto text = golden["texts"][i].get<std::string>();
+      EXPECT_EQ(digest(*tokenizer, text).substr(0, kHash), hash) << Json(text).dump(-1, ' ', true);
       ++cases;
     }
   }
-  EXPECT_GT(cases, 5000);
+  EXPECT_GT(cases, 7000);
 }
 
 std::string error_of(const TemporaryFolder& folder) {
@@ -125,6 +128,29 @@ TEST(SlowFiles, UnknownClassesAndDictionariesAreNamed) {
   folder.write("tokenizer_config.json",
                R"({"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"})");
   EXPECT_THAT(error_of(folder), AllOf(HasSubstr("word_tokenizer_type"), HasSubstr("MeCab")));
+}
+
+TEST(SlowFiles, RefusedClassesSayWhyEvenBesideATokenizerJson) {
+  const TemporaryFolder folder;
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "CpmTokenizer"})");
+  folder.write("tokenizer.json",
+               R"({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}})");
+  EXPECT_THAT(error_of(folder), AllOf(HasSubstr("CpmTokenizer"), HasSubstr("spiece.model"),
+                                      HasSubstr("jieba"), HasSubstr("PreTrainedTokenizerFast")));
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "PreTrainedTokenizerFast"})");
+  EXPECT_EQ(error_of(folder), "no error");
+}
+
+TEST(SlowFiles, UnknownLanguagesAreNamed) {
+  const TemporaryFolder folder;
+  folder.write("tokenizer_config.json",
+               R"({"tokenizer_class": "FSMTTokenizer", "langs": ["en", "pl"]})");
+  EXPECT_THAT(error_of(folder), AllOf(HasSubstr("langs"), HasSubstr("\"pl\"")));
+  folder.write("vocab.json", R"({"a": 0, "<|startoftranscript|>": 1})");
+  folder.write("merges.txt", "#version: 0.2\n");
+  folder.write("tokenizer_config.json",
+               R"({"tokenizer_class": "WhisperTokenizer", "language": "klingon"})");
+  EXPECT_THAT(error_of(folder), AllOf(HasSubstr("language"), HasSubstr("\"klingon\"")));
 }
 
 }  // namespace

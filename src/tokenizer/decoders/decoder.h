@@ -69,6 +69,9 @@ std::unique_ptr<Decoder> make_replace_decoder(const JsonNode& node);
 std::unique_ptr<Decoder> make_strip_decoder(const JsonNode& node);
 std::unique_ptr<Decoder> make_word_piece_decoder(const JsonNode& node);
 
+// All tokens are one from here on.
+std::unique_ptr<DecodeStep> make_fuse_step();
+
 // What a tokenizer.json without decoder means: tokens joined by spaces.
 std::unique_ptr<Decoder> make_space_joiner();
 

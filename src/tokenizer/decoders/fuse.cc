@@ -3,7 +3,6 @@
 namespace tensormill {
 namespace {
 
-// All tokens are one from here on.
 class FuseStep : public DecodeStep {
  public:
   void feed(std::string_view text) override { next().feed(text); }
@@ -16,9 +15,7 @@ class FuseStep : public DecodeStep {
 
 class Fuse : public Decoder {
  public:
-  void add_steps(DecodeSteps& steps) const override {
-    steps.push_back(std::make_unique<FuseStep>());
-  }
+  void add_steps(DecodeSteps& steps) const override { steps.push_back(make_fuse_step()); }
 };
 
 // Tokens with spaces between them.
@@ -50,6 +47,10 @@ class SpaceJoiner : public Decoder {
 };
 
 }  // namespace
+
+std::unique_ptr<DecodeStep> make_fuse_step() {
+  return std::make_unique<FuseStep>();
+}
 
 std::unique_ptr<Decoder> make_fuse(const JsonNode&) {
   return std::make_unique<Fuse>();

@@ -1,12 +1,12 @@
 #include "tokenizer/slow/classes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <sstream>
 
-#include "base/error.h"
 #include "tokenizer/slow/convert.h"
 #include "tokenizer/slow/languages.h"
-#include "tokenizer/slow/stages.h"
 
 namespace tensormill {
 namespace {
@@ -111,11 +111,15 @@ constexpr TokenizerClass kClasses[] = {
     {"RobertaTokenizer",
      "bos=<s>~n eos=</s>~n unk=<unk>~n sep=</s>~n pad=<pad>~n cls=<s>~n mask=<mask>~l",
      convert_roberta},
+    {"SeamlessM4TTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s>",
+     convert_seamless_m4t},
     {"SplinterTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_splinter},
     {"SqueezeBertTokenizer", "unk=[UNK] sep=[SEP] pad=[PAD] cls=[CLS] mask=[MASK]", convert_bert,
      nullptr, true},
     {"T5Tokenizer", "eos=</s>~ unk=<unk>~ pad=<pad>~", convert_t5},
     {"UdopTokenizer", "eos=</s>~ unk=<unk>~ sep=</s>~ pad=<pad>~", convert_udop},
+    {"WhisperTokenizer", "bos=<|endoftext|>~ eos=<|endoftext|>~ unk=<|endoftext|>~",
+     convert_whisper},
     {"XGLMTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s>", convert_xglm},
     {"XLMRobertaTokenizer", "bos=<s> eos=</s> unk=<unk> sep=</s> pad=<pad> cls=<s> mask=<mask>~l",
      convert_xlm_roberta},
@@ -235,28 +239,6 @@ void add_additional_defaults(std::string_view name, TokenizerConfig& config) {
   }
 }
 
-// [bos] text [eos], as LLaMA's classes make it.
-Json bos_eos_json(const TokenizerConfig& config, bool adds_bos, const IdOf& id_of) {
-  const bool bos = config.add_bos.value_or(adds_bos), eos = config.add_eos.value_or(false);
-  Words single, pair;
-  for (const char* text : {"$A", "$B:1"}) {
-    const std::string type = text[1] == 'A' ? "" : ":1";
-    if (bos) pair.push_back(config.special("bos_token") + type);
-    pair.emplace_back(text);
-    if (eos) pair.push_back(config.special("eos_token") + type);
-    if (type.empty()) single = pair;
-  }
-  return template_json(single, pair, id_of);
-}
-
-Json language_json(const TokenizerConfig& config, std::string_view otherwise, bool at_end,
-                   const IdOf& id_of) {
-  const std::string language = config.node().text_or("src_lang", otherwise);
-  const std::string eos = config.special("eos_token");
-  if (at_end) return template_json({"$A", eos, language}, {"$A", "$B", eos, language}, id_of);
-  return template_json({language, "$A", eos}, {language, "$A", "$B", eos}, id_of);
-}
-
 }  // namespace
 
 InfillingTokens infilling_tokens(const TokenizerConfig& config) {
@@ -312,22 +294,6 @@ void add_class_defaults(std::string_view name, std::string_view specials, Tokeni
     }
   }
   add_additional_defaults(name, config);
-}
-
-Json class_processor(const TokenizerConfig& config, const IdOf& id_of) {
-  const std::string& name = config.tokenizer_class;
-  if (name == "LlamaTokenizer" || name == "CodeLlamaTokenizer" || name == "GemmaTokenizer" ||
-      name == "CohereTokenizer") {
-    return bos_eos_json(config, true, id_of);
-  }
-  if (name == "GPTNeoXTokenizer") return bos_eos_json(config, false, id_of);
-  if (name == "MBartTokenizer") return language_json(config, "en_XX", true, id_of);
-  if (name == "MBart50Tokenizer") return language_json(config, "en_XX", false, id_of);
-  if (name == "NllbTokenizer") {
-    return language_json(config, "eng_Latn", config.node().flag_or("legacy_behaviour", false),
-                         id_of);
-  }
-  return nullptr;
 }
 
 }  // namespace tensormill

@@ -20,6 +20,7 @@ Conversion convert_herbert(const SlowFolder& folder);
 Conversion convert_openai_gpt(const SlowFolder& folder);
 Conversion convert_qwen2(const SlowFolder& folder);
 Conversion convert_roberta(const SlowFolder& folder);
+Conversion convert_whisper(const SlowFolder& folder);
 
 Conversion convert_albert(const SlowFolder& folder);
 Conversion convert_barthez(const SlowFolder& folder);
@@ -35,6 +36,7 @@ Conversion convert_nllb(const SlowFolder& folder);
 Conversion convert_pegasus(const SlowFolder& folder);
 Conversion convert_reformer(const SlowFolder& folder);
 Conversion convert_rembert(const SlowFolder& folder);
+Conversion convert_seamless_m4t(const SlowFolder& folder);
 Conversion convert_t5(const SlowFolder& folder);
 Conversion convert_udop(const SlowFolder& folder);
 Conversion convert_xglm(const SlowFolder& folder);

@@ -271,6 +271,17 @@ Conversion convert_reformer(const SlowFolder& folder) {
   return common(source, pieces_from(source, 0), {.unk_id = source.model.unk_id});
 }
 
+Conversion convert_seamless_m4t(const SlowFolder& folder) {
+  const Source source = open_model(folder, "sentencepiece.bpe.model");
+  const Pieces pieces = around(source, {"<pad>", "<unk>", "<s>", "</s>"}, 3);
+  const std::string unknown = folder.special("unk_token");
+  const auto unk = std::find_if(pieces.begin(), pieces.end(),
+                                [&](const auto& item) { return item.first == unknown; });
+  const auto unk_id = static_cast<int32_t>(unk == pieces.end() ? 1 : unk - pieces.begin());
+  const bool prefix = folder.config.add_prefix_space.value_or(true);
+  return common(source, pieces, {.unk_id = unk_id}, prefix ? "first" : "never");
+}
+
 Conversion convert_udop(const SlowFolder& folder) {
   const Source source = open_model(folder, "spiece.model");
   Conversion result =

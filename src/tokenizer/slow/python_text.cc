@@ -11,6 +11,14 @@ bool is_python_space(char32_t c) {
   return is_white_space(c) || (c >= 0x1c && c <= 0x1f);
 }
 
+bool is_python_nonspacing(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_MN;
+}
+
+bool is_python_digit(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ND;
+}
+
 bool is_python_other(char32_t c) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
     case UTF8PROC_CATEGORY_CN:

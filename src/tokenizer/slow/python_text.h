@@ -8,8 +8,10 @@ namespace tensormill {
 
 // Texts as Python's str treats them, for classes whose reference is Python code. All of them take
 // valid UTF-8.
-bool is_python_space(char32_t c);  // str.isspace()
-bool is_python_other(char32_t c);  // categories C*, code points without character among them
+bool is_python_space(char32_t c);       // str.isspace()
+bool is_python_nonspacing(char32_t c);  // category Mn
+bool is_python_digit(char32_t c);       // \d: category Nd
+bool is_python_other(char32_t c);       // categories C*, code points without character among them
 
 size_t python_strip_left(std::string_view text);   // where the first other character stands
 size_t python_strip_right(std::string_view text);  // the end of the last other one

@@ -86,16 +86,6 @@ class ByteModel : public SlowModel {
   bool ignores_errors_;
 };
 
-class JoinStep : public DecodeStep {
- public:
-  void feed(std::string_view text) override { next().feed(text); }
-  void end_token() override {}
-  void finish() override {
-    next().end_token();
-    next().finish();
-  }
-};
-
 // A token for each code point.
 class CodePoints : public SlowModel {
  public:
@@ -130,7 +120,7 @@ class CodePoints : public SlowModel {
     }
   }
   void add_steps(DecodeSteps& steps, const DecodeContext&) const override {
-    steps.push_back(std::make_unique<JoinStep>());
+    steps.push_back(make_fuse_step());
   }
 };
 

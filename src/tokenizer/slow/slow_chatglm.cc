@@ -1,6 +1,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "tokenizer/slow/convert.h"
 #include "tokenizer/slow/piece_runs.h"
 #include "tokenizer/slow/python_text.h"
 #include "tokenizer/slow/slow_models.h"
@@ -126,6 +127,7 @@ class Glm1 : public SlowModel {
     if (lower_) text = python_lower(text);
     return model_.encode(with_blank_tokens(text));
   }
+  bool lowers_text() const override { return lower_; }
   int32_t size() const override { return model_.size() + offset_; }
   std::optional<int32_t> find(std::string_view token) const override {
     const auto id = model_.find(token);
@@ -217,6 +219,7 @@ void set_special(TokenizerConfig& config, const char* name, const char* text) {
 
 std::unique_ptr<Tokenizer> make_chatglm(const SlowFolder& folder) {
   if (!folder.has("ice_text.model")) {
+    if (is_tiktoken_file(folder.file("tokenizer.model"))) return make_chatglm4(folder);
     return std::make_unique<SlowTokenizer>(
         std::make_unique<Glm3>(folder), folder, SlowTokenizer::Added{},
         Surroundings{.before = {"[gMASK]", "sop"}, .after = {}, .after_pair = {{"</s>"}}});

@@ -1,61 +1,15 @@
 #include "base/error.h"
 #include "tokenizer/slow/languages.h"
-#include "tokenizer/slow/piece_runs.h"
-#include "tokenizer/slow/slow_models.h"
+#include "tokenizer/slow/piece_model.h"
 #include "tokenizer/slow/text_steps.h"
 #include "tokenizer/slow/vocabulary_files.h"
 
 namespace tensormill {
 namespace {
 
-std::unique_ptr<SentencePiece> open_model(const SlowFolder& folder, std::string_view name) {
-  const auto file = folder.file(name);
-  return std::make_unique<SentencePiece>(read_sentencepiece(file), file.string());
-}
-
-struct PieceModelOptions {
-  PieceRunOptions runs;
-  bool strips = false, cleans = false;
-};
-
-PieceModelOptions pieces_with(RunSpace space) {
-  PieceModelOptions options;
-  options.runs.space = space;
-  return options;
-}
-
-// Pieces are tokens, and their ids are the model's.
-class PieceModel : public SlowModel {
- public:
-  PieceModel(std::unique_ptr<SentencePiece> model, PieceModelOptions options)
-      : model_(std::move(model)), options_(std::move(options)) {}
-
-  std::vector<std::string> tokenize(std::string_view text) const override {
-    return model_->encode(text);
-  }
-  int32_t size() const override { return model_->size(); }
-  std::optional<int32_t> find(std::string_view token) const override { return model_->find(token); }
-  std::optional<int32_t> unknown_id() const override { return model_->id_of(""); }
-  std::string token(int32_t id) const override {
-    return id < model_->size() ? model_->piece(id) : "";
-  }
-  void add_steps(DecodeSteps& steps, const DecodeContext& context) const override {
-    steps.push_back(make_piece_runs(*model_, context, options_.runs));
-    if (options_.cleans) steps.push_back(make_clean_up_step());
-    if (options_.strips) steps.push_back(make_strip_text_step());
-  }
-
- protected:
-  const SentencePiece& model() const { return *model_; }
-
- private:
-  std::unique_ptr<SentencePiece> model_;
-  PieceModelOptions options_;
-};
-
 std::unique_ptr<Tokenizer> with_bos_eos(const SlowFolder& folder, PieceModelOptions options,
                                         bool own_ids) {
-  auto model = open_model(folder, "tokenizer.model");
+  auto model = open_sentencepiece(folder, "tokenizer.model");
   const SentencePieceModel& spec = model->model();
   // Some classes take bos and eos from the model, whatever the files say.
   const auto named = [&](const char* name, int32_t id) {
@@ -78,45 +32,14 @@ std::unique_ptr<Tokenizer> with_bos_eos(const SlowFolder& folder, PieceModelOpti
       SlowTokenizer::Added{}, std::move(around));
 }
 
-// Ids as fairseq numbers them: four tokens, the model's pieces from the third on, languages, mask.
-class PlBart : public PieceModel {
+class PlBart : public FairseqPieces {
  public:
   PlBart(std::unique_ptr<SentencePiece> pieces, const std::vector<std::string>& languages,
          bool mask)
-      : PieceModel(std::move(pieces), {}) {
-    const char* first[] = {"<s>", "<pad>", "</s>", "<unk>"};
-    for (int32_t id = 0; id < 4; ++id) set(first[id], id);
-    int32_t id = model().size() + 1;
-    for (const std::string& language : languages) set(language, id++);
-    if (mask) set("<mask>", id++);
-    size_ = id;
+      : FairseqPieces(std::move(pieces), {"<s>", "<pad>", "</s>", "<unk>"}, 1) {
+    for (const std::string& language : languages) add(language);
+    if (mask) add("<mask>");
   }
-
-  int32_t size() const override { return size_; }
-  std::optional<int32_t> find(std::string_view token) const override {
-    const auto known = ids_.find(std::string(token));
-    if (known != ids_.end()) return known->second;
-    const auto id = model().find(token);
-    return id && *id != 0 ? std::optional(*id + 1) : std::nullopt;
-  }
-  std::optional<int32_t> unknown_id() const override { return 3; }
-  std::string token(int32_t id) const override {
-    const auto known = tokens_.find(id);
-    return known != tokens_.end() ? known->second : PieceModel::token(id - 1);
-  }
-  void add_steps(DecodeSteps& steps, const DecodeContext&) const override {
-    steps.push_back(make_replace_text_step("\u2581", " "));
-    steps.push_back(make_strip_text_step());
-  }
-
- private:
-  void set(const std::string& token, int32_t id) {
-    ids_[token] = id;
-    tokens_[id] = token;
-  }
-  std::unordered_map<std::string, int32_t> ids_;
-  std::unordered_map<int32_t, std::string> tokens_;
-  int32_t size_ = 0;
 };
 
 // Pieces of one model, ids of a vocab.json.
@@ -174,7 +97,7 @@ class ListedPieces : public SlowModel {
 class M2m100 : public ListedPieces {
  public:
   M2m100(const SlowFolder& folder, const std::vector<std::string>& languages)
-      : ListedPieces(folder, open_model(folder, "sentencepiece.bpe.model")) {
+      : ListedPieces(folder, open_sentencepiece(folder, "sentencepiece.bpe.model")) {
     size_ = ListedPieces::size();
     int32_t id = size_;
     for (const std::string& code : languages) add("__" + code + "__", id++);
@@ -192,8 +115,8 @@ class M2m100 : public ListedPieces {
 class Marian : public ListedPieces {
  public:
   explicit Marian(const SlowFolder& folder)
-      : ListedPieces(folder, open_model(folder, "source.spm")),
-        target_(open_model(folder, "target.spm")) {
+      : ListedPieces(folder, open_sentencepiece(folder, "source.spm")),
+        target_(open_sentencepiece(folder, "target.spm")) {
     if (!folder.flag("separate_vocabs", false)) return;
     const Json json = read_vocabulary_json(folder.file("target_vocab.json"));
     for (const auto& [token, id] : json.items()) target_tokens_[id.get<int32_t>()] = token;
@@ -238,8 +161,8 @@ std::unique_ptr<Tokenizer> make_bert_generation(const SlowFolder& folder) {
   PieceModelOptions options;
   options.strips = true;
   return std::make_unique<SlowTokenizer>(
-      std::make_unique<PieceModel>(open_model(folder, "spiece.model"), std::move(options)), folder,
-      SlowTokenizer::Added{}, Surroundings{});
+      std::make_unique<PieceModel>(open_sentencepiece(folder, "spiece.model"), std::move(options)),
+      folder, SlowTokenizer::Added{}, Surroundings{});
 }
 
 std::unique_ptr<Tokenizer> make_speecht5(const SlowFolder& folder) {
@@ -251,7 +174,8 @@ std::unique_ptr<Tokenizer> make_speecht5(const SlowFolder& folder) {
   PieceModelOptions options = pieces_with(RunSpace::kAlways);
   options.strips = true;
   return std::make_unique<SlowTokenizer>(
-      std::make_unique<PieceModel>(open_model(folder, "spm_char.model"), std::move(options)),
+      std::make_unique<PieceModel>(open_sentencepiece(folder, "spm_char.model"),
+                                   std::move(options)),
       folder, SlowTokenizer::Added{}, Surroundings{{}, {folder.special("eos_token")}});
 }
 
@@ -268,7 +192,8 @@ std::unique_ptr<Tokenizer> make_plbart(const SlowFolder& folder) {
   Surroundings around{{}, {folder.special("eos_token")}};
   if (!language.empty()) around.after.push_back(language);
   return std::make_unique<SlowTokenizer>(
-      std::make_unique<PlBart>(open_model(folder, "sentencepiece.bpe.model"), languages, base),
+      std::make_unique<PlBart>(open_sentencepiece(folder, "sentencepiece.bpe.model"), languages,
+                               base),
       folder, SlowTokenizer::Added{}, std::move(around));
 }
 

@@ -66,17 +66,7 @@ class Qwen : public Tokenizer {
   }
 
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override {
-    std::string out;
-    ByteText text;
-    for (const int32_t id : ids) {
-      if (id < 0 || id >= vocabulary_size()) {
-        throw_error(ErrorKind::kBadRequest, "token id {} is not in the vocabulary of {}", id,
-                    vocabulary_size());
-      }
-      if (!skip_special || id < kQwenSpecials) text.add(bytes(id), out);
-    }
-    text.finish(out);
-    return out;
+    return decode_as_stream(ids, skip_special);
   }
 
   std::unique_ptr<IncrementalDecoder> start_decoding(bool skip_special) const override {

@@ -46,6 +46,10 @@ SlowTokenizer::SlowTokenizer(std::unique_ptr<SlowModel> model, const SlowFolder&
   add_specials(config);
   for (const auto& [content, id] : ids_) trie_.add(content, id);
   for (const std::string& text : model_->cuts()) trie_.add(text, 0);
+  kept_case_.assign(specials_.begin(), specials_.end());
+  for (const auto& [id, token] : added_) {
+    if (!token.special && token.normalized) kept_case_.push_back(token.content);
+  }
   const auto surround = [&](const std::vector<std::string>& tokens, std::vector<int32_t>& ids) {
     for (const std::string& token : tokens) {
       const auto id = id_of(token);
@@ -117,6 +121,21 @@ void SlowTokenizer::add(const AddedToken& token) {
   added_[id] = token;
   ids_[token.content] = id;
   bound_ = std::max(bound_, id + 1);
+}
+
+// One code point after the other, as the reference does it: a sigma at the end of a word is none.
+std::string SlowTokenizer::lowered(std::string_view text) const {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const std::string_view rest = text.substr(at);
+    const auto kept = std::find_if(kept_case_.begin(), kept_case_.end(),
+                                   [&](const auto& token) { return rest.starts_with(token); });
+    const std::string_view part =
+        rest.substr(0, kept == kept_case_.end() ? utf8_length(rest[0]) : kept->size());
+    result.append(kept == kept_case_.end() ? python_lower(part) : std::string(part));
+    at += part.size();
+  }
+  return result;
 }
 
 std::vector<std::string_view> SlowTokenizer::split(std::string_view text) const {
@@ -202,6 +221,8 @@ Encoding SlowTokenizer::encode_plain(std::string_view text) const {
   if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos) {
     throw_error(ErrorKind::kBadRequest, "the text is not valid UTF-8 at byte {}", at);
   }
+  const std::string lower = model_->lowers_text() ? lowered(text) : "";
+  if (model_->lowers_text()) text = lower;
   std::vector<std::string> parts;
   for (const std::string_view part : split(text)) parts.emplace_back(part);
   strip_beside_tokens(parts);
@@ -341,17 +362,7 @@ class SlowTokenizer::Stream : public IncrementalDecoder {
 };
 
 std::string SlowTokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
-  std::string out;
-  Stream stream(*this, skip_special);
-  for (const int32_t id : ids) {
-    if (id < 0 || id >= vocabulary_size()) {
-      throw_error(ErrorKind::kBadRequest, "token id {} is not in the vocabulary of {}", id,
-                  vocabulary_size());
-    }
-    stream.push(id, out);
-  }
-  stream.finish(out);
-  return out;
+  return decode_as_stream(ids, skip_special);
 }
 
 std::unique_ptr<IncrementalDecoder> SlowTokenizer::start_decoding(bool skip_special) const {

@@ -41,6 +41,8 @@ class SlowModel {
   virtual void add_steps(DecodeSteps& steps, const DecodeContext& context) const = 0;
   // Texts at which a text is cut besides the added tokens.
   virtual std::vector<std::string> cuts() const { return {}; }
+  // The base class lower-cases all but special tokens before it looks for added ones.
+  virtual bool lowers_text() const { return false; }
 };
 
 // Around each text, as tokens.
@@ -81,6 +83,7 @@ class SlowTokenizer : public Tokenizer {
   void add_text(const Encoding& text, int32_t number, Encoding& encoding) const;
   void add_specials(const TokenizerConfig& config);
   void add(const AddedToken& token);
+  std::string lowered(std::string_view text) const;
   std::vector<std::string_view> split(std::string_view text) const;
   void strip_beside_tokens(std::vector<std::string>& parts) const;
   int32_t id_of_token(const std::string& token) const;
@@ -92,6 +95,7 @@ class SlowTokenizer : public Tokenizer {
   std::unordered_set<int32_t> special_ids_;
   std::map<std::string, std::string, std::less<>> names_;
   TextTrie trie_;
+  std::vector<std::string> kept_case_;  // texts that lowered() leaves
   std::vector<int32_t> before_, after_, between_, after_pair_;
   bool once_ = false, types_ = false, clean_up_ = false, splits_special_ = false;
   int32_t new_tokens_ = 0, bound_ = 0;

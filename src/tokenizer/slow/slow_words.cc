@@ -2,57 +2,16 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "tokenizer/models/merge_table.h"
+#include "tokenizer/slow/listed_words.h"
 #include "tokenizer/slow/python_text.h"
 #include "tokenizer/slow/slow_models.h"
-#include "tokenizer/slow/stages.h"
 #include "tokenizer/slow/text_steps.h"
 #include "tokenizer/slow/vocabulary_files.h"
+#include "tokenizer/slow/word_merges.h"
 #include "tokenizer/unicode.h"
 
 namespace tensormill {
 namespace {
-
-constexpr size_t kMaxWord = 20000;  // characters; merging takes time by the square
-
-// Tokens by a list, joined by spaces.
-class ListedWords : public SlowModel {
- public:
-  ListedWords(const SlowFolder& folder, const std::vector<std::string>& tokens) {
-    for (const std::string& token : tokens) set(token, static_cast<int32_t>(tokens_.size()));
-    set_unknown(folder);
-  }
-  ListedWords(const SlowFolder& folder, const Json& vocabulary) {
-    for (const auto& [token, id] : vocabulary.items()) set(token, id.get<int32_t>());
-    set_unknown(folder);
-  }
-
-  int32_t size() const override { return static_cast<int32_t>(tokens_.size()); }
-  int32_t token_count() const override { return static_cast<int32_t>(ids_.size()); }
-  std::optional<int32_t> find(std::string_view token) const override {
-    const auto known = ids_.find(std::string(token));
-    return known == ids_.end() ? std::nullopt : std::optional(known->second);
-  }
-  std::optional<int32_t> unknown_id() const override { return find(unknown_); }
-  std::string token(int32_t id) const override {
-    const auto known = tokens_.find(id);
-    return known == tokens_.end() ? unknown_ : known->second;
-  }
-  void add_steps(DecodeSteps& steps, const DecodeContext&) const override {
-    make_space_joiner()->add_steps(steps);
-  }
-
- private:
-  void set(const std::string& token, int32_t id) {
-    ids_[token] = id;
-    tokens_[id] = token;
-  }
-  void set_unknown(const SlowFolder& folder) { unknown_ = folder.special("unk_token"); }
-
-  std::unordered_map<std::string, int32_t> ids_;
-  std::unordered_map<int32_t, std::string> tokens_;
-  std::string unknown_;
-};
 
 class Esm : public ListedWords {
  public:
@@ -65,76 +24,6 @@ class Esm : public ListedWords {
 
  private:
   std::vector<std::string> cuts_;
-};
-
-// Merges of the words' characters, the last one with "</w>": all places of the pair of lowest rank
-// at once, again and again.
-class WordMerges {
- public:
-  explicit WordMerges(const FileMerges& merges) : table_(merges.size()) {
-    for (const auto& [left, right] : merges) {
-      const int32_t left_id = intern(left), right_id = intern(right);
-      table_.add(left_id, right_id, intern(left + right));
-    }
-  }
-
-  // The symbols of a word of more than one character; "</w>" behind the last.
-  std::vector<std::string> apply(std::string_view word) const {
-    struct Symbol {
-      int32_t id;
-      std::string text;
-    };
-    std::vector<Symbol> symbols;
-    for (size_t at = 0; at < word.size();) {
-      const size_t bytes = utf8_length(word[at]);
-      std::string text(word.substr(at, bytes));
-      at += bytes;
-      if (at >= word.size()) text += "</w>";
-      symbols.push_back({id_of(text), std::move(text)});
-    }
-    if (symbols.size() > kMaxWord) {
-      throw_error(ErrorKind::kBadRequest, "a word of {} characters, at most {} can be tokenized",
-                  symbols.size(), kMaxWord);
-    }
-    while (symbols.size() > 1) {
-      int32_t best = MergeTable::kNone, left = 0, right = 0;
-      for (size_t i = 0; i + 1 < symbols.size(); ++i) {
-        if (symbols[i].id < 0 || symbols[i + 1].id < 0) continue;
-        const int32_t rank = table_.find(symbols[i].id, symbols[i + 1].id);
-        if (rank >= best) continue;
-        best = rank;
-        left = symbols[i].id;
-        right = symbols[i + 1].id;
-      }
-      if (best == MergeTable::kNone) break;
-      size_t kept = 0;
-      for (size_t i = 0; i < symbols.size(); ++i, ++kept) {
-        if (symbols[i].id == left && i + 1 < symbols.size() && symbols[i + 1].id == right) {
-          symbols[i].text += symbols[i + 1].text;
-          symbols[i].id = table_.id(best);
-          if (kept != i) symbols[kept] = std::move(symbols[i]);
-          ++i;
-        } else if (kept != i) {
-          symbols[kept] = std::move(symbols[i]);
-        }
-      }
-      symbols.resize(kept);
-    }
-    std::vector<std::string> texts;
-    for (Symbol& symbol : symbols) texts.push_back(std::move(symbol.text));
-    return texts;
-  }
-
- private:
-  int32_t intern(const std::string& text) {
-    return ids_.emplace(text, static_cast<int32_t>(ids_.size())).first->second;
-  }
-  int32_t id_of(const std::string& text) const {
-    const auto found = ids_.find(text);
-    return found == ids_.end() ? -1 : found->second;
-  }
-  MergeTable table_;
-  std::unordered_map<std::string, int32_t> ids_;
 };
 
 // The bytes of white space that the text begins with, as the reference's regex library has it:
@@ -203,6 +92,28 @@ class Ctrl : public ListedWords {
   WordMerges merges_;
 };
 
+// Vietnamese words, joined by the caller.
+class Phobert : public ListedWords {
+ public:
+  Phobert(const SlowFolder& folder, const std::vector<std::string>& tokens)
+      : ListedWords(folder, tokens),
+        merges_(read_merges_file(folder.file("bpe.codes"), MergeLines::kAllEnded)) {}
+
+  std::vector<std::string> tokenize(std::string_view text) const override {
+    std::vector<std::string> tokens;
+    for (const std::string& word : words_with_line_end(text)) add_parts(merges_, word, tokens);
+    return tokens;
+  }
+  void add_steps(DecodeSteps& steps, const DecodeContext& context) const override {
+    ListedWords::add_steps(steps, context);
+    steps.push_back(make_replace_text_step("@@ ", ""));
+    steps.push_back(make_strip_text_step());
+  }
+
+ private:
+  WordMerges merges_;
+};
+
 class BlenderbotSmall : public Ctrl {
  public:
   using Ctrl::Ctrl;
@@ -256,40 +167,6 @@ class BlenderbotSmall : public Ctrl {
   }
 };
 
-// Words and their pieces through the fast stages; what is no word of a dictionary.
-class JapaneseBasic : public ListedWords {
- public:
-  JapaneseBasic(const SlowFolder& folder, const std::vector<std::string>& tokens, const Json& tree)
-      : ListedWords(folder, tokens), stages_(make_parts(tree, folder.folder.string())) {}
-
-  std::vector<std::string> tokenize(std::string_view given) const override {
-    std::vector<std::string> tokens;
-    std::string text;
-    for (size_t at = 0; at < given.size();) {
-      const size_t begin = at;
-      const char32_t c = next_code_point(given, at);
-      const bool kept = c == '\t' || c == '\n' || c == '\r' || !is_python_other(c);
-      if (kept) text.append(given.substr(begin, at - begin));
-    }
-    for (const int32_t id : stages_.encode(text, false).ids) tokens.push_back(stages_.token(id));
-    return tokens;
-  }
-  void add_steps(DecodeSteps& steps, const DecodeContext& context) const override {
-    ListedWords::add_steps(steps, context);
-    steps.push_back(make_replace_text_step(" ##", ""));
-    steps.push_back(make_strip_text_step());
-  }
-
- private:
-  Pipeline stages_;
-};
-
-[[noreturn]] void fail_option(const SlowFolder& folder, std::string_view key,
-                              std::string_view value, std::string_view expected) {
-  throw_error(ErrorKind::kUnsupported, "{}: {}: \"{}\" is not supported; expected {}",
-              folder.config.file, key, value, expected);
-}
-
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_esm(const SlowFolder& folder) {
@@ -315,38 +192,25 @@ std::unique_ptr<Tokenizer> make_blenderbot_small(const SlowFolder& folder) {
                                          SlowTokenizer::Added{}, Surroundings{});
 }
 
-std::unique_ptr<Tokenizer> make_bert_japanese(const SlowFolder& folder) {
-  const std::string words = folder.text("word_tokenizer_type", "basic");
-  if (words != "basic" && folder.flag("do_word_tokenize", true)) {
-    fail_option(folder, "word_tokenizer_type", words,
-                "basic: MeCab, Sudachi and Juman++ with their dictionaries are not built in");
+// Lines "word count" behind the four first tokens.
+std::unique_ptr<Tokenizer> make_phobert(const SlowFolder& folder) {
+  std::vector<std::string> tokens = {folder.special("bos_token"), folder.special("pad_token"),
+                                     folder.special("eos_token"), folder.special("unk_token")};
+  const auto lines = read_token_lines(folder.file("vocab.txt"));
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const std::string_view line = python_strip(lines[i]);
+    const size_t end = line.rfind(' ');
+    if (end == std::string_view::npos) {
+      throw_error(ErrorKind::kArtifactInvalid, "{}: line {}: expected a word and its count",
+                  folder.file("vocab.txt").string(), i + 1);
+    }
+    tokens.emplace_back(line.substr(0, end));
   }
-  const std::string parts = folder.text("subword_tokenizer_type", "wordpiece");
-  if (parts != "wordpiece") fail_option(folder, "subword_tokenizer_type", parts, "wordpiece");
-  for (const char* key : {"do_word_tokenize", "do_subword_tokenize"}) {
-    if (!folder.flag(key, true)) fail_option(folder, key, "false", "true");
-  }
-  const auto tokens = read_token_lines(folder.file("vocab.txt"));
-  Json vocabulary = Json::object();
-  for (const std::string& token : tokens) {
-    vocabulary[token] = static_cast<int32_t>(vocabulary.size());
-  }
-  const std::vector<std::string> sep = {folder.special("sep_token")};
-  const bool lower = folder.flag("do_lower_case", false);
-  const Json tree = {
-      {"model",
-       {{"type", "WordPiece"},
-        {"unk_token", folder.special("unk_token")},
-        {"continuing_subword_prefix", "##"},
-        {"max_input_chars_per_word", 100},
-        {"vocab", std::move(vocabulary)}}},
-      {"normalizer",
-       sequence_json("normalizers", Json::array({bert_normalizer_json(false, nullptr, lower),
-                                                 {{"type", "NFC"}}}))},
-      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}}};
-  return std::make_unique<SlowTokenizer>(
-      std::make_unique<JapaneseBasic>(folder, tokens, tree), folder, SlowTokenizer::Added{},
-      Surroundings{{folder.special("cls_token")}, sep, false, sep, sep, true});
+  const std::string sep = folder.special("sep_token");
+  Surroundings around{{folder.special("cls_token")}, {sep}};
+  around.between = {sep, sep};
+  return std::make_unique<SlowTokenizer>(std::make_unique<Phobert>(folder, tokens), folder,
+                                         SlowTokenizer::Added{}, std::move(around));
 }
 
 }  // namespace tensormill

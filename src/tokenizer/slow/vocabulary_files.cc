@@ -1,10 +1,9 @@
 #include "tokenizer/slow/vocabulary_files.h"
 
-#include <fstream>
-#include <sstream>
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/read_file.h"
 #include "base/utf8.h"
 #include "tokenizer/json_node.h"
 #include "tokenizer/models/model.h"
@@ -76,23 +75,8 @@ bool base64_decode(std::string_view text, std::string& out) {
 
 }  // namespace
 
-std::string read_vocabulary_file(const fs::path& file) {
-  std::error_code code;
-  const auto size = fs::file_size(file, code);
-  if (code) throw_error(ErrorKind::kNotFound, "{}: {}", file.string(), code.message());
-  if (size > kMaxFileBytes) {
-    throw_error(ErrorKind::kArtifactInvalid, "{}: {} bytes, expected at most {}", file.string(),
-                size, kMaxFileBytes);
-  }
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (!stream) throw_error(ErrorKind::kNotFound, "{}: could not be read", file.string());
-  return std::move(text).str();
-}
-
 FileMerges read_merges_file(const fs::path& file, MergeLines kind) {
-  const std::string text = with_plain_line_ends(read_vocabulary_file(file));
+  const std::string text = with_plain_line_ends(read_file(file, kMaxFileBytes));
   std::vector<std::string_view> lines = split_lines(text);
   size_t begin = 0, end = lines.size();
   if (kind == MergeLines::kInner || kind == MergeLines::kAllEnded) --end;
@@ -131,7 +115,7 @@ Json read_vocabulary_json(const fs::path& file) {
 }
 
 std::vector<std::string> read_token_lines(const fs::path& file) {
-  const std::string text = with_plain_line_ends(read_vocabulary_file(file));
+  const std::string text = with_plain_line_ends(read_file(file, kMaxFileBytes));
   std::vector<std::string> tokens;
   const auto lines = split_lines(text);
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -146,7 +130,7 @@ std::vector<std::string> read_token_lines(const fs::path& file) {
 }
 
 std::vector<std::pair<std::string, int32_t>> read_tiktoken_file(const fs::path& file) {
-  const std::string text = read_vocabulary_file(file);
+  const std::string text = read_file(file, kMaxFileBytes);
   std::vector<std::pair<std::string, int32_t>> tokens;
   const auto lines = split_lines(text);
   for (size_t i = 0; i < lines.size(); ++i) {

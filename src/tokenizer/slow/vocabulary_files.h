@@ -29,9 +29,6 @@ std::vector<std::string> read_token_lines(const std::filesystem::path& file);
 // "base64 rank" lines in the file's order, the tokens as bytes.
 std::vector<std::pair<std::string, int32_t>> read_tiktoken_file(const std::filesystem::path& file);
 
-// The whole file, at most 256 MiB.
-std::string read_vocabulary_file(const std::filesystem::path& file);
-
 std::string base64_encode(std::string_view bytes);
 Json merges_json(const FileMerges& merges);
 

@@ -1,14 +1,13 @@
 """Compares tokenizers that load from slow files with transformers, and makes the fixture of them.
 
     make_slow.py --answers PROGRAM [--only NAME] [--full]    compares, prints mismatches and counts
-    make_slow.py --out FOLDER                                writes slow.json, slow_files.json
+    make_slow.py --out FOLDER                                writes slow.json
 
 PROGRAM is the one of the target tokenizer_answers. Each class is compared twice: with a
 tokenizer_config.json that says as little as can be, and with what save_pretrained of the slow class
 writes. --full takes all texts of corpus.py.
 """
 import argparse
-import hashlib
 import base64
 import json
 import os
@@ -29,14 +28,36 @@ from differential import Program  # noqa: E402
 from make_golden import fnv, packed  # noqa: E402
 
 
+WORDS = ("the The quick Mr. Mrs No. pp. e.g. i.e U.S.A. a.m. etc. l'eau d'un can't 'tis they've Jones' rock'n'roll "
+         "5,300 1,2,3 3.14 No. 5 pp. 12 art. z.B. usw. т.е. г. км. naïve café Привет мир, 中文 分词。 日本語、 한국어 ... .. .... "
+         "… , ; : ! ? ( ) [ ] { } < > \" ' '' `` ` « » “ ” „ ‘ ’ – — -- - a-b x-y-z @-@ & | &amp; % $ € £5 ¿ ¡ / \\ # @user "
+         "50 % nº\u00a05 1\u00a0000\u00a0000 \u00a0% ,\u00a0x \u00a0ºC \u00a0? ,\" .\" ...\" \", \". ） （ ： ； ！ ？ ， 。 ０９ ．５ "
+         "DOTMULTI DOTDOT <s> </s> <unk> <mask> [MASK] \n \t \u3000 \u200b \x1c \ufeff é e\u0301 ﬁ ß İ Σ ς 😀 👍🏽 🇺🇳 "
+         "def f(x): return x**2 == 4; http://a.b/c?d=e&f user@mail.org C:\\dir").split(" ")
+
+
+def mixed_texts(count):
+    """Words and signs in any order, with and without spaces between."""
+    import random
+    r = random.Random(11)
+    texts = []
+    for i in range(count):
+        space = (" ", "", "  ", " ", "\u00a0")[i % 5]
+        texts.append(space.join(r.choice(WORDS) for _ in range(r.randint(1, 30))))
+    return texts + [" ".join(r.choice(WORDS) for _ in range(4000)), "x" * 5000, "ab " * 3000]
+
+
 def texts_for(full):
     texts = corpus()
-    texts = texts if full else [t for t in texts[:46] if len(t) < 200] + texts[-12:]
+    texts = texts + mixed_texts(160) if full else [t for t in texts[:46] if len(t) < 200] + texts[-12:]
     return texts + [
         "a <mask> b<mask>c  <mask>  [MASK] d [MASK]", "<extra_id_0> x <extra_id_99>", "en_XX hello de_DE __en__ >>fr<< x",
         "abc ab abcd ﬁne Ａ①…", "<user> <start_of_turn>x<end_of_turn>", " '' `` 5, 12, 3,4", "Hello, y'all! How are you 😁 ?",
         "he said , \" do n't ! \" . ' quoted ' we 've ? I 'm n't", "[CLS] a [SEP] b [PAD] [UNK]", "  leading and trailing  ",
-        "<unk_5> <mask_1> <mask_2> <madeupword3>", "ΑΣ ΑΣΑ ΣΑΣ. İstanbul", "[gMASK]sop <n> <|tab|> <|blank_5|>x\n\ty"]
+        "<unk_5> <mask_1> <mask_2> <madeupword3>", "ΑΣ ΑΣΑ ΣΑΣ. İstanbul", "[gMASK]sop <n> <|tab|> <|blank_5|>x\n\ty",
+        "Mr. Smith (i.e. No. 5) paid 5,300 €: \"too much,\" he said... didn't he? L'eau d'un the dogs' house a-b & 1\u00a0000.'",
+        "« Bonjour » ， 。 （x） “y,” ‘z’ 5 % nº\u00a05 @-@ a @-@ b &amp; [c] DOTMULTI .. naïve Ångström ÉTÉ. the.",
+        "<|startofprev|> a prompt<|startoftranscript|><|0.00|> it was<|7.24|><|1.|> <|2.5|>x <|٣.٤|><|9"]
 
 
 PAIRS = [("Hello there", "General <mask> x"), (" a", "b "), ("x </s>", "y</s>"), ("one, two", "dog [SEP]")]
@@ -62,8 +83,8 @@ def saved_by_slow_class(name, folder, target):
 
 
 def answer(tokenizer, text):
-    ids = tokenizer(text)["input_ids"]
-    plain = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(text, padding=False)["input_ids"]
+    plain = tokenizer(text, add_special_tokens=False, padding=False)["input_ids"]
     return {"ids": ids, "plain": plain, "decoded": tokenizer.decode(ids),
             "skipped": tokenizer.decode(ids, skip_special_tokens=True)}
 
@@ -134,8 +155,8 @@ def compare(arguments, work):
                         print(f"{name}: {key} of {text[:80]!r}\n  want {str(want[key])[:300]!r}\n  got  {str(got[key])[:300]!r}")
         for text, pair in PAIRS:
             try:
-                want = tokenizer(text, pair)
-                plain = tokenizer(text, pair, add_special_tokens=False)["input_ids"]
+                want = tokenizer(text, pair, padding=False)
+                plain = tokenizer(text, pair, add_special_tokens=False, padding=False)["input_ids"]
             except BaseException:  # noqa: BLE001
                 continue
             got = program.ask({"encode": text, "pair": pair})
@@ -173,40 +194,59 @@ def compare(arguments, work):
     return 1 if bad else 0
 
 
+# The fixture has what save_pretrained writes for one class of each kind; compare() takes it of all.
+SAVED = ("BertTokenizer", "BertJapaneseTokenizer", "CTRLTokenizer", "CanineTokenizer", "GPT2Tokenizer+bos+prefix", "GPTSw3Tokenizer",
+         "LlamaTokenizer+new", "M2M100Tokenizer+lang", "MBart50Tokenizer+lang", "MarianTokenizer", "PLBartTokenizer+lang",
+         "PegasusTokenizer+offset", "RobertaTokenizer", "T5Tokenizer+new", "WhisperTokenizer+bare", "XLMRobertaTokenizer",
+         "XLMTokenizer")
+
+
+def blob_of(file, content):
+    """JSON as a value, text as a string, anything else in base64. The order of emoji.json counts."""
+    if file.endswith(".json") and file != "emoji.json":
+        return {"json": json.loads(content)}
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
 def fixture(out, work, code):
     texts = texts_for(False)
-    blobs, entries = {}, []
+    blobs, answers, entries = [], [], []
+
+    def place_in(table, value):
+        if value not in table:
+            table.append(value)
+        return table.index(value)
+
     for name, folder in folders(work, None, code):
+        if name.endswith("+saved") and name.removesuffix("+saved") not in SAVED:
+            continue
         try:
             tokenizer = reference(folder)
         except Exception as error:  # noqa: BLE001
             print(f"{name}: the reference fails: {error!r}"[:300])
             continue
-        cases = []
-        for index, text in enumerate(texts):
+        hashes = ""
+        for text in texts:
             try:
                 got = answer(tokenizer, text)
             except BaseException:  # noqa: BLE001
+                hashes += "----"
                 continue
             rest = "\x1f".join(("".join(f"{i};" for i in got["plain"]), got["decoded"], got["skipped"]))
-            cases.append([index, fnv("".join(f"{i};" for i in got["ids"]) + "\x1f" + rest)])
+            hashes += fnv("".join(f"{i};" for i in got["ids"]) + "\x1f" + rest)[:4]
         files = {}
-        for file in sorted(name for name in os.listdir(folder) if not name.endswith(".py") and name not in ("__pycache__", "special_tokens_map.json")):
+        for file in sorted(os.listdir(folder)):
+            if file.endswith(".py") or file in ("__pycache__", "special_tokens_map.json"):
+                continue
             with open(os.path.join(folder, file), "rb") as stream:
-                content = stream.read()
-            if file.endswith(".json") and b"\n" in content.strip():  # as the reference writes it, but short
-                content = json.dumps(json.loads(content), ensure_ascii=False, separators=(",", ":")).encode()
-            key = hashlib.sha256(content).hexdigest()[:12]
-            try:
-                blobs.setdefault(key, content.decode())
-            except UnicodeDecodeError:
-                blobs.setdefault(key, {"base64": base64.b64encode(content).decode()})
-            files[file] = key
-        entries.append({"name": name, "files": files, "cases": [c[0] for c in cases],
-                        "hashes": " ".join(c[1] for c in cases)})
-    value = {"texts": texts, "blobs": blobs, "tokenizers": entries}
+                files[file] = place_in(blobs, blob_of(file, stream.read()))
+        entries.append([name, place_in(answers, hashes), files])  # classes with the same answers share them
+    value = {"texts": texts, "blobs": blobs, "hashes": answers, "tokenizers": entries}
     with open(os.path.join(out, "slow.json"), "w", encoding="utf-8") as stream:
-        json.dump(value, stream, ensure_ascii=True, separators=(",", ":"))
+        json.dump(value, stream, ensure_ascii=False, separators=(",", ":"))
         stream.write("\n")
 
 

@@ -9,6 +9,7 @@ import os
 
 import sentencepiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 TRAINING = [
     "The quick brown fox jumps over the lazy dog. It's the dog that doesn't care, we'll see.",
@@ -135,6 +136,16 @@ def fast_folders(folder):
                  "MvpTokenizer"):
         yield name, roberta, {}
     yield "RobertaTokenizer+prefix", roberta, {"add_prefix_space": True, "mask_token": "<mask>", "bos_token": "<s>"}
+    whisper = vocab_and_merges(GPT2)
+    yield "WhisperTokenizer+bare", whisper, {}
+    names = ["<|startoftranscript|>", *[f"<|{code}|>" for code in LANGUAGES], "<|translate|>", "<|transcribe|>",
+             "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+    whisper = dict(whisper, **{"added_tokens.json": as_json({token: 340 + i for i, token in enumerate(names)}),
+                               "normalizer.json": b'{"colour": "color"}'})
+    specials = {"additional_special_tokens": ["<|endoftext|>", *names], "pad_token": "<|endoftext|>"}
+    yield "WhisperTokenizer", whisper, specials
+    yield "WhisperTokenizer+french", whisper, dict(specials, language="French", task="translate")
+    yield "WhisperTokenizer+times", whisper, dict(specials, language="de", predict_timestamps=True, add_prefix_space=True)
     yield "DebertaTokenizer", vocab_and_merges(BERT), {}
     vocab, merges = word_bpe(["<|endoftext|>", "<|startoftext|>"], byte_level=True, lower=True)
     yield "CLIPTokenizer", {"vocab.json": as_json(vocab), "merges.txt": merges}, {}
@@ -180,6 +191,9 @@ def fast_sentencepiece(folder):
     yield "NllbTokenizer+legacy", bpe, {"legacy_behaviour": True}
     yield "MBartTokenizer+lang", fairseq, {"src_lang": "de_DE"}
     yield "MBart50Tokenizer+lang", fairseq, {"src_lang": "ro_RO", "additional_special_tokens": ["<more>"]}
+    yield "SeamlessM4TTokenizer", fairseq, {"additional_special_tokens": ["__eng__", "__fra__"]}
+    yield "SeamlessM4TTokenizer+lang", bpe, {"additional_special_tokens": ["__eng__", "__fra__", "__deu__"],
+                                             "src_lang": "deu", "add_prefix_space": False}
     t5 = {"spiece.model": spm(folder, pad_id=0, eos_id=1, unk_id=2, bos_id=-1)}
     yield "T5Tokenizer", t5, {}
     yield "T5Tokenizer+new", t5, {"legacy": False, "extra_ids": 10}
@@ -241,14 +255,58 @@ def slow_only_folders(folder):
     vocab = {(t[:-4] if t.endswith("</w>") else t + "@@"): i + 3 for t, i in vocab.items() if t != "__null__"}
     vocab.update({"__null__": 0, "__start__": 1, "__end__": 2, "__unk__": 3, "__newln__": len(vocab) + 4})
     yield "BlenderbotSmallTokenizer", {"vocab.json": as_json(vocab), "merges.txt": merges}, {}
+    yield from moses_folders()
+    yield from more_slow_folders(folder)
     yield "EsmTokenizer", {"vocab.txt": "\n".join(["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-",
                                                    "<null_1>", "<mask>"]).encode()}, {}
     yield "BertJapaneseTokenizer", {"vocab.txt": word_pieces(BERT, False)}, {"word_tokenizer_type": "basic"}
+    yield "BertJapaneseTokenizer+lower", {"vocab.txt": word_pieces(BERT, True)}, {
+        "word_tokenizer_type": "basic", "do_lower_case": True}
+
+
+def more_slow_folders(folder):
+    vocab, merges = word_bpe(["<unk>"], title=False, counted=True)
+    lines = [(t[:-4] if t.endswith("</w>") else t + "@@") + " 5\n" for t in vocab if t != "<unk>"]
+    yield "PhobertTokenizer", {"vocab.txt": "".join(lines).encode(), "bpe.codes": merges}, {}
+    model = spm(folder)
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+    lines = [f"{pieces.id_to_piece(i)} 1\n" for i in range(3, pieces.get_piece_size() - 9)]
+    yield "BartphoTokenizer", {"sentencepiece.bpe.model": model, "dict.txt": "".join(lines).encode()}, {}
+    yield "XLMProphetNetTokenizer", {"prophetnet.tokenizer": model}, {}
+    yield "ProphetNetTokenizer", {"prophetnet.tokenizer": word_pieces(BERT + ["[X_SEP]"], True)}, {}
+    yield "ProphetNetTokenizer+cased", {"prophetnet.tokenizer": word_pieces(BERT, False)}, {
+        "do_lower_case": False, "tokenize_chinese_chars": False}
+    yield "GPTSw3Tokenizer", {"spiece.model": spm(folder, "bpe", 460, rules=False, byte_fallback=True, pad_id=0, unk_id=1,
+                                                  bos_id=2, eos_id=3, eos_piece="<|endoftext|>",
+                                                  remove_extra_whitespaces=False)}, {}
+    emoji = {"emoji": {"\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466": "<|emoji1|>", "\U0001f600": "<|emoji2|>",
+                       "\U0001f468": "<|emoji3|>", ":)": "<|emoji2|>"},
+             "emoji_inv": {f"<|emoji{i}|>": c for i, c in ((1, "\U0001f46a"), (2, "\U0001f600"), (3, "\U0001f468"))}}
+    words = ["the", "qu", "ick", "日本", "本,夲", "日", "語", "テキ,てき", "a,Ａ", "b", "c", "d", "e", "Pr", "1", "12", "1,①", "がぎ",
+             "<SP>", "<BR>", "<TAB>", "<BLOCK>", "<KIGOU>", "<U2000U2BFF>", "<|emoji1|>", "<|emoji2|>", "<|emoji3|>",
+             *[f"<|byte{i}|>" for i in range(256)], "ー", "<", "<s", "<|startoftext|>", "<|endoftext|>"]
+    yield "GPTNeoXJapaneseTokenizer", {"vocab.txt": "".join(w + "\n" for w in words).encode(), "emoji.json": as_json(emoji)}, {}
+
+
+def moses_folders():
+    """Classes that call sacremoses."""
+    vocab, merges = word_bpe(["<unk>", "<s>", "</s>", "<pad>", *[f"<special{i}>" for i in range(10)]], lower=True, title=False)
+    files = {"vocab.json": as_json(vocab), "merges.txt": merges}
+    yield "XLMTokenizer", files, {}
+    yield "XLMTokenizer+cased", files, {"do_lowercase_and_remove_accent": False}
+    yield "FlaubertTokenizer", files, {}
+    yield "FlaubertTokenizer+lower", files, {"do_lowercase": True}
+    yield "BioGptTokenizer", files, {}
+    back = as_json({token: i for i, token in enumerate(reversed(list(vocab)))})
+    files = {"vocab-src.json": as_json(vocab), "vocab-tgt.json": back, "merges.txt": merges}
+    yield "FSMTTokenizer", files, {"langs": ["en", "ru"]}
+    yield "FSMTTokenizer+de", files, {"langs": ["de", "en"], "do_lower_case": True}
+    yield "FSMTTokenizer+ru", files, {"langs": ["ru", "de"]}
 
 
 def remote_folders(folder, code):
     """Classes whose code comes with their checkpoints; `code` holds it: qwen.py, glm1.py, glm3.py, glm4.py,
-    baichuan.py, internlm2.py. What is not there is left out."""
+    baichuan.py, internlm.py, internlm2.py. What is not there is left out."""
     def with_code(name, cls, files, config):
         path = f"{code}/{name}.py"
         if not os.path.exists(path):
@@ -270,12 +328,14 @@ def remote_folders(folder, code):
             ("qwen", "QWenTokenizer", {"qwen.tiktoken": tick}, {}),
             ("glm1", "ChatGLMTokenizer", ice, {"num_image_tokens": 0}),
             ("glm1", "ChatGLMTokenizer+images", ice, {}),
+            ("glm1", "ChatGLMTokenizer+lower", ice, {"num_image_tokens": 0, "do_lower_case": True}),
             ("glm3", "ChatGLMTokenizer+3", glm, {}),
             ("glm3", "ChatGLMTokenizer+3+roles", glm, {"encode_special_tokens": True}),
             ("glm4", "ChatGLM4Tokenizer", {"tokenizer.model": tick}, {
                 "added_tokens_decoder": added, "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
                 "additional_special_tokens": ["<|endoftext|>", "[MASK]", "[gMASK]", "<sop>", "<|user|>"]}),
             ("baichuan", "BaichuanTokenizer", llama, {}),
+            ("internlm", "InternLMTokenizer", llama, {}),
             ("internlm2", "InternLM2Tokenizer", llama, {}),
             ("internlm2", "InternLM2Tokenizer+eos", glm, {"add_eos_token": True})):
         made = with_code(name, cls.split("+")[0], files, config)
