@@ -150,6 +150,7 @@ AwsCredentials AwsCredentialChain::ask_sts(const std::string& query, const AwsKe
     request.method = "POST";
     request.url = url + "/";
     request.body = query + "&Version=2011-06-15";
+    request.stay = true;  // the body holds a token
     request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
     request.ca_file = ca_file_of(environment_);
     if (keys) sign_v4(request, *keys, where, "sts", std::chrono::system_clock::now());

@@ -73,10 +73,10 @@ std::string file_name(const Format& format, const std::string& variant) {
 
 bool take_format(const Names& names, const Format& format, const std::string& variant,
                  NeededFiles& needed) {
-  if (contains(names, index_name(format, variant))) {
-    needed.index = index_name(format, variant);
-  } else if (contains(names, file_name(format, variant))) {
+  if (contains(names, file_name(format, variant))) {
     needed.weights = {file_name(format, variant)};
+  } else if (contains(names, index_name(format, variant))) {
+    needed.index = index_name(format, variant);
   } else {
     return false;
   }

@@ -206,6 +206,12 @@ void Unpacker::make_links() {
     const bool out = link.target.empty() || link.target.starts_with('/') || target.empty() ||
                      *target.begin() == "..";
     if (out) fail(link.name, fmt::format("a link to \"{}\": refused", link.target));
+    // Nothing is made through a link: only when all are in place is it known where one leads.
+    for (fs::path up = fs::path(link.name).parent_path(); !up.empty(); up = up.parent_path()) {
+      if (fs::is_symlink(folder_ / up, error)) {
+        fail(link.name, fmt::format("lies behind the link \"{}\": refused", up.string()));
+      }
+    }
     make_parents(link.name);
     fs::create_symlink(link.target, folder_ / link.name, error);
     if (error) fail(link.name, "the link could not be made: " + error.message());

@@ -38,7 +38,7 @@ fs::path fetch_web_archive(const std::string& url, const EnvironmentLookup& envi
   SnapshotCache::File file;
   file.path = name;
   Download& download = file.download;
-  download.name = url;
+  download.name = url.substr(0, url.find('?'));  // a query may hold a signature
   download.request.url = url;
   download.request.ca_file = ca_file_of(environment);
   download.refuse = [url](const WebReply& reply) {

@@ -51,9 +51,11 @@ std::vector<TraceItem> read_trace(const std::string& file) {
   for (int number = 1; std::getline(in, line); ++number) {
     std::istringstream words(line);
     TraceItem item{};
-    if (!(words >> item.prompt >> item.output) || item.prompt < 1 || item.output < 1) {
-      throw_error(ErrorKind::kBadRequest, "{}:{}: expected two numbers above 0: PROMPT OUTPUT",
-                  file, number);
+    constexpr int32_t kMost = 1 << 20;  // as of --prompt-tokens
+    if (!(words >> item.prompt >> item.output) || item.prompt < 1 || item.output < 1 ||
+        item.prompt > kMost || item.output > kMost) {
+      throw_error(ErrorKind::kBadRequest, "{}:{}: expected two numbers from 1 to {}: PROMPT OUTPUT",
+                  file, number, kMost);
     }
     trace.push_back(item);
   }

@@ -15,7 +15,7 @@ constexpr int32_t kPartsPerThread = 8;
 constexpr int32_t kLeastTile = 24;
 
 int32_t chunks_of(int32_t keys) {
-  return (keys + kAttentionChunk - 1) / kAttentionChunk;
+  return keys / kAttentionChunk + (keys % kAttentionChunk != 0 ? 1 : 0);
 }
 
 size_t align(size_t bytes) {

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "server/dialects.h"
+#include "server/python_json.h"
 
 namespace tensormill {
 namespace {
@@ -71,7 +72,12 @@ void parse_arguments(OrderedJson& calls) {
     OrderedJson& arguments = function["arguments"];
     if (!arguments.is_string()) continue;
     const auto& text = arguments.get_ref<const std::string&>();
-    OrderedJson parsed = OrderedJson::parse(text.empty() ? "{}" : text, nullptr, false);
+    OrderedJson parsed;
+    try {
+      parsed = parse_body(text.empty() ? "{}" : text);  // with the bounds of a whole body
+    } catch (const Error&) {
+      continue;  // the template gets the text as it is
+    }
     if (parsed.is_object()) arguments = std::move(parsed);
   }
 }

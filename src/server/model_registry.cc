@@ -17,6 +17,7 @@ int worker_count(const Settings& settings, std::string_view key, int fallback) {
 // The folders in adapters/ of the model's folder are known by their names, as in the original.
 std::map<std::string, std::string> adapters_beside(const ModelConfig& config) {
   std::map<std::string, std::string> found;
+  if (config.model_folder.empty()) return found;  // comes from elsewhere
   std::error_code none;
   for (const auto& entry :
        std::filesystem::directory_iterator(config.model_folder / "adapters", none)) {

@@ -32,9 +32,7 @@ Route inference_route(const std::vector<std::string>& parts, std::string_view pa
   if (parts[0] == "models" && n == 3 && parts[2] == "invoke" && !parts[1].empty()) {
     return {Endpoint::kPredict, parts[1], "", ""};
   }
-  if (path == "/v1/chat/completions" || path == "/v1/completions") {
-    return {Endpoint::kOpenAiCall, "", "", ""};
-  }
+  if (path == "/v1/chat/completions") return {Endpoint::kOpenAiCall, "", "", ""};
   if (path == "/v1/models") return {Endpoint::kOpenAiModels, "", "", ""};
   if (path.substr(0, 11) == "/v1/models/" && path.size() > 11) {
     return {Endpoint::kOpenAiModels, std::string(path.substr(11)), "", ""};

@@ -12,7 +12,7 @@ enum class Endpoint : uint8_t {
   kPing,
   kInvocations,  // /invocations
   kPredict,      // /predictions/{model}[/{version}], /models/{model}/invoke
-  kOpenAiCall,   // /v1/chat/completions, /v1/completions
+  kOpenAiCall,   // /v1/chat/completions
   kOpenAiModels,
   kModels,
   kModel,

@@ -23,8 +23,9 @@ TEST(HubFiles, OneFormatOfWeights) {
   EXPECT_THAT(both.weights, ElementsAre("model.safetensors"));
   EXPECT_THAT(both.companions, ElementsAre("config.json"));
   EXPECT_FALSE(both.adapter);
-  EXPECT_EQ(choose({"model.safetensors", "model.safetensors.index.json"}).index,
-            "model.safetensors.index.json");
+  const NeededFiles stale = choose({"model.safetensors", "model.safetensors.index.json"});
+  EXPECT_THAT(stale.weights, ElementsAre("model.safetensors"));
+  EXPECT_EQ(stale.index, "");
   EXPECT_THAT(choose({"pytorch_model.bin", "model.fp16.safetensors"}).weights,
               ElementsAre("pytorch_model.bin"));
   EXPECT_EQ(choose({"pytorch_model.bin.index.json", "x.gguf"}).index,

@@ -110,6 +110,13 @@ TEST_F(ModelArchive, RefusesWhatLeadsOut) {
   // A file below a link isn't written through it: the link can't be made any more.
   refuses({{"d", "", "/tmp", AE_IFLNK}, {"d/evil", "x"}}, "refused");
   refuses({{"d", "", "x", AE_IFLNK}, {"x/y", "z"}, {"d/evil", "x"}}, "could not be made");
+  // Nor is anything made behind a link that another one turns outward.
+  refuses({{"d/x/up", "", "../..", AE_IFLNK},
+           {"e", "", "d/x/up/..", AE_IFLNK},
+           {"e/outside/l", "", "../e", AE_IFLNK}},
+          "behind the link");
+  EXPECT_FALSE(fs::exists(cache_.parent_path() / "outside"));
+  EXPECT_FALSE(fs::exists(cache_ / "outside"));
   refuses({{"fifo", "", "", AE_IFIFO}}, "neither a file");
 }
 

@@ -192,6 +192,26 @@ TEST(OpenAi, ToolsAndDocuments) {
             R"("arguments": "{"}}]}])");
 }
 
+// What a body may not hold, text in it may not become.
+TEST(OpenAi, ArgumentsHaveTheBoundsOfABody) {
+  Fixture fixture;
+  fixture.chat_template = std::make_unique<ChatTemplate>(
+      "{{ messages[0].tool_calls[0].function.arguments is string }}");
+  std::string deep, wide = "{";
+  for (int i = 0; i < 20000; ++i) {
+    deep += R"({\"a\":)";
+    wide += fmt::format(R"({}\"{}\":1)", i == 0 ? "" : ",", i);
+  }
+  deep += "1" + std::string(20000, '}');
+  for (const std::string& arguments : {deep, wide + "}"}) {
+    const ParsedCall call = fixture.parse(
+        kOpenAi, R"({"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":)"
+                 R"({"name":"f","arguments":")" +
+                     arguments + R"("}}]}]})");
+    EXPECT_EQ(call.requests.at(0).prompt, "True");
+  }
+}
+
 TEST(OpenAi, PartsStayForTemplatesThatReadThem) {
   Fixture fixture;
   fixture.chat_template = std::make_unique<ChatTemplate>(

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "tokenizer/slow/classes.h"
 #include "tokenizer/slow/stages.h"
 
 namespace tensormill {
@@ -68,6 +69,18 @@ Json class_processor(const TokenizerConfig& config, const IdOf& id_of) {
     return language_json(config, language, false, id_of);
   }
   return nullptr;
+}
+
+Json infilling_processor(const TokenizerConfig& config, bool adds_special, const IdOf& id_of) {
+  const InfillingTokens tokens = infilling_tokens(config);
+  Words pair;
+  if (adds_special && config.add_bos.value_or(true)) pair.push_back(config.special("bos_token"));
+  for (const std::string& word :
+       {tokens.prefix, std::string("$A"), tokens.suffix, std::string("$B"), tokens.middle}) {
+    pair.push_back(word);
+  }
+  if (adds_special && config.add_eos.value_or(false)) pair.push_back(config.special("eos_token"));
+  return template_json({"$A"}, pair, id_of);
 }
 
 }  // namespace tensormill

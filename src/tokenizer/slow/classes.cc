@@ -252,18 +252,6 @@ InfillingTokens infilling_tokens(const TokenizerConfig& config) {
           .fill = option_token(config, "fill_token", "<FILL_ME>")};
 }
 
-Json infilling_processor(const TokenizerConfig& config, bool adds_special, const IdOf& id_of) {
-  const InfillingTokens tokens = infilling_tokens(config);
-  Words pair;
-  if (adds_special && config.add_bos.value_or(true)) pair.push_back(config.special("bos_token"));
-  for (const std::string& word :
-       {tokens.prefix, std::string("$A"), tokens.suffix, std::string("$B"), tokens.middle}) {
-    pair.push_back(word);
-  }
-  if (adds_special && config.add_eos.value_or(false)) pair.push_back(config.special("eos_token"));
-  return template_json({"$A"}, pair, id_of);
-}
-
 const TokenizerClass* find_tokenizer_class(std::string_view name) {
   for (const TokenizerClass& row : kClasses) {
     if (row.name == name) return &row;

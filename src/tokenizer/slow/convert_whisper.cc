@@ -75,10 +75,14 @@ Conversion convert_whisper(const SlowFolder& folder) {
   Conversion result = convert_gpt2(folder);
   const Json& vocabulary = result.tree["model"]["vocab"];
   const auto& added = folder.config.added;
+  const std::vector<TokenizerConfig::Special> specials = folder.config.all_specials();
   const auto known = [&](const std::string& token) {  // what is missing is the unknown token
-    const bool there = vocabulary.contains(token) || folder.config.names(token) ||
-                       std::any_of(added.begin(), added.end(),
-                                   [&](const auto& item) { return item.second.content == token; });
+    const bool there =
+        vocabulary.contains(token) ||
+        std::any_of(specials.begin(), specials.end(),
+                    [&](const auto& special) { return special.token.content == token; }) ||
+        std::any_of(added.begin(), added.end(),
+                    [&](const auto& item) { return item.second.content == token; });
     return there ? token : folder.special("unk_token");
   };
   const std::string start = known(kStart), eos = folder.special("eos_token");
