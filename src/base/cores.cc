@@ -8,17 +8,11 @@
 #include <string>
 #include <thread>
 
+#include "base/read_file.h"
 #include "base/thread_team.h"
 
 namespace tensormill {
 namespace {
-
-std::string first_line(const std::string& file) {
-  std::ifstream in(file);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
 
 // Cores of the affinity mask; hyper-threads of one core share the list of their siblings.
 int cores_of_mask() {

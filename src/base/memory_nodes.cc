@@ -8,20 +8,11 @@
 #include <algorithm>
 #include <climits>
 #include <cstdint>
-#include <fstream>
 #include <sstream>
 
+#include "base/read_file.h"
+
 namespace tensormill {
-namespace {
-
-std::string first_line(const std::string& file) {
-  std::ifstream in(file);
-  std::string line;
-  std::getline(in, line);
-  return line;
-}
-
-}  // namespace
 
 std::vector<int> parse_cpu_list(const std::string& text) {
   std::vector<int> numbers;

@@ -21,4 +21,11 @@ std::string read_file(const std::filesystem::path& file, uintmax_t max_bytes) {
   return text;
 }
 
+std::string first_line(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
 }  // namespace tensormill
